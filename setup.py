@@ -1,0 +1,52 @@
+"""Builds the extension modules of core/ and nothing else; every other word about the package is in pyproject.toml."""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+HERE = Path(__file__).resolve().parent
+CORE = HERE / "core"
+
+# GATE=1 builds for the call-graph gate (tools/gate_calls.py): unoptimised, so that every call a reader sees is a call in the graph.
+# COVERAGE=1 builds for branch coverage by gcov. Neither is ever installed.
+FLAGS = {
+    "release": ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"],
+    "gate": ["-O0", "-g0", "-fcallgraph-info=su"],
+    "coverage": ["-O0", "-g0", "--coverage"],
+}
+KIND = "gate" if os.environ.get("GATE") else "coverage" if os.environ.get("COVERAGE") else "release"
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "embedsignature": True,
+    "warn.undeclared": False,
+}
+
+
+def extension(pyx: Path) -> Extension:
+    name = ".".join(pyx.relative_to(CORE).with_suffix("").parts)
+    return Extension(
+        name,
+        [str(pyx.relative_to(HERE))],
+        include_dirs=["core/bessctl_core"],
+        extra_compile_args=["-std=gnu11", "-Wall", "-Wno-unused-function", *FLAGS[KIND]],
+        extra_link_args=["--coverage"] if KIND == "coverage" else [],
+        libraries=["m"],
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(pyx) for pyx in sorted(CORE.rglob("*.pyx"))],
+        build_dir=f"build/cython-{KIND}",
+        include_path=["core"],
+        compiler_directives=DIRECTIVES,
+        nthreads=int(os.environ.get("CYTHON_THREADS", "0")),
+    ),
+)
