@@ -35,13 +35,13 @@ class ConfigError(UsageError):
         self.place = place
 
 
-class NotReachable(BessctlError):  # noqa: N818 - reads as what happened
+class NotReachable(BessctlError):
     """Nobody answers."""
 
     exit_code = 3
 
 
-class Refused(BessctlError):  # noqa: N818
+class Refused(BessctlError):
     """A rule that guards people or plant says no; the message names the rule and the value."""
 
     exit_code = 4
@@ -51,11 +51,11 @@ class PlanRefused(Refused):
     """A plan breaks a rule of its slot; the loop never sees it."""
 
 
-class OutcomeUnknown(BessctlError):  # noqa: N818
+class OutcomeUnknown(BessctlError):
     """The request went out; whether it took effect could not be learnt."""
 
     exit_code = 5
 
 
-class OperationFailed(BessctlError):  # noqa: N818
+class OperationFailed(BessctlError):
     """Something failed while running."""

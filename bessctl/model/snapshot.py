@@ -1,0 +1,113 @@
+"""The plant as the loop published it: what bindings, the command line and the store read. Sign and units as in plan.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who sets one side of an envelope: a source, a protection row, the device; since and until when (ns, 0 = open)."""
+
+    kind: str
+    name: str
+    since_ns: int = 0
+    until_ns: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One side of an envelope and who set it."""
+
+    value_w: float
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSnapshot:
+    """One PCS with its battery. Missing measurements are None. Energies are lifetime counters of the AC side, Wh."""
+
+    name: str
+    state: str
+    command_w: float
+    ac_w: float | None = None
+    ac_var: float | None = None
+    ac_v: float | None = None
+    ac_hz: float | None = None
+    dc_v: float | None = None
+    dc_a: float | None = None
+    soc_pct: float | None = None
+    soh_pct: float | None = None
+    cell_temp_max_c: float | None = None
+    cell_temp_min_c: float | None = None
+    cell_v_max_v: float | None = None
+    cell_v_min_v: float | None = None
+    import_wh: float = 0.0
+    export_wh: float = 0.0
+    capacity_wh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A protection row or machine condition that is active or latched. `code` is stable ("cell_temp_high"); `tier`: warn, derate, trip."""
+
+    code: str
+    tier: str
+    unit: str
+    active: bool
+    latched: bool
+    value: float | None = None
+    threshold: float | None = None
+    since_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSnapshot:
+    """How the loop sees one source: `state` is empty, live, lapsed or refused; `reason` names the refusal."""
+
+    source: str
+    state: str
+    serial: int
+    lease_until_ns: int
+    target_w: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlantSnapshot:
+    """The plant at one tick. `mode`: acquire, run, stopped, out_of_service, tripped, standby."""
+
+    tick: int
+    now_ns: int
+    mode: str
+    ess_w: float | None
+    pcc_w: float | None
+    command_w: float
+    lo: Limit
+    hi: Limit
+    target_w: float | None
+    target_source: str
+    units: tuple[UnitSnapshot, ...] = ()
+    slots: tuple[SlotSnapshot, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+
+    @property
+    def import_wh(self) -> float:
+        """Lifetime AC energy taken from the grid by all units (charge), Wh."""
+        return sum(u.import_wh for u in self.units)
+
+    @property
+    def export_wh(self) -> float:
+        """Lifetime AC energy given toward the grid by all units (discharge), Wh."""
+        return sum(u.export_wh for u in self.units)
+
+
+class PlantView(Protocol):
+    """A binding's view of the plant. Supervisor thread."""
+
+    def snapshot(self) -> PlantSnapshot | None:
+        """The newest state the loop published, or None while no loop is attached."""
