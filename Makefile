@@ -1,0 +1,77 @@
+# One word per job. Everything is set up here: nothing outside this tree but Debian packages, and only those that are missing.
+# A stamp in .venv says that a step of the set-up is done. It is written last, so an interrupted step starts again.
+SHELL := /bin/bash -euo pipefail
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+B := .venv/bin
+UV := $(B)/uv --no-progress
+CORES := $(shell nproc)
+SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
+say = @printf '%s\n' 'bessctl: $(1)' >&2
+
+.PHONY: demo test build bench lock clean FORCE
+demo: build
+	@$(B)/bessctl demo $(ARGS)
+
+test: build
+	@$(B)/python -m pytest -q $(or $(ARGS),tests)
+
+build: .venv/.built
+
+bench: build .venv/.debian-bench
+	@$(B)/python -m benches $(ARGS)
+
+# Set-up, in order: a compiler and a Python; our tools; what the project needs; the modules in place; the project, editable.
+.venv/.tools: requirements/tools.lock tools/need
+	@tools/need gcc libc6-dev python3-dev python3-venv
+	@rm -rf .venv
+	$(call say,virtual environment in .venv)
+	@"$$(tools/need --python)" -m venv .venv
+	@$(B)/pip install -q --disable-pip-version-check --no-input --require-hashes -r requirements/tools.lock
+	@touch $@
+
+.venv/.deps: requirements/dev.lock .venv/.tools
+	$(call say,packages of requirements/dev.lock)
+	@$(UV) pip sync -q --python $(B)/python --require-hashes requirements/dev.lock
+	@touch $@
+
+# The build's own settings changed: nothing generated before is worth keeping.
+.venv/.settings: setup.py .venv/.deps
+	@rm -rf build
+	@touch $@
+
+# Changes when a source file comes or goes, which no date would show.
+.venv/.sources: FORCE .venv/.deps
+	@cmp -s $@ - <<<'$(SOURCES)' || echo '$(SOURCES)' >$@
+
+.venv/.compiled: $(SOURCES) .venv/.sources .venv/.settings
+	$(call say,extension modules in core/)
+	@for module in $$(find core -name '*.so'); do [ -e "$${module%%.*}.pyx" ] || rm "$$module"; done
+	@CYTHON_THREADS=$(CORES) $(B)/python setup.py -q build_ext --inplace --parallel $(CORES)
+	@touch $@
+
+# MODULES=built: they lie in place already and are not compiled a second time.
+.venv/.installed: pyproject.toml setup.py .venv/.deps
+	@MODULES=built $(UV) pip install -q --python $(B)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.built: .venv/.compiled .venv/.installed
+	@touch $@
+
+# libmodbus is a peer the Modbus bench measures us against.
+.venv/.debian-bench: tools/need .venv/.tools
+	@tools/need libmodbus-dev pkg-config
+	@touch $@
+
+# Versions stay as they are where they still fit; ARGS=--upgrade takes the newest.
+COMPILE = $(UV) pip compile -q --python $(B)/python --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(ARGS)
+lock: .venv/.tools
+	@$(COMPILE) -o requirements/tools.lock requirements/tools.in
+	@$(COMPILE) -o requirements/run.lock pyproject.toml
+	@$(COMPILE) -o requirements/dev.lock -c requirements/run.lock -c requirements/tools.lock --all-extras pyproject.toml requirements/tools.in
+
+clean:
+	@rm -rf .venv build dist *.egg-info
+	@find core -name '*.so' -delete
