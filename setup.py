@@ -26,7 +26,7 @@ DIRECTIVES = {
     "cdivision": True,
     "initializedcheck": False,
     "embedsignature": True,
-    "warn.undeclared": False,
+    "autotestdict": False,
 }
 
 

@@ -1,0 +1,539 @@
+# The only place of the layout: every structure that crosses a process, a file or a module boundary, and every number that has a name.
+#
+# How to read it. The unit is in the name (_w, _ns, _pct). Power is positive toward the grid (discharge, export). Times are CLOCK_MONOTONIC
+# nanoseconds; 0 = never. A missing measurement is NaN and its sampled_ns is 0. Structures are plain arrays side by side, never arrays of
+# structures, so that numpy reads them without a copy; arrays over units have one place more, PLANT, for what belongs to no unit.
+#
+# The version rule. Whoever changes a structure below raises LAYOUT_VERSION. Segments, sealed files and journals carry it; a peer with
+# another number refuses, and says both.
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    LAYOUT_VERSION = 1
+    MAX_UNITS = 16
+    PLANT = 16          # the index of the plant itself in arrays over units
+    PLACES = 17         # units and the plant
+    MAX_SLOTS = 16
+    MAX_BLOCKS = 96
+    MAX_ROWS = 768      # protection rows, one per unit each
+    CURVE_POINTS = 6
+    MAX_DEVICES = 40
+    MAX_BUSES = 40
+    MAX_READS = 160     # blocks of registers read in one request
+    MAX_POINTS = 1024   # values decoded from them
+    MAX_CHECKS = 320    # registers that must hold a known value after each connect
+    QUANTITIES = 48
+    TEXT = 96           # bytes of a path or host name, NUL included
+    TICK_EVENTS = 32    # events one tick may raise; the rest is counted
+    HISTOGRAM_BINS = 96
+
+cdef enum:
+    NS_PER_S = 1000000000
+
+# What is measured, per unit or for the plant. A protection row names one of these; so does a point of a device.
+cpdef enum Quantity:
+    Q_NONE = 0
+    Q_AC_W = 1              # PCS active power, + toward the grid
+    Q_AC_VAR = 2            # + injected
+    Q_AC_VA = 3
+    Q_AC_A = 4
+    Q_AC_V = 5              # line to neutral
+    Q_AC_HZ = 6
+    Q_PCS_STATE = 7         # SunSpec 701 InvSt
+    Q_PCS_ALARM = 8         # SunSpec 701 Alrm, bitfield32
+    Q_PCS_CONN = 9          # SunSpec 701 ConnSt
+    Q_PCS_TEMP_C = 10
+    Q_PCS_HB = 11           # SunSpec 715 DERHb
+    Q_DC_V = 12
+    Q_DC_A = 13             # + discharge
+    Q_DC_W = 14
+    Q_SOC_PCT = 15
+    Q_SOH_PCT = 16
+    Q_PACK_V = 17
+    Q_PACK_A = 18           # + discharge
+    Q_CELL_V_MAX = 19
+    Q_CELL_V_MIN = 20
+    Q_CELL_TEMP_MAX_C = 21
+    Q_CELL_TEMP_MIN_C = 22
+    Q_BMS_CHA_MAX_A = 23    # charge current the BMS allows, >= 0
+    Q_BMS_DIS_MAX_A = 24
+    Q_BMS_STATE = 25        # SunSpec 802 State
+    Q_BMS_ALARM = 26        # SunSpec 802 Evt1, bitfield32
+    Q_BMS_HB = 27
+    Q_WH_RATING = 28
+    Q_WH_AVAILABLE = 29
+    Q_W_MAX_DIS = 30        # rating the PCS states now
+    Q_W_MAX_CHA = 31
+    Q_EXPORT_WH = 32        # lifetime counters of the device
+    Q_IMPORT_WH = 33
+    Q_PCC_W = 34            # meter, + toward the grid; place PLANT
+    Q_PCC_L1_A = 35
+    Q_PCC_L2_A = 36
+    Q_PCC_L3_A = 37
+    Q_PCC_HZ = 38
+    Q_LOC_REM = 39          # SunSpec 715 LocRemCtl: 0 remote, 1 local
+    # Derived by the step, never read from a device:
+    Q_PCS_AGE_S = 40        # seconds since the request behind the oldest point that a row needs was sent
+    Q_BMS_AGE_S = 41
+    Q_METER_AGE_S = 42
+    Q_CHA_A_OVER = 43       # measured charge current beyond what the BMS allows, A
+    Q_DIS_A_OVER = 44
+    Q_OVERRUN_PER_S = 45    # missed periods in the last second; place PLANT
+
+cpdef enum Tier:
+    TIER_WARN = 0
+    TIER_DERATE = 1
+    TIER_TRIP = 2
+
+cpdef enum Action:
+    ACT_WARN = 0
+    ACT_DERATE = 1          # by the row's polyline
+    ACT_BLOCK = 2           # no power in the row's directions
+    ACT_ZERO = 3
+    ACT_STANDBY = 4
+    ACT_OPEN = 5            # 0 W, PCS stop, then contactor open
+
+# Directions, as bits.
+cpdef enum Direction:
+    DIR_NONE = 0
+    DIR_CHARGE = 1
+    DIR_DISCHARGE = 2
+    DIR_BOTH = 3
+
+# Who may reset a latched row.
+cpdef enum ResetRule:
+    RESET_AUTO = 0          # does not latch
+    RESET_ANY = 1           # operator or a protocol
+    RESET_LOCAL = 2         # only the operator at the machine
+
+cpdef enum SlotClass:
+    CLASS_GRID = 0
+    CLASS_CONTRACT = 1
+    CLASS_MARKET = 2
+
+cpdef enum LapseRule:
+    LAPSE_FALLBACK = 0
+    LAPSE_HOLD = 1
+    LAPSE_ZERO = 2
+    LAPSE_DROP = 3
+
+cpdef enum ScopeKind:
+    SCOPE_ESS = 0
+    SCOPE_PCC = 1
+
+cpdef enum QControl:
+    QC_NONE = 0
+    QC_VAR = 1
+    QC_PF = 2
+
+# Which fields of a block are stated.
+cpdef enum Stated:
+    HAS_ESS_LO = 1
+    HAS_ESS_HI = 2
+    HAS_PCC_LO = 4
+    HAS_PCC_HI = 8
+    HAS_TARGET = 16
+    HAS_ENERGIZE = 32
+    HAS_RATE = 64
+
+cpdef enum SlotState:
+    SLOT_EMPTY = 0          # nothing written yet: the sealed default rules
+    SLOT_LIVE = 1
+    SLOT_LAPSED = 2
+    SLOT_REFUSED = 3        # a plan arrived that breaks a rule; the last good one runs to its lease
+
+cpdef enum PlanFault:
+    PLAN_OK = 0
+    PLAN_COUNT = 1          # more blocks than fit
+    PLAN_BOOT = 2           # written in another boot
+    PLAN_LEASE = 3          # lease longer than the slot's maximum
+    PLAN_ORDER = 4          # blocks overlap, run backwards or are empty
+    PLAN_NUMBER = 5         # NaN or infinite where a value is stated
+    PLAN_RANGE = 6          # ess limits that do not hold lo <= 0 <= hi, or pcc lo > hi
+    PLAN_SCOPE = 7          # a scope its slot may not use
+    PLAN_KIND = 8           # an unknown code
+    PLAN_DROP = 9           # lapse rule drop in a slot that is not advisory
+    PLAN_TORN = 10          # no whole copy within four tries
+
+cpdef enum Mode:
+    MODE_ACQUIRE = 0        # after start: 0 W until every required point was valid for settle_s
+    MODE_RUN = 1
+    MODE_STOPPING = 2
+    MODE_STOPPED = 3        # by the operator; only a local start ends it
+    MODE_OUT_OF_SERVICE = 4
+    MODE_TRIPPED = 5        # a latched row with plant-wide action, or an internal trip
+    MODE_START_FAILED = 6   # acquire timed out
+    MODE_STANDBY = 7        # real-time priority required and refused
+
+# Trips of the machine itself, as bits; reset locally only.
+cpdef enum Internal:
+    TRIP_ASSERTION = 1      # R1: an encoded command left its limits
+    TRIP_JOURNAL = 2        # R6: the journal cannot be read
+    TRIP_STARTS = 4         # R6: three starts in ten minutes
+    TRIP_OTHER_CONFIG = 8   # latches journalled under another configuration
+
+# State flags: what is not as it should be, though the plant may run.
+cpdef enum Flag:
+    FLAG_RT_REFUSED = 1
+    FLAG_MLOCK_REFUSED = 2
+    FLAG_JOURNAL_LATE = 4   # a record waits for the disk
+    FLAG_NO_SUPERVISOR = 8
+    FLAG_LOCAL_CONTROL = 16 # a PCS is switched to local: we do not command
+    FLAG_AFFINITY_REFUSED = 32
+    FLAG_UNCONFIRMED = 64   # R11: a PCS does not confirm its set point
+
+# Who sets a side of the envelope.
+cpdef enum BindKind:
+    BIND_NONE = 0
+    BIND_RATING = 1
+    BIND_BMS = 2            # BMS current limit
+    BIND_ROW = 3            # protection row, index in bind_id
+    BIND_SLOT = 4           # a source's plan, index in bind_id
+    BIND_DEFAULT = 5        # a slot's sealed default
+    BIND_FALLBACK = 6       # a slot's fallback series or lapse rule
+    BIND_MODE = 7           # the mode, number in bind_id
+    BIND_METER = 8          # stale meter
+    BIND_DEVICE = 9         # a unit that is not there: silent, not verified, in local control or in fault
+    BIND_INTERNAL = 10
+
+cpdef enum EventCode:
+    EV_NONE = 0
+    EV_STARTED = 1
+    EV_MODE = 2             # detail: new mode
+    EV_ROW_PICKUP = 3
+    EV_ROW_DROPOFF = 4
+    EV_ROW_LATCHED = 5
+    EV_RESET_DONE = 6       # detail: rows cleared; after the journal holds it
+    EV_RESET_REFUSED = 7    # detail: row that still stands, or -1
+    EV_PLAN_ACCEPTED = 8    # detail: serial
+    EV_PLAN_REFUSED = 9     # detail: PlanFault
+    EV_PLAN_LAPSED = 10
+    EV_TARGET_CLAMPED = 11  # value: wanted, limit: given
+    EV_LIMITS_DISJOINT = 12 # R3; value: unmet W
+    EV_INTERNAL = 13        # detail: Internal
+    EV_DEVICE_UP = 14
+    EV_DEVICE_DOWN = 15     # detail: bus error
+    EV_DEVICE_REFUSED = 16  # verification failed; value: found, limit: expected, detail: register
+    EV_SETPOINT_FOREIGN = 17
+    EV_UNCONFIRMED = 18
+    EV_RT_REFUSED = 19
+    EV_COMMAND_DONE = 20    # detail: command id
+    EV_COMMAND_REFUSED = 21
+    EV_PERIODS_MISSED = 22
+    EV_STOPPED = 23         # orderly stop finished
+    EV_ACQUIRED = 24
+    EV_DEVICE_FROZEN = 25   # R4: a heartbeat stands still
+    EV_JOURNAL = 26
+
+cpdef enum CommandCode:
+    CMD_NONE = 0
+    CMD_STOP = 1
+    CMD_START = 2
+    CMD_OUT_OF_SERVICE = 3
+    CMD_RESET = 4
+    CMD_RELEASE = 5         # the operator removes a slot's plan; arg: slot
+
+cpdef enum DeviceKind:
+    DEV_NONE = 0
+    DEV_PCS = 1
+    DEV_BMS = 2
+    DEV_METER = 3
+
+cpdef enum DeviceState:
+    DEV_DOWN = 0
+    DEV_VERIFYING = 1
+    DEV_UP = 2
+    DEV_REFUSED = 3         # answered, and is not the device that was sealed
+    DEV_FROZEN = 4          # R4: answers, heartbeat stands still
+
+cpdef enum PointType:
+    PT_INT16 = 0
+    PT_UINT16 = 1
+    PT_INT32 = 2
+    PT_UINT32 = 3
+    PT_UINT64 = 4
+    PT_FLOAT32 = 5
+    PT_ENUM16 = 6
+    PT_BITS32 = 7
+    PT_INT64 = 8
+
+cpdef enum BusKind:
+    BUS_NONE = 0
+    BUS_TCP = 1
+    BUS_RTU = 2
+
+# --- plans: supervisor -> loop -------------------------------------------------------------------------------------------------------
+
+# Blocks side by side, [start_ns, end_ns), ordered, not overlapping.
+cdef struct Series:
+    int64_t start_ns[MAX_BLOCKS]
+    int64_t end_ns[MAX_BLOCKS]
+    double ess_lo_w[MAX_BLOCKS]
+    double ess_hi_w[MAX_BLOCKS]
+    double pcc_lo_w[MAX_BLOCKS]
+    double pcc_hi_w[MAX_BLOCKS]
+    double target_w[MAX_BLOCKS]
+    double q_value[MAX_BLOCKS]
+    double rate_w_per_s[MAX_BLOCKS]
+    uint8_t stated[MAX_BLOCKS]
+    uint8_t target_scope[MAX_BLOCKS]
+    uint8_t q_kind[MAX_BLOCKS]
+    uint8_t energize[MAX_BLOCKS]
+    int32_t count
+    int32_t reserved
+
+cdef struct Plan:
+    uint64_t boot_id_hi
+    uint64_t boot_id_lo
+    uint64_t serial         # 0 = nothing written
+    int64_t lease_until_ns
+    int32_t lapse
+    int32_t reserved
+    Series live
+    Series fallback
+
+# One request of the supervisor or the operator.
+cdef struct Command:
+    uint64_t id
+    uint8_t code            # CommandCode
+    uint8_t local           # 1: came by the operator's own socket (set by the receiving side, never by the sender)
+    int16_t arg
+    int32_t reserved
+
+# --- the sealed configuration: file -> loop, read once --------------------------------------------------------------------------------
+
+cdef struct SiteConfig:
+    # the loop
+    double rate_hz
+    int32_t rt_required
+    int32_t rt_priority
+    int32_t cpu                         # -1: no affinity
+    int32_t n_units
+    int32_t n_slots
+    int32_t n_rows
+    int32_t n_devices
+    int32_t n_buses
+    int32_t n_reads
+    int32_t n_points
+    int32_t n_checks
+    int32_t has_meter
+    int64_t settle_ns
+    int64_t acquire_timeout_ns
+    int64_t stop_timeout_ns
+    int64_t warm_gap_ns
+    int64_t reversal_dead_ns
+    int64_t meter_hold_ns
+    int64_t frozen_ns
+    int64_t max_uncontrolled_ns
+    double ramp_w_per_s                 # away from zero, plant
+    double min_power_w                  # commands below it are 0
+    double pcc_import_max_w             # >= 0, the connection; NaN = not stated
+    double pcc_export_max_w
+    double load_max_w
+    double pv_max_w
+    # units
+    double unit_w_dis_max[MAX_UNITS]
+    double unit_w_cha_max[MAX_UNITS]    # magnitude
+    double unit_va_max[MAX_UNITS]
+    double unit_wh[MAX_UNITS]
+    double unit_vdc_min_v[MAX_UNITS]    # lowest pack voltage: amps become watts with it (R14)
+    double unit_eta[MAX_UNITS]
+    int64_t unit_confirm_ns[MAX_UNITS]
+    int64_t unit_reversion_ns[MAX_UNITS]
+    int64_t unit_data_age_ns[MAX_UNITS] # oldest PCS or BMS data that still counts
+    int32_t unit_pcs_device[MAX_UNITS]
+    int32_t unit_bms_device[MAX_UNITS]  # -1: the PCS answers for its battery
+    # sources
+    double slot_ess_lo_w[MAX_SLOTS]
+    double slot_ess_hi_w[MAX_SLOTS]
+    double slot_pcc_lo_w[MAX_SLOTS]
+    double slot_pcc_hi_w[MAX_SLOTS]
+    int64_t slot_max_lease_ns[MAX_SLOTS]
+    int32_t slot_priority[MAX_SLOTS]    # lower number first
+    uint8_t slot_class[MAX_SLOTS]
+    uint8_t slot_scopes[MAX_SLOTS]      # bit SCOPE_ESS, bit SCOPE_PCC
+    uint8_t slot_required[MAX_SLOTS]
+    uint8_t slot_advisory[MAX_SLOTS]
+    uint8_t slot_may_force[MAX_SLOTS]   # Direction
+    uint8_t slot_default[MAX_SLOTS]     # Stated: which default limits exist
+    # protection rows
+    double row_pickup[MAX_ROWS]
+    double row_dropoff[MAX_ROWS]
+    int64_t row_pickup_delay_ns[MAX_ROWS]
+    int64_t row_dropoff_delay_ns[MAX_ROWS]
+    int64_t row_max_age_ns[MAX_ROWS]
+    int16_t row_unit[MAX_ROWS]          # a unit or PLANT
+    uint8_t row_quantity[MAX_ROWS]
+    uint8_t row_tier[MAX_ROWS]
+    uint8_t row_above[MAX_ROWS]         # 1: beyond means value >= pickup; 0: value <= pickup
+    uint8_t row_action[MAX_ROWS]
+    uint8_t row_direction[MAX_ROWS]     # Direction that the action takes away
+    uint8_t row_reset[MAX_ROWS]
+    uint8_t row_curve_count[MAX_ROWS]
+    double row_curve_x[MAX_ROWS * CURVE_POINTS]
+    double row_curve_share[MAX_ROWS * CURVE_POINTS]     # of the unit's rating, 0..1
+    # buses and devices
+    uint8_t bus_kind[MAX_BUSES]
+    uint8_t bus_parity[MAX_BUSES]       # 'N', 'E', 'O'
+    uint8_t bus_stop_bits[MAX_BUSES]
+    uint8_t bus_rs485[MAX_BUSES]
+    int32_t bus_baud[MAX_BUSES]
+    int32_t bus_port[MAX_BUSES]
+    char bus_path[MAX_BUSES * TEXT]     # host or serial device
+    uint8_t dev_kind[MAX_DEVICES]
+    uint8_t dev_modbus_id[MAX_DEVICES]
+    int16_t dev_place[MAX_DEVICES]      # unit or PLANT
+    int32_t dev_bus[MAX_DEVICES]
+    int64_t dev_timeout_ns[MAX_DEVICES]
+    int32_t dev_wset_addr[MAX_DEVICES]  # first register of SunSpec 704 WSetEna; -1: takes no set point
+    int32_t dev_wset_sf_addr[MAX_DEVICES]   # WSet_SF
+    int32_t dev_hb_addr[MAX_DEVICES]    # where our heartbeat is written (715 ControllerHb, 802 CtrlHb); -1: none
+    int32_t dev_opctl_addr[MAX_DEVICES]     # 715 OpCtl; -1: none
+    int32_t dev_es_addr[MAX_DEVICES]    # 703 ES; -1: none
+    int32_t dev_contactor_addr[MAX_DEVICES] # 802 SetOp; -1: none
+    int32_t dev_hb_quantity[MAX_DEVICES]    # Q_PCS_HB, Q_BMS_HB or Q_NONE
+    # what is read: one request each
+    int32_t read_device[MAX_READS]
+    int32_t read_addr[MAX_READS]
+    int32_t read_count[MAX_READS]
+    int64_t read_period_ns[MAX_READS]
+    # and decoded
+    int32_t point_read[MAX_POINTS]
+    int32_t point_offset[MAX_POINTS]    # register in the block
+    int32_t point_sf_offset[MAX_POINTS] # register of the SunSpec scale factor in the same block; -1: none
+    double point_scale[MAX_POINTS]      # fixed factor, sign included
+    int16_t point_place[MAX_POINTS]
+    uint8_t point_quantity[MAX_POINTS]
+    uint8_t point_type[MAX_POINTS]
+    # and verified after each connect: model ids, lengths, serial number
+    int32_t check_device[MAX_CHECKS]
+    int32_t check_addr[MAX_CHECKS]
+    int32_t check_value[MAX_CHECKS]
+
+# --- one tick: what goes into the step and comes out ------------------------------------------------------------------------------------
+
+cdef struct Inputs:
+    double value[PLACES * QUANTITIES]       # place * QUANTITIES + quantity
+    int64_t sampled_ns[PLACES * QUANTITIES] # when the request was sent; 0 = never
+    double wset_scale_w[MAX_UNITS]          # watts per count of the PCS's set-point register; NaN until read
+    uint8_t pcs_state[MAX_UNITS]            # DeviceState
+    uint8_t bms_state[MAX_UNITS]
+    uint8_t meter_state
+    uint8_t unconfirmed[MAX_UNITS]          # R11: the set point was not confirmed in time
+    uint8_t n_commands
+    uint64_t journalled_seq                 # newest journal record known to be on disk
+    Command command0                        # at most one command is taken per tick
+
+cdef struct Outputs:
+    double cmd_w[MAX_UNITS]                 # decoded from cmd_raw: what the PCS will understand
+    int32_t cmd_raw[MAX_UNITS]
+    uint8_t cmd_run[MAX_UNITS]              # 0 stop, 1 run, 2 standby
+    uint8_t cmd_open[MAX_UNITS]             # 1: contactor to be opened
+    int32_t n_events
+    int32_t events_dropped
+    uint8_t journal_due                     # write a record with journal_seq now
+    uint64_t journal_seq
+
+# One event. The loop numbers them; a reader that finds a gap in seq has lost that many.
+cdef struct Event:
+    uint64_t seq
+    int64_t at_ns
+    double value
+    double limit
+    int32_t detail
+    int16_t place                           # unit, PLANT or -1
+    int16_t row                             # protection row or -1
+    int16_t slot                            # or -1
+    uint8_t code
+    uint8_t level                           # 0 info, 1 warning, 2 alarm
+
+# --- state: loop -> everyone, read-only ---------------------------------------------------------------------------------------------------
+
+cdef struct PlantState:
+    uint64_t tick
+    int64_t now_ns
+    uint8_t mode
+    uint8_t internal                        # Internal bits
+    uint32_t flags                          # Flag bits
+    uint64_t commands_taken                 # id of the last command taken from the ring
+    uint64_t plan_reads_retried
+    # powers and limits
+    double ess_w                            # measured, all units; NaN when one is missing
+    double pcc_w
+    double command_w                        # sum of what was sent
+    double wanted_w                         # target before limits; NaN = none
+    double lo_w                             # envelope of the plant, scope ess
+    double hi_w
+    double device_lo_w                      # device interval
+    double device_hi_w
+    double pcc_unmet_w
+    int64_t lo_since_ns
+    int64_t hi_since_ns
+    int64_t lo_until_ns                     # 0 = open
+    int64_t hi_until_ns
+    uint8_t lo_bind
+    uint8_t hi_bind
+    uint8_t unmet_slot
+    int16_t lo_bind_id
+    int16_t hi_bind_id
+    int16_t target_slot                     # -1 none
+    # units
+    double value[PLACES * QUANTITIES]
+    int64_t sampled_ns[PLACES * QUANTITIES]
+    double unit_lo_w[MAX_UNITS]
+    double unit_hi_w[MAX_UNITS]
+    double unit_command_w[MAX_UNITS]
+    double unit_import_wh[MAX_UNITS]
+    double unit_export_wh[MAX_UNITS]
+    int16_t unit_lo_bind_id[MAX_UNITS]
+    int16_t unit_hi_bind_id[MAX_UNITS]
+    uint8_t unit_lo_bind[MAX_UNITS]
+    uint8_t unit_hi_bind[MAX_UNITS]
+    uint8_t unit_run[MAX_UNITS]
+    uint8_t pcs_state[MAX_UNITS]
+    uint8_t bms_state[MAX_UNITS]
+    uint8_t meter_state
+    # rows
+    uint8_t row_active[MAX_ROWS]
+    uint8_t row_latched[MAX_ROWS]
+    int64_t row_since_ns[MAX_ROWS]
+    # sources
+    uint64_t slot_serial[MAX_SLOTS]
+    int64_t slot_lease_until_ns[MAX_SLOTS]
+    double slot_target_w[MAX_SLOTS]
+    uint8_t slot_state[MAX_SLOTS]
+    uint8_t slot_fault[MAX_SLOTS]
+    # loop health
+    uint64_t periods
+    uint64_t missed
+    uint64_t missed_own
+    int64_t wake_max_ns
+    int64_t step_max_ns
+    uint32_t wake_bins[HISTOGRAM_BINS]      # half-octave bins of ns, see rt.pxd
+    uint32_t step_bins[HISTOGRAM_BINS]
+    # buses
+    uint32_t bus_state[MAX_BUSES]
+    uint32_t bus_ok[MAX_BUSES]
+    uint32_t bus_timeouts[MAX_BUSES]
+    uint32_t bus_late[MAX_BUSES]
+    uint32_t bus_bad[MAX_BUSES]             # frames that could not be believed
+    uint32_t bus_exceptions[MAX_BUSES]
+    uint32_t bus_reconnects[MAX_BUSES]
+
+# --- the journal: what survives a power cut -----------------------------------------------------------------------------------------------
+
+cdef struct JournalRecord:
+    uint64_t magic
+    uint64_t seq
+    uint32_t layout_version
+    uint32_t crc32                          # over the record with this field 0
+    uint8_t config_hash[32]
+    uint64_t boot_id_hi
+    uint64_t boot_id_lo
+    uint8_t operator_mode                   # MODE_RUN, MODE_STOPPED or MODE_OUT_OF_SERVICE
+    uint8_t internal
+    int64_t start_realtime_s[3]             # the last three starts, newest first
+    uint8_t latched[MAX_ROWS]
+    double import_wh[MAX_UNITS]
+    double export_wh[MAX_UNITS]
