@@ -6,7 +6,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 
 B := .venv/bin
-UV := $(B)/uv --no-progress
+# The system's certificates: a company network may have one of its own.
+UV := $(B)/uv --no-progress --system-certs
 CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
