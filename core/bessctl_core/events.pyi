@@ -1,0 +1,1 @@
+"""The events of one tick; C declarations only, see events.pxd."""

@@ -1,0 +1,87 @@
+"""Reads and writes the sealed configuration file; its shape stands in sealed.pxd. Standard library only: the loop process imports this."""
+
+import hashlib
+import json
+import os
+import struct
+
+from libc.string cimport memcpy
+
+from .layout cimport LAYOUT_VERSION, SiteConfig
+
+MAGIC = b"BESSEAL1"
+HEADER = struct.Struct("<8sIIII32s")
+
+
+class SealError(ValueError):
+    """The file is not a sealed configuration this build can run; the message says what was found, what was expected and what to do."""
+
+
+cdef class SealedSite:
+    """A sealed configuration, checked: `digest` (sha256, 32 bytes) and the names of units, sources and rows as JSON. Immutable."""
+
+    def __cinit__(self, const unsigned char[::1] config, bytes names_json, bytes digest):
+        if <size_t> config.shape[0] != sizeof(SiteConfig):
+            raise SealError(f"the configuration has {config.shape[0]} bytes, this build expects {sizeof(SiteConfig)}; seal it again")
+        memcpy(&self.config, &config[0], sizeof(SiteConfig))
+        self.names_json = names_json
+        self.digest = digest
+
+    @property
+    def names(self) -> dict:
+        """What the numbers in events and states are called: {"units": [...], "slots": [...], "rows": [...], "devices": [...], ...}."""
+        return json.loads(self.names_json)
+
+    @property
+    def config_bytes(self) -> bytes:
+        """The SiteConfig structure as it stands in the file; layout.dtype("SiteConfig") reads it."""
+        return (<const char*> &self.config)[:sizeof(SiteConfig)]
+
+
+def pack(config_bytes: bytes, names: dict) -> bytes:
+    """The whole file for a SiteConfig structure (as numpy wrote it) and its names."""
+    names_json = json.dumps(names, sort_keys=True, separators=(",", ":")).encode()
+    if len(config_bytes) != sizeof(SiteConfig):
+        raise SealError(f"the configuration has {len(config_bytes)} bytes, this build expects {sizeof(SiteConfig)}")
+    body = config_bytes + names_json
+    digest = hashlib.sha256(body).digest()
+    return HEADER.pack(MAGIC, LAYOUT_VERSION, len(config_bytes), len(names_json), 0, digest) + body
+
+
+def unpack(data: bytes, place: str = "sealed configuration") -> SealedSite:
+    """Check a whole file and return it as SealedSite; raises SealError, naming `place`, for anything that is not exactly what was sealed."""
+    if len(data) < HEADER.size or data[:8] != MAGIC:
+        raise SealError(f"{place}: not a sealed configuration; write one with `bessctl check --seal`")
+    _, version, size, names_size, _, digest = HEADER.unpack_from(data)
+    if version != LAYOUT_VERSION or size != sizeof(SiteConfig):
+        raise SealError(
+            f"{place}: sealed for layout {version} ({size} bytes), this build has layout {LAYOUT_VERSION} ({sizeof(SiteConfig)} bytes); "
+            "seal it again with this version"
+        )
+    body = data[HEADER.size:]
+    if len(body) != size + names_size or hashlib.sha256(body).digest() != digest:
+        raise SealError(f"{place}: its content does not match its hash; it was changed or cut short after sealing. Seal it again")
+    return SealedSite(body[:size], body[size:], digest)
+
+
+def load(path: str) -> SealedSite:
+    """Read and check a sealed file. Raises OSError, SealError."""
+    with open(path, "rb") as file:
+        return unpack(file.read(4 << 20), path)
+
+
+def store(path: str, data: bytes) -> None:
+    """Put a sealed file in place at once and for good: written beside it, synced, renamed. Mode 0444."""
+    beside = f"{path}.new"
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o444)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.rename(beside, path)
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
