@@ -1,0 +1,1 @@
+"""Nothing for Python here: links are driven by bus.pyx."""
