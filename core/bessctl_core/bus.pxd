@@ -73,8 +73,9 @@ cdef struct Bus:
     BusCounters count
     uint8_t state
     uint8_t echo
-    uint8_t reason                      # why a transaction fails while there is no connection
+    uint8_t heard                       # RTU: our own question was heard back since it was sent
     uint8_t suspect                     # RTU: the fault last seen while waiting
+    uint8_t settled                     # RTU: what is in rx was judged with the line silent
     uint8_t more                        # bytes are left to look at though nothing new came
     uint16_t transaction_id             # of the question last sent
     uint16_t timeouts_in_row
@@ -86,7 +87,7 @@ cdef struct Bus:
     int64_t retry_ns                    # DOWN
     int64_t deadline_ns                 # CONNECTING, AWAIT, QUIET
     int64_t sent_ns
-    int64_t wire_ns                     # of the question and its answer
+    int64_t worst_until_ns              # RTU: after a time-out the line stays quiet until then
     int64_t last_rx_ns
     int64_t next_tx_ns                  # not before
     Transaction* current

@@ -232,4 +232,3 @@ class Tier(IntFlag):
     TIER_WARN = 0
     TIER_DERATE = 1
     TIER_TRIP = 2
-
