@@ -5,7 +5,8 @@
 # or learns that it is not there yet, or that it is gone (and how many are lost): the drop counter is the reader's own arithmetic.
 #
 # CommandRing: one writer (the supervisor), one reader (the loop), in memory both may write. The reader keeps its own tail in private memory,
-# publishes it elsewhere, and believes of the shared head only that at most COMMAND_ENTRIES entries wait.
+# publishes it elsewhere, and believes of the shared head only that at most COMMAND_ENTRIES entries wait. Commands are numbered from 1; an
+# entry whose id is not the number that is due was never written whole and is skipped.
 
 from libc.stdint cimport uint64_t
 
@@ -31,8 +32,9 @@ cdef void event_push(EventRing* ring, const Event* event) noexcept nogil
 # Reader: 1 and the event, 0 when `seq` is not written yet, -1 when it was overwritten.
 cdef int event_read(const EventRing* ring, uint64_t seq, Event* event) noexcept nogil
 
-# Writer of commands; False when the reader is COMMAND_ENTRIES behind (`taken` is the reader's published tail).
-cdef bint command_push(CommandRing* ring, const Command* command, uint64_t taken) noexcept nogil
+# Writer of commands. Gives the command its id and returns it; 0 when the reader is COMMAND_ENTRIES behind (`taken` is its published tail).
+cdef uint64_t command_push(CommandRing* ring, const Command* command, uint64_t taken) noexcept nogil
 
-# Reader of commands: True and the next command, or False. `tail` is the reader's own; entries the writer overran are skipped.
+# Reader of commands: True and the next command, or False. `tail` is the reader's own; entries the writer overran are skipped. Looks at one
+# entry, so False may also mean that one was skipped.
 cdef bint command_take(const CommandRing* ring, uint64_t* tail, Command* command) noexcept nogil

@@ -28,13 +28,15 @@ cdef int event_read(const EventRing* ring, uint64_t seq, Event* event) noexcept 
     return 1 if load_relaxed_u64(&entry.seq) == seq else -1
 
 
-cdef bint command_push(CommandRing* ring, const Command* command, uint64_t taken) noexcept nogil:
+cdef uint64_t command_push(CommandRing* ring, const Command* command, uint64_t taken) noexcept nogil:
     cdef uint64_t head = load_relaxed_u64(&ring.head)
+    cdef Command* entry = &ring.entry[head % COMMAND_ENTRIES]
     if head - taken >= COMMAND_ENTRIES:
-        return False
-    ring.entry[head % COMMAND_ENTRIES] = command[0]
+        return 0
+    entry[0] = command[0]
+    entry.id = head + 1
     store_release_u64(&ring.head, head + 1)
-    return True
+    return head + 1
 
 
 cdef bint command_take(const CommandRing* ring, uint64_t* tail, Command* command) noexcept nogil:
@@ -47,4 +49,4 @@ cdef bint command_take(const CommandRing* ring, uint64_t* tail, Command* command
         return False
     command[0] = ring.entry[tail[0] % COMMAND_ENTRIES]
     tail[0] += 1
-    return True
+    return command.id == tail[0]

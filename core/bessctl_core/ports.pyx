@@ -1,0 +1,258 @@
+"""What peers do with the shared segments: read the state, drain events, write plans and commands. The rules stand in segment.pxd.
+
+Each port maps its segment and checks its header; what does not fit this build is refused with both values. Supervisor thread, with the GIL.
+"""
+
+import os
+
+from libc.math cimport NAN
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memset
+
+from .atomics cimport load_acquire_u64
+from .handover cimport Handover, handover_read, handover_version, handover_write
+from .layout cimport (
+    HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
+    Command, Event, Plan, PlantState, Series,
+)
+from .ring cimport EVENT_ENTRIES, CommandRing, EventRing, command_push, event_read
+from .segment cimport SEGMENT_HEADER, Mapping, SegmentHeader, commands_offset, events_offset, plan_offset, plans_size, state_size
+
+from .segment import PLANS_MAGIC, STATE_MAGIC, SegmentError
+
+REMEDY = "run loop and supervisor from one installation, and restart both"
+
+
+class CommandsWaiting(RuntimeError):
+    """The loop has not taken the commands sent before; it is stopped or very late."""
+
+
+cdef uint64_t epoch_of(Mapping mapping) noexcept:
+    return load_acquire_u64(&(<SegmentHeader*> mapping.address).epoch)
+
+
+def _refuse(name: str, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise SegmentError(f"{name} segment: {what} is {found}, this build expects {expected}; {REMEDY}")
+
+
+cdef Mapping attach(int fd, str name, bytes magic, size_t size, size_t payload, size_t entry, bint writable, bytes config_hash):
+    """Map a segment after everything about it was compared with this build, the size first: nothing beyond a file's end is touched."""
+    cdef Mapping mapping
+    cdef SegmentHeader* header
+    found_size = os.fstat(fd).st_size
+    if found_size >= SEGMENT_HEADER:
+        # The layout's number explains a wrong size better than the size does.
+        head = os.pread(fd, 12, 0)
+        _refuse(name, "magic", head[:8], magic)
+        _refuse(name, "layout version", int.from_bytes(head[8:12], "little"), LAYOUT_VERSION)
+    _refuse(name, "size", found_size, size)
+    mapping = Mapping(fd, size, writable)
+    header = <SegmentHeader*> mapping.address
+    _refuse(name, "size of a value", header.payload_size, payload)
+    _refuse(name, "size of a ring entry", header.entry_size, entry)
+    _refuse(name, "stated size", header.total_size, size)
+    found_hash = (<const char*> header.config_hash)[:32]
+    if config_hash is not None and found_hash != config_hash:
+        raise SegmentError(
+            f"{name} segment: the loop runs configuration {found_hash.hex()[:12]}, expected was {config_hash.hex()[:12]}; attach again"
+        )
+    return mapping
+
+
+cdef class StatePort:
+    """The plant's state, read only. `fd` may be closed afterwards. Raises SegmentError, PermissionError."""
+
+    cdef Mapping _mapping
+    cdef Handover* _h
+    cdef PlantState _copy
+    cdef readonly unsigned long long epoch
+    cdef readonly unsigned long long retries
+
+    def __cinit__(self, int fd, bytes config_hash=None):
+        self._mapping = attach(fd, "state", STATE_MAGIC, state_size(), sizeof(PlantState), sizeof(Event), False, config_hash)
+        self._h = <Handover*> (self._mapping.address + SEGMENT_HEADER)
+        self.epoch = epoch_of(self._mapping)
+
+    cdef bint _take(self):
+        cdef uint64_t retries = 0
+        cdef bint whole = handover_read(self._h, &self._copy, sizeof(PlantState), NULL, &retries)
+        self.retries += retries
+        return whole
+
+    def read(self) -> dict | None:
+        """The newest state, every field of PlantState by name; None: nothing published yet, or torn four times in a row."""
+        return self._as_dict() if self._take() else None
+
+    cdef dict _as_dict(self):
+        cdef PlantState* s = &self._copy
+        fields = <dict> s[0]
+        # Left to itself Cython takes an array of bytes for a C string and ends it at the first zero.
+        for name, codes in (
+            ("unit_lo_bind", s.unit_lo_bind[:MAX_UNITS]), ("unit_hi_bind", s.unit_hi_bind[:MAX_UNITS]),
+            ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
+            ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
+            ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
+        ):
+            fields[name] = codes
+        return fields
+
+    def read_bytes(self) -> bytes | None:
+        """The same as bytes, for layout.dtype("PlantState")."""
+        return (<const char*> &self._copy)[:sizeof(PlantState)] if self._take() else None
+
+    def commands_taken(self) -> int:
+        """How many commands the loop has taken from the ring; 0 before its first tick."""
+        return self._copy.commands_taken if self._take() else 0
+
+    @property
+    def version(self) -> int:
+        """The number of the published state; 0 = none yet. Another number is another state."""
+        return handover_version(self._h)
+
+    @property
+    def current(self) -> bool:
+        """False once the loop took leave: attach again. (A loop that was killed shows by the end of its socket instead.)"""
+        return epoch_of(self._mapping) == self.epoch
+
+
+cdef class EventReader:
+    """Drains the event ring. Starts with event `from_seq`; 0 = the oldest one that still stands."""
+
+    cdef Mapping _mapping
+    cdef EventRing* _ring
+    cdef readonly unsigned long long next_seq
+    cdef readonly unsigned long long lost
+
+    def __cinit__(self, int fd, uint64_t from_seq=0, bytes config_hash=None):
+        self._mapping = attach(fd, "state", STATE_MAGIC, state_size(), sizeof(PlantState), sizeof(Event), False, config_hash)
+        self._ring = <EventRing*> (self._mapping.address + events_offset())
+        self.next_seq = from_seq or self._oldest()
+
+    cdef uint64_t _oldest(self):
+        cdef uint64_t newest = load_acquire_u64(&self._ring.newest)
+        return newest - EVENT_ENTRIES + 1 if newest >= EVENT_ENTRIES else 1
+
+    def drain(self) -> list[dict]:
+        """The events since the last call, oldest first; each a dict of Event's fields. `lost` counts those overwritten before. Bounded."""
+        cdef Event event
+        cdef int found
+        drained = []
+        for _ in range(2 * EVENT_ENTRIES):
+            found = event_read(self._ring, self.next_seq, &event)
+            if found == 0:
+                break
+            if found == 1:
+                drained.append(event)
+                self.next_seq += 1
+            else:
+                self._skip()
+        return drained
+
+    cdef _skip(self):
+        cdef uint64_t oldest = max(self._oldest(), <uint64_t> self.next_seq + 1)
+        self.lost += oldest - self.next_seq
+        self.next_seq = oldest
+
+
+cdef inline uint8_t put(double* place, object value, uint8_t bit) except? 255:
+    """Write a statement and return its bit; None leaves NaN and no bit."""
+    if value is None:
+        place[0] = NAN
+        return 0
+    place[0] = value
+    return bit
+
+
+cdef int fill(Series* series, blocks) except -1:
+    cdef int i
+    if len(blocks) > MAX_BLOCKS:
+        raise ValueError(f"{len(blocks)} blocks, a series holds {MAX_BLOCKS}")
+    for i, (start, end, ess_lo, ess_hi, pcc_lo, pcc_hi, target, target_scope, q_kind, q_value, energize, rate) in enumerate(blocks):
+        series.start_ns[i], series.end_ns[i] = start, end
+        series.stated[i] = (
+            put(&series.ess_lo_w[i], ess_lo, HAS_ESS_LO) | put(&series.ess_hi_w[i], ess_hi, HAS_ESS_HI)
+            | put(&series.pcc_lo_w[i], pcc_lo, HAS_PCC_LO) | put(&series.pcc_hi_w[i], pcc_hi, HAS_PCC_HI)
+            | put(&series.target_w[i], target, HAS_TARGET) | put(&series.rate_w_per_s[i], rate, HAS_RATE)
+            | (0 if energize is None else HAS_ENERGIZE)
+        )
+        series.target_scope[i], series.q_kind[i], series.q_value[i] = target_scope, q_kind, q_value
+        series.energize[i] = 1 if energize else 0
+    series.count = <int> len(blocks)
+    return 0
+
+
+cdef class PlanPort:
+    """Writes plans into slots. One writer process at a time: the loop hands this descriptor to one holder."""
+
+    cdef Mapping _mapping
+    cdef Plan _plan
+    cdef readonly unsigned long long epoch
+
+    def __cinit__(self, int fd, bytes config_hash=None):
+        self._mapping = attach(fd, "plans", PLANS_MAGIC, plans_size(), sizeof(Plan), sizeof(Command), True, config_hash)
+        self.epoch = epoch_of(self._mapping)
+
+    cdef Handover* _slot(self, int slot) except NULL:
+        if slot < 0 or slot >= MAX_SLOTS:
+            raise IndexError(f"slot {slot}: there are {MAX_SLOTS}")
+        return <Handover*> (self._mapping.address + plan_offset(slot))
+
+    cdef uint64_t _serial(self, Handover* h):
+        """One more than the slot's last serial, whoever wrote it."""
+        cdef Plan last
+        if not handover_read(h, &last, sizeof(Plan), NULL, NULL):
+            return 1
+        return last.serial + 1 if last.serial + 1 != 0 else 1
+
+    def write(self, int slot, int64_t lease_until_ns, int lapse, live, fallback=()) -> int:
+        """Replace the slot's plan; returns its serial. Nothing is checked but that it fits the structure.
+
+        A block is (start_ns, end_ns, ess_lo_w, ess_hi_w, pcc_lo_w, pcc_hi_w, target_w, target_scope, q_kind, q_value, energize,
+        rate_w_per_s); None is no statement. The plan is put together in private memory: whatever raises, the slot keeps what it had.
+        """
+        cdef Handover* h = self._slot(slot)
+        cdef SegmentHeader* header = <SegmentHeader*> self._mapping.address
+        memset(&self._plan, 0, sizeof(Plan))
+        fill(&self._plan.live, live)
+        fill(&self._plan.fallback, fallback)
+        self._plan.boot_id_hi, self._plan.boot_id_lo = header.boot_id_hi, header.boot_id_lo
+        self._plan.lease_until_ns, self._plan.lapse = lease_until_ns, lapse
+        self._plan.serial = self._serial(h)
+        handover_write(h, &self._plan, sizeof(Plan))
+        return self._plan.serial
+
+    def write_bytes(self, int slot, const unsigned char[::1] plan) -> None:
+        """Publish a Plan structure as it is, for tests of what the loop refuses."""
+        if <size_t> plan.shape[0] != sizeof(Plan):
+            raise ValueError(f"a plan has {sizeof(Plan)} bytes, not {plan.shape[0]}")
+        handover_write(self._slot(slot), &plan[0], sizeof(Plan))
+
+    @property
+    def current(self) -> bool:
+        """False once the loop took leave: attach again."""
+        return epoch_of(self._mapping) == self.epoch
+
+
+cdef class CommandPort:
+    """Sends commands to the loop; `state` tells how many it has taken."""
+
+    cdef Mapping _mapping
+    cdef CommandRing* _ring
+    cdef StatePort _state
+
+    def __cinit__(self, int fd, StatePort state, bytes config_hash=None):
+        self._mapping = attach(fd, "plans", PLANS_MAGIC, plans_size(), sizeof(Plan), sizeof(Command), True, config_hash)
+        self._ring = <CommandRing*> (self._mapping.address + commands_offset())
+        self._state = state
+
+    def push(self, uint8_t code, int16_t arg=0) -> int:
+        """Send one CommandCode; returns the id that its event will name. CommandsWaiting: the loop takes none."""
+        cdef Command command
+        cdef uint64_t given
+        memset(&command, 0, sizeof(Command))
+        command.code, command.arg = code, arg
+        given = command_push(self._ring, &command, self._state.commands_taken())
+        if given == 0:
+            raise CommandsWaiting("the loop takes no commands: all entries of the ring wait; see `bessctl status`")
+        return given
