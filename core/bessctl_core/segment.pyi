@@ -1,6 +1,7 @@
 """The two shared segments and the loop's side of them; the rules stand in segment.pxd."""
 
-from collections.abc import Iterable, Mapping as Fields
+from collections.abc import Iterable
+from collections.abc import Mapping as Fields
 from typing import Any, final
 
 PLANS_MAGIC: bytes
