@@ -12,12 +12,15 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test build bench lock clean FORCE
+.PHONY: demo test check build bench lock clean FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
 test: build
 	@$(B)/python -m pytest -q $(or $(ARGS),tests)
+
+check: build
+	@$(B)/python -m tools.check $(ARGS)
 
 build: .venv/.built
 
@@ -53,9 +56,9 @@ bench: build .venv/.debian-bench
 	@CYTHON_THREADS=$(CORES) $(B)/python setup.py -q build_ext --inplace --parallel $(CORES)
 	@touch $@
 
-# MODULES=built: they lie in place already and are not compiled a second time.
+# MODULES=none: they lie in place already and are not compiled a second time.
 .venv/.installed: pyproject.toml setup.py .venv/.deps
-	@MODULES=built $(UV) pip install -q --python $(B)/python --no-deps --no-build-isolation -e .
+	@MODULES=none $(UV) pip install -q --python $(B)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.built: .venv/.compiled .venv/.installed

@@ -11,7 +11,7 @@ CORE = HERE / "core"
 
 # GATE=1 builds for the call-graph gate (tools/gate_calls.py): unoptimised, so that every call a reader sees is a call in the graph.
 # COVERAGE=1 builds for branch coverage by gcov. Neither is ever installed.
-# MODULES=built leaves the modules out: `make build` has put them in place before it installs the project, and compiles nothing twice.
+# MODULES="ring sim/pcs" builds these alone. MODULES=none builds none: `make build` has put them in place before it installs the project.
 FLAGS = {
     "release": ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"],
     "gate": ["-O0", "-g0", "-fcallgraph-info=su"],
@@ -43,11 +43,17 @@ def extension(pyx: Path) -> Extension:
     )
 
 
+def sources() -> list[Path]:
+    named = os.environ.get("MODULES", "").split()
+    found = sorted(CORE.rglob("*.pyx"))
+    return [pyx for pyx in found if not named or str(pyx.relative_to(CORE / "bessctl_core").with_suffix("")) in named]
+
+
 def extensions() -> list[Extension]:
-    if os.environ.get("MODULES") == "built":
+    if not (wanted := sources()):
         return []
     return cythonize(
-        [extension(pyx) for pyx in sorted(CORE.rglob("*.pyx"))],
+        [extension(pyx) for pyx in wanted],
         build_dir=f"build/cython-{KIND}",
         include_path=["core"],
         compiler_directives=DIRECTIVES,
@@ -55,4 +61,5 @@ def extensions() -> list[Extension]:
     )
 
 
-setup(ext_modules=extensions())
+if __name__ == "__main__":
+    setup(ext_modules=extensions())

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+FAULTS: tuple[str, ...]
+STATES: dict[int, str]
+STATUSES: tuple[str, ...]
+
 class BusError(Exception):
     """A transaction failed. `fault` is one of frames.FAULTS; `exception_code` is the device's, 0 unless `fault` is "exception"."""
 
