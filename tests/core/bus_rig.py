@@ -98,6 +98,7 @@ class Rig:
 
     def ask(
         self,
+        *,
         unit: int = 1,
         fc: int = 3,
         address: int = 100,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -11,20 +12,32 @@ from hypothesis import strategies as st
 from bessctl_core import frames
 from tests.core.bus_rig import registers_reply, rtu_frame, tcp_frame
 
-# The examples of Modbus Application Protocol V1.1b3: section, function, address, count, written, request, response, read.
+
+class Example(NamedTuple):
+    """A row of Modbus Application Protocol V1.1b3: the PDUs it prints, and what we hand over and get back."""
+
+    section: str
+    function: int
+    address: int
+    size: int
+    written: list[int]
+    question: str
+    response: str
+    read: list[int] | None
+
+
 EXAMPLES = [
-    ("6.1", 1, 0x13, 0x13, [], "01 0013 0013", "01 03 CD6B05", [0x6BCD, 0x0005]),
-    ("6.2", 2, 0xC4, 0x16, [], "02 00C4 0016", "02 03 ACDB35", [0xDBAC, 0x0035]),
-    ("6.3", 3, 0x6B, 3, [], "03 006B 0003", "03 06 022B 0000 0064", [0x022B, 0, 0x64]),
-    ("6.4", 4, 8, 1, [], "04 0008 0001", "04 02 000A", [0x000A]),
-    ("6.5", 5, 0xAC, 1, [1], "05 00AC FF00", "05 00AC FF00", None),
-    ("6.5 off", 5, 0xAC, 1, [0], "05 00AC 0000", "05 00AC 0000", None),
-    ("6.6", 6, 1, 1, [3], "06 0001 0003", "06 0001 0003", None),
-    ("6.11", 15, 0x13, 10, [0x01CD], "0F 0013 000A 02 CD01", "0F 0013 000A", None),
-    ("6.12", 16, 1, 2, [0x000A, 0x0102], "10 0001 0002 04 000A 0102", "10 0001 0002", None),
+    Example("6.1", 1, 0x13, 0x13, [], "01 0013 0013", "01 03 CD6B05", [0x6BCD, 0x0005]),
+    Example("6.2", 2, 0xC4, 0x16, [], "02 00C4 0016", "02 03 ACDB35", [0xDBAC, 0x0035]),
+    Example("6.3", 3, 0x6B, 3, [], "03 006B 0003", "03 06 022B 0000 0064", [0x022B, 0, 0x64]),
+    Example("6.4", 4, 8, 1, [], "04 0008 0001", "04 02 000A", [0x000A]),
+    Example("6.5 on", 5, 0xAC, 1, [1], "05 00AC FF00", "05 00AC FF00", None),
+    Example("6.5 off", 5, 0xAC, 1, [0], "05 00AC 0000", "05 00AC 0000", None),
+    Example("6.6", 6, 1, 1, [3], "06 0001 0003", "06 0001 0003", None),
+    Example("6.11", 15, 0x13, 10, [0x01CD], "0F 0013 000A 02 CD01", "0F 0013 000A", None),
+    Example("6.12", 16, 1, 2, [0x000A, 0x0102], "10 0001 0002 04 000A 0102", "10 0001 0002", None),
 ]
-IDS = [row[0] for row in EXAMPLES]
-WORDS = "section function address count written question response read"
+each_example = pytest.mark.parametrize("row", EXAMPLES, ids=[row.section for row in EXAMPLES])
 
 # A question for the tables below: unit 17, FC03, address 107, 3 registers, transaction 9.
 UNIT, FC, ADDRESS, COUNT, TID = 17, 3, 107, 3, 9
@@ -45,33 +58,31 @@ def test_the_check_sum_of_the_catalogue() -> None:
     assert frames.crc(b"123456789") == 0x4B37  # CRC-16/MODBUS
 
 
-@pytest.mark.parametrize(WORDS.split(), EXAMPLES, ids=IDS)
-def test_requests_are_those_the_standard_prints(
-    section: str, function: int, address: int, count: int, written: list[int], question: str, response: str, read: list[int] | None
-) -> None:
-    pdu = bytes.fromhex(question)
-    assert frames.encode(0x1234, 5, function, address, count, written) == tcp_frame(0x1234, 5, pdu)
-    assert frames.encode(None, 5, function, address, count, written) == rtu_frame(5, pdu)
+def both_ways(row: Example) -> list[tuple[int | None, bytes]]:
+    """The printed response as Modbus/TCP (with its transaction id) and as RTU."""
+    pdu = bytes.fromhex(row.response)
+    return [(7, tcp_frame(7, 5, pdu)), (None, rtu_frame(5, pdu))]
 
 
-@pytest.mark.parametrize(WORDS.split(), EXAMPLES, ids=IDS)
-def test_responses_are_read_as_the_standard_prints(
-    section: str, function: int, address: int, count: int, written: list[int], question: str, response: str, read: list[int] | None
-) -> None:
-    pdu = bytes.fromhex(response)
-    for transaction_id, frame in ((7, tcp_frame(7, 5, pdu)), (None, rtu_frame(5, pdu))):
-        verdict = frames.judge(frame, transaction_id, 5, function, address, count, written)
-        assert verdict == ("ok", "none", 0, len(frame), read)
+@each_example
+def test_requests_are_those_the_standard_prints(row: Example) -> None:
+    pdu = bytes.fromhex(row.question)
+    assert frames.encode(0x1234, 5, row.function, row.address, row.size, row.written) == tcp_frame(0x1234, 5, pdu)
+    assert frames.encode(None, 5, row.function, row.address, row.size, row.written) == rtu_frame(5, pdu)
 
 
-@pytest.mark.parametrize(WORDS.split(), EXAMPLES, ids=IDS)
-def test_a_part_of_a_response_is_never_a_verdict(
-    section: str, function: int, address: int, count: int, written: list[int], question: str, response: str, read: list[int] | None
-) -> None:
-    pdu = bytes.fromhex(response)
-    for transaction_id, frame in ((7, tcp_frame(7, 5, pdu)), (None, rtu_frame(5, pdu))):
+@each_example
+def test_responses_are_read_as_the_standard_prints(row: Example) -> None:
+    for transaction_id, frame in both_ways(row):
+        verdict = frames.judge(frame, transaction_id, 5, row.function, row.address, row.size, row.written)
+        assert verdict == ("ok", "none", 0, len(frame), row.read)
+
+
+@each_example
+def test_a_part_of_a_response_is_never_a_verdict(row: Example) -> None:
+    for transaction_id, frame in both_ways(row):
         for cut in range(len(frame)):
-            verdict = frames.judge(frame[:cut], transaction_id, 5, function, address, count, written)
+            verdict = frames.judge(frame[:cut], transaction_id, 5, row.function, row.address, row.size, row.written)
             assert verdict == ("more", "none", 0, 0, None), cut
 
 
@@ -97,7 +108,9 @@ def test_a_part_of_a_response_is_never_a_verdict(
         (None, 248, 3, 0, 1),
     ],
 )
-def test_what_the_standard_does_not_know_is_not_sent(transaction_id: int | None, unit: int, function: int, address: int, count: int) -> None:
+def test_what_the_standard_does_not_know_is_not_sent(
+    transaction_id: int | None, unit: int, function: int, address: int, count: int
+) -> None:
     with pytest.raises(ValueError, match="no such Modbus request"):
         frames.encode(transaction_id, unit, function, address, count)
 
