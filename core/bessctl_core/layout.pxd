@@ -74,7 +74,7 @@ cpdef enum Quantity:
     Q_PCC_HZ = 38
     Q_LOC_REM = 39          # SunSpec 715 LocRemCtl: 0 remote, 1 local
     # Derived by the step, never read from a device:
-    Q_PCS_AGE_S = 40        # seconds since the request behind the oldest point that a row needs was sent
+    Q_PCS_AGE_S = 40        # seconds since the request that brought Q_AC_W (Q_PACK_V, Q_PCC_W) was sent
     Q_BMS_AGE_S = 41
     Q_METER_AGE_S = 42
     Q_CHA_A_OVER = 43       # measured charge current beyond what the BMS allows, A
@@ -218,8 +218,8 @@ cpdef enum EventCode:
     EV_SETPOINT_FOREIGN = 17
     EV_UNCONFIRMED = 18
     EV_RT_REFUSED = 19
-    EV_COMMAND_DONE = 20    # detail: command id
-    EV_COMMAND_REFUSED = 21
+    EV_COMMAND_DONE = 20    # detail: command id; once the journal holds it
+    EV_COMMAND_REFUSED = 21 # detail: command id, row: what forbids it or -1
     EV_PERIODS_MISSED = 22
     EV_STOPPED = 23         # orderly stop finished
     EV_ACQUIRED = 24
@@ -421,7 +421,7 @@ cdef struct Inputs:
     uint8_t bms_state[MAX_UNITS]
     uint8_t meter_state
     uint8_t unconfirmed[MAX_UNITS]          # R11: the set point was not confirmed in time
-    uint8_t n_commands
+    uint8_t n_commands                      # 0 or 1
     uint64_t journalled_seq                 # newest journal record known to be on disk
     Command command0                        # at most one command is taken per tick
 
@@ -430,8 +430,7 @@ cdef struct Outputs:
     int32_t cmd_raw[MAX_UNITS]
     uint8_t cmd_run[MAX_UNITS]              # 0 stop, 1 run, 2 standby
     uint8_t cmd_open[MAX_UNITS]             # 1: contactor to be opened
-    int32_t n_events
-    int32_t events_dropped
+    uint8_t silent                          # 1: send nothing (warm start, until the first data is in); the PCS keeps what it has
     uint8_t journal_due                     # write a record with journal_seq now
     uint64_t journal_seq
 

@@ -1,0 +1,244 @@
+"""What is allowed now, and who says so; the rules stand in envelope.pxd. Loop, nogil, bounded."""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.math cimport INFINITY, NAN, isfinite, isnan
+
+from .layout cimport (
+    ACT_ZERO, BIND_BMS, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_RATING, BIND_ROW, CLASS_MARKET, DEV_UP,
+    DIR_CHARGE, DIR_DISCHARGE, PLANT, QUANTITIES, Q_AC_W, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_LOC_REM, Q_PCC_W, Q_PCS_STATE, Q_W_MAX_CHA,
+    Q_W_MAX_DIS,
+)
+from .plans cimport Ask
+
+# SunSpec 701 InvSt of a PCS that follows a set point: running, throttled.
+cdef enum:
+    INVST_RUNNING = 3
+    INVST_THROTTLED = 4
+
+
+# --- sides --------------------------------------------------------------------------------------------------------------------------------
+
+cdef inline void set_side(Side* s, double w, int bind, int ident, int64_t until_ns, int64_t now_ns) noexcept nogil:
+    """A new value; `since` moves only when somebody else binds."""
+    if s.bind != bind or s.id != ident or s.since_ns == 0:
+        s.since_ns = now_ns
+    s.w, s.bind, s.id, s.until_ns = w, <uint8_t> bind, <int16_t> ident, until_ns
+
+
+# Candidates for one side while it is computed: the tightest so far.
+cdef struct Bound:
+    double w
+    int bind
+    int id
+    int64_t until_ns
+
+
+cdef inline void at_most(Bound* b, double w, int bind, int ident, int64_t until_ns) noexcept nogil:
+    if w < b.w:
+        b.w, b.bind, b.id, b.until_ns = w, bind, ident, until_ns
+
+
+cdef inline void at_least(Bound* b, double w, int bind, int ident, int64_t until_ns) noexcept nogil:
+    if w > b.w:
+        b.w, b.bind, b.id, b.until_ns = w, bind, ident, until_ns
+
+
+# --- the device interval ------------------------------------------------------------------------------------------------------------------
+
+cdef bint unit_sees(const SiteConfig* c, const Inputs* inp, int unit, int quantity, int64_t now_ns) noexcept nogil:
+    cdef int at = unit * QUANTITIES + quantity
+    return inp.sampled_ns[at] > 0 and now_ns - inp.sampled_ns[at] <= c.unit_data_age_ns[unit] and not isnan(inp.value[at])
+
+
+cdef inline double reading(const Inputs* inp, int place, int quantity) noexcept nogil:
+    return inp.value[place * QUANTITIES + quantity]
+
+
+cdef bint unit_follows(const SiteConfig* c, const Inputs* inp, int unit, int64_t now_ns) noexcept nogil:
+    """The PCS and its battery are there, verified, running and not switched to local control."""
+    cdef double state = reading(inp, unit, Q_PCS_STATE)
+    if inp.pcs_state[unit] != DEV_UP or c.unit_bms_device[unit] >= 0 and inp.bms_state[unit] != DEV_UP:
+        return False
+    if reading(inp, unit, Q_LOC_REM) == 1:
+        return False
+    return unit_sees(c, inp, unit, Q_PCS_STATE, now_ns) and (state == INVST_RUNNING or state == INVST_THROTTLED)
+
+
+cdef double bms_share_w(const SiteConfig* c, const Inputs* inp, int unit, int quantity, int64_t now_ns) noexcept nogil:
+    """Watts on the battery's side for the current the BMS allows, at the lowest pack voltage; a limit that cannot be seen is 0."""
+    cdef double amps
+    if c.unit_bms_device[unit] < 0:
+        return INFINITY
+    if not unit_sees(c, inp, unit, quantity, now_ns):
+        return 0
+    amps = reading(inp, unit, quantity)
+    return max(0.0, amps) * c.unit_vdc_min_v[unit]
+
+
+cdef void unit_ratings(const SiteConfig* c, const Inputs* inp, int unit, Bound* lo, Bound* hi, int64_t now_ns) noexcept nogil:
+    cdef double states_dis = reading(inp, unit, Q_W_MAX_DIS)
+    cdef double states_cha = reading(inp, unit, Q_W_MAX_CHA)
+    hi.w, hi.bind, hi.id, hi.until_ns = min(c.unit_w_dis_max[unit], c.unit_va_max[unit]), BIND_RATING, unit, 0
+    lo.w, lo.bind, lo.id, lo.until_ns = -min(c.unit_w_cha_max[unit], c.unit_va_max[unit]), BIND_RATING, unit, 0
+    # What the PCS states of itself can only narrow; a PCS that states nothing keeps the sealed rating.
+    if not isnan(states_dis):
+        at_most(hi, max(0.0, states_dis), BIND_RATING, unit, 0)
+    if not isnan(states_cha):
+        at_least(lo, -max(0.0, states_cha), BIND_RATING, unit, 0)
+    at_most(hi, bms_share_w(c, inp, unit, Q_BMS_DIS_MAX_A, now_ns) * c.unit_eta[unit], BIND_BMS, unit, 0)
+    at_least(lo, -bms_share_w(c, inp, unit, Q_BMS_CHA_MAX_A, now_ns) / c.unit_eta[unit], BIND_BMS, unit, 0)
+
+
+cdef void unit_rows(const SiteConfig* c, const RowTable* rows, int place, int unit, Bound* lo, Bound* hi) noexcept nogil:
+    at_most(hi, rows.share_dis[place] * c.unit_w_dis_max[unit], BIND_ROW, rows.row_dis[place], 0)
+    at_least(lo, -rows.share_cha[place] * c.unit_w_cha_max[unit], BIND_ROW, rows.row_cha[place], 0)
+    if rows.stop[place] >= ACT_ZERO:
+        hi.w, hi.bind, hi.id, hi.until_ns = 0, BIND_ROW, rows.row_stop[place], 0
+        lo[0] = hi[0]
+
+
+cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, Envelope* e, int unit, bint mode_blocks, int mode,
+                        int64_t now_ns) noexcept nogil:
+    cdef Bound lo, hi
+    unit_ratings(c, inp, unit, &lo, &hi, now_ns)
+    unit_rows(c, rows, unit, unit, &lo, &hi)
+    unit_rows(c, rows, PLANT, unit, &lo, &hi)
+    # A stop by a row is the better answer to "who limits me" than the silence it may come from.
+    if hi.w > 0 or lo.w < 0:
+        if mode_blocks:
+            hi.w, hi.bind, hi.id, hi.until_ns = 0, BIND_MODE, mode, 0
+            lo = hi
+        elif not unit_follows(c, inp, unit, now_ns):
+            hi.w, hi.bind, hi.id, hi.until_ns = 0, BIND_DEVICE, unit, 0
+            lo = hi
+    set_side(&e.unit_hi[unit], max(0.0, hi.w), hi.bind, hi.id, 0, now_ns)
+    set_side(&e.unit_lo[unit], min(0.0, lo.w), lo.bind, lo.id, 0, now_ns)
+
+
+cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, Envelope* e, bint mode_blocks, int mode,
+                          int64_t now_ns) noexcept nogil:
+    cdef int unit
+    cdef int hi_by = 0
+    cdef int lo_by = 0
+    cdef double hi = 0
+    cdef double lo = 0
+    cdef double ess = 0
+    for unit in range(c.n_units):
+        unit_interval(c, inp, rows, e, unit, mode_blocks, mode, now_ns)
+        hi += e.unit_hi[unit].w
+        lo += e.unit_lo[unit].w
+        # The plant's side is bound by the first unit that something other than its rating limits.
+        if e.unit_hi[hi_by].bind == BIND_RATING and e.unit_hi[unit].bind != BIND_RATING:
+            hi_by = unit
+        if e.unit_lo[lo_by].bind == BIND_RATING and e.unit_lo[unit].bind != BIND_RATING:
+            lo_by = unit
+        ess += reading(inp, unit, Q_AC_W) if unit_sees(c, inp, unit, Q_AC_W, now_ns) else NAN
+    set_side(&e.device_hi, hi, e.unit_hi[hi_by].bind, e.unit_hi[hi_by].id, 0, now_ns)
+    set_side(&e.device_lo, lo, e.unit_lo[lo_by].bind, e.unit_lo[lo_by].id, 0, now_ns)
+    e.ess_w = ess
+
+
+# --- the meter ----------------------------------------------------------------------------------------------------------------------------
+
+cdef void rest_update(const SiteConfig* c, const Inputs* inp, Envelope* e, int64_t now_ns) noexcept nogil:
+    cdef int at = PLANT * QUANTITIES + Q_PCC_W
+    cdef int64_t sampled = inp.sampled_ns[at]
+    if not c.has_meter:
+        e.rest_usable = 0
+        return
+    if sampled > e.rest_ns and not isnan(inp.value[at]) and not isnan(e.ess_w):
+        e.rest_w, e.rest_ns = inp.value[at] - e.ess_w, sampled
+    e.rest_usable = e.rest_ns > 0 and now_ns - e.rest_ns <= c.meter_hold_ns
+
+
+# --- the sources --------------------------------------------------------------------------------------------------------------------------
+
+cdef void pcc_bounds(const SiteConfig* c, const Envelope* e, double pcc_lo, double pcc_hi, int force, double* lo, double* hi) noexcept nogil:
+    """pcc limits as ess limits; without a usable meter by the worst case of the site. Only a slot that may force excludes 0."""
+    if e.rest_usable:
+        lo[0], hi[0] = pcc_lo - e.rest_w, pcc_hi - e.rest_w
+    else:
+        lo[0] = pcc_lo + c.load_max_w if isfinite(pcc_lo) else pcc_lo
+        hi[0] = pcc_hi - c.pv_max_w if isfinite(pcc_hi) else pcc_hi
+        force = 0
+    if isnan(lo[0]) or lo[0] > 0 and not force & DIR_DISCHARGE:
+        lo[0] = 0
+    if isnan(hi[0]) or hi[0] < 0 and not force & DIR_CHARGE:
+        hi[0] = 0
+
+
+cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Envelope* e, int slot, Bound* lo, Bound* hi) noexcept nogil:
+    """Narrow a class's interval by one slot's ask."""
+    cdef const Ask* a = &t.ask[slot]
+    cdef double pcc_lo, pcc_hi
+    cdef int64_t until = a.until_ns
+    cdef int bind = a.bind
+    at_most(hi, a.ess_hi_w, bind, slot, until)
+    at_least(lo, a.ess_lo_w, bind, slot, until)
+    if a.energize == 0:
+        e.cease = 1
+        at_most(hi, 0, bind, slot, until)
+        at_least(lo, 0, bind, slot, until)
+    if isfinite(a.pcc_lo_w) or isfinite(a.pcc_hi_w):
+        pcc_bounds(c, e, a.pcc_lo_w, a.pcc_hi_w, c.slot_may_force[slot], &pcc_lo, &pcc_hi)
+        if not e.rest_usable:
+            bind, until = BIND_METER, 0
+        at_most(hi, pcc_hi, bind, slot, until)
+        at_least(lo, pcc_lo, bind, slot, until)
+
+
+cdef void connection_bounds(const SiteConfig* c, const Envelope* e, Bound* lo, Bound* hi) noexcept nogil:
+    """The connection's own rating, of class grid; it never forces power."""
+    cdef double pcc_lo = -c.pcc_import_max_w if c.has_meter and isfinite(c.pcc_import_max_w) else -INFINITY
+    cdef double pcc_hi = c.pcc_export_max_w if c.has_meter and isfinite(c.pcc_export_max_w) else INFINITY
+    pcc_bounds(c, e, pcc_lo, pcc_hi, 0, &pcc_lo, &pcc_hi)
+    at_most(hi, pcc_hi, BIND_RATING if e.rest_usable else BIND_METER, PLANT, 0)
+    at_least(lo, pcc_lo, BIND_RATING if e.rest_usable else BIND_METER, PLANT, 0)
+
+
+cdef void settle_class(Bound* lo, Bound* hi) noexcept nogil:
+    """Disjoint limits of one class: both sides become the point nearest 0."""
+    if lo.w <= hi.w:
+        return
+    if hi.w > 0:
+        lo[0] = hi[0]
+    elif lo.w < 0:
+        hi[0] = lo[0]
+    else:
+        lo.w = hi.w = 0
+
+
+cdef bint narrow(Envelope* e, Bound* lo, Bound* hi, const Bound* class_lo, const Bound* class_hi) noexcept nogil:
+    """Intersect with a worse class. False when nothing is left of it: the nearest point stays, the rest is unmet."""
+    if class_lo.w > hi.w:
+        e.unmet_w, e.unmet_slot = class_lo.w - hi.w, <int16_t> class_lo.id
+        lo[0] = hi[0]
+        return False
+    if class_hi.w < lo.w:
+        e.unmet_w, e.unmet_slot = class_hi.w - lo.w, <int16_t> class_hi.id
+        hi[0] = lo[0]
+        return False
+    at_most(hi, class_hi.w, class_hi.bind, class_hi.id, class_hi.until_ns)
+    at_least(lo, class_lo.w, class_lo.bind, class_lo.id, class_lo.until_ns)
+    return True
+
+
+cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Envelope* e, int64_t now_ns) noexcept nogil:
+    cdef Bound lo, hi, class_lo, class_hi
+    cdef int rank, slot
+    lo.w, lo.bind, lo.id, lo.until_ns = e.device_lo.w, e.device_lo.bind, e.device_lo.id, 0
+    hi.w, hi.bind, hi.id, hi.until_ns = e.device_hi.w, e.device_hi.bind, e.device_hi.id, 0
+    e.unmet_w, e.unmet_slot, e.cease = 0, -1, 0
+    for rank in range(CLASS_MARKET + 1):
+        class_lo.w, class_lo.bind, class_lo.id, class_lo.until_ns = -INFINITY, BIND_NONE, -1, 0
+        class_hi.w, class_hi.bind, class_hi.id, class_hi.until_ns = INFINITY, BIND_NONE, -1, 0
+        if rank == 0:
+            connection_bounds(c, e, &class_lo, &class_hi)
+        for slot in range(c.n_slots):
+            if c.slot_class[slot] == rank:
+                slot_bounds(c, t, e, slot, &class_lo, &class_hi)
+        settle_class(&class_lo, &class_hi)
+        if not narrow(e, &lo, &hi, &class_lo, &class_hi):
+            break
+    set_side(&e.lo, lo.w, lo.bind, lo.id, lo.until_ns, now_ns)
+    set_side(&e.hi, hi.w, hi.bind, hi.id, hi.until_ns, now_ns)

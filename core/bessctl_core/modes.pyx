@@ -1,0 +1,246 @@
+"""The mode of the machine and the requests that change it; the rules stand in modes.pxd. Loop, nogil, bounded."""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
+from .layout cimport (
+    CMD_OUT_OF_SERVICE, CMD_RELEASE, CMD_RESET, CMD_START, CMD_STOP, DEV_UP, EV_ACQUIRED, EV_COMMAND_DONE, EV_COMMAND_REFUSED, EV_INTERNAL,
+    EV_MODE, EV_RESET_DONE, EV_RESET_REFUSED, LAYOUT_VERSION, MAX_ROWS, MODE_ACQUIRE, MODE_OUT_OF_SERVICE, MODE_RUN, MODE_STANDBY,
+    MODE_START_FAILED, MODE_STOPPED, MODE_STOPPING, MODE_TRIPPED, NS_PER_S, PLANT, Command, TRIP_JOURNAL, TRIP_OTHER_CONFIG, TRIP_STARTS,
+)
+from .plans cimport slot_clear
+from .protect cimport row_sees, rows_ask_reset, rows_reset
+
+cdef enum:
+    START_WINDOW_S = 600            # R6: three starts within it are a trip
+    JOURNAL_MAGIC = 0x4C4E4A53
+
+cdef int64_t ENERGY_PERIOD_NS = 10 * <int64_t> NS_PER_S
+
+
+# --- start --------------------------------------------------------------------------------------------------------------------------------
+
+cdef bint any_latched(const JournalRecord* journal) noexcept nogil:
+    cdef int row
+    for row in range(MAX_ROWS):
+        if journal.latched[row]:
+            return True
+    return False
+
+
+cdef void recall(const SiteConfig* c, StepState* s, const JournalRecord* journal) noexcept nogil:
+    """What the journal knows of the time before."""
+    cdef int row
+    s.journal_seq = journal.seq
+    s.operator_mode = journal.operator_mode if journal.operator_mode in (MODE_STOPPED, MODE_OUT_OF_SERVICE) else MODE_RUN
+    s.internal = journal.internal
+    memcpy(s.import_wh, journal.import_wh, sizeof(s.import_wh))
+    memcpy(s.export_wh, journal.export_wh, sizeof(s.export_wh))
+    memcpy(&s.start_realtime_s[1], journal.start_realtime_s, 2 * sizeof(int64_t))
+    if memcmp(journal.config_hash, s.config_hash, 32) == 0:
+        for row in range(c.n_rows):
+            s.rows.latched[row] = journal.latched[row] != 0
+    elif any_latched(journal):
+        # Rows may have moved: nobody can say which of today's rows was latched, so the machine as a whole is.
+        s.internal |= TRIP_OTHER_CONFIG
+
+
+cdef bint starts_too_often(const StepState* s) noexcept nogil:
+    """Three starts in the window. A clock that ran backwards between them counts as within: unknown is the safe side."""
+    return s.start_realtime_s[2] != 0 and s.start_realtime_s[0] - s.start_realtime_s[2] < START_WINDOW_S
+
+
+cdef void modes_init(const SiteConfig* c, StepState* s, const StartFacts* facts, const JournalRecord* journal) noexcept nogil:
+    cdef int row
+    s.mode, s.operator_mode = MODE_ACQUIRE, MODE_RUN
+    s.start_ns = s.mode_since_ns = s.last_ns = s.journal_ns = facts.now_ns
+    s.boot_id_hi, s.boot_id_lo = facts.boot_id_hi, facts.boot_id_lo
+    memcpy(s.config_hash, facts.config_hash, 32)
+    if journal != NULL:
+        recall(c, s, journal)
+    s.start_realtime_s[0] = facts.realtime_s
+    if facts.journal_broken:
+        trip_internal(s, TRIP_JOURNAL, facts.now_ns)
+    if starts_too_often(s):
+        trip_internal(s, TRIP_STARTS, facts.now_ns)
+    s.rt_blocked = facts.rt_refused and c.rt_required
+    s.operator_next = s.operator_mode
+    s.warm = facts.warm and s.internal == 0 and s.operator_mode == MODE_RUN and not s.rt_blocked
+    for row in range(c.n_rows):
+        if s.rows.latched[row]:
+            s.warm = 0
+    s.journal_due = 1
+
+
+# --- requests -----------------------------------------------------------------------------------------------------------------------------
+
+cdef void answer(StepState* s, uint64_t command_id, bint done, int row, int64_t now_ns) noexcept nogil:
+    if command_id:
+        emit(&s.sink, now_ns, EV_COMMAND_DONE if done else EV_COMMAND_REFUSED, LEVEL_INFO if done else LEVEL_WARNING, -1, row, -1,
+             <int> command_id, <double> command_id, 0)
+
+
+cdef void ask_operator(StepState* s, const Command* command, int mode, int64_t now_ns) noexcept nogil:
+    answer(s, s.operator.command_id, False, -1, now_ns)     # a newer request replaces one that still waits
+    s.operator_next = <uint8_t> mode
+    if mode != MODE_RUN:
+        s.operator_mode = <uint8_t> mode
+    s.journal_due = 1
+    s.operator.command_id, s.operator.journal_seq = command.id, s.journal_seq + 1
+
+
+cdef void ask_reset(const SiteConfig* c, StepState* s, const Command* command, int64_t now_ns) noexcept nogil:
+    cdef int row = rows_ask_reset(c, &s.rows, command.local)
+    if row >= 0 or s.internal and not command.local:
+        emit(&s.sink, now_ns, EV_RESET_REFUSED, LEVEL_WARNING, -1, row, -1, row, 0, 0)
+        answer(s, command.id, False, row, now_ns)
+        return
+    answer(s, s.reset.command_id, False, -1, now_ns)
+    s.internal_clearing = s.internal
+    s.journal_due = 1
+    s.reset.command_id, s.reset.journal_seq = command.id, s.journal_seq + 1
+
+
+cdef void take_command(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    cdef const Command* command = &inp.command0
+    if inp.n_commands == 0:
+        return
+    if command.code == CMD_RESET:
+        ask_reset(c, s, command, now_ns)
+    elif not command.local:
+        answer(s, command.id, False, -1, now_ns)
+    elif command.code == CMD_STOP:
+        # Out of service is the stronger of the two: a stop does not bring the plant back half way.
+        ask_operator(s, command, s.operator_mode if s.operator_mode == MODE_OUT_OF_SERVICE else MODE_STOPPED, now_ns)
+    elif command.code == CMD_OUT_OF_SERVICE:
+        ask_operator(s, command, MODE_OUT_OF_SERVICE, now_ns)
+    elif command.code == CMD_START:
+        ask_operator(s, command, MODE_RUN, now_ns)
+    elif command.code == CMD_RELEASE and 0 <= command.arg < c.n_slots:
+        slot_clear(c, &s.slots, command.arg, now_ns)
+        answer(s, command.id, True, -1, now_ns)
+    else:
+        answer(s, command.id, False, -1, now_ns)
+
+
+cdef void settle_pending(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    cdef int cleared
+    if s.operator.command_id and inp.journalled_seq >= s.operator.journal_seq:
+        s.operator_mode = s.operator_next
+        answer(s, s.operator.command_id, True, -1, now_ns)
+        s.operator.command_id = 0
+    if s.reset.command_id and inp.journalled_seq >= s.reset.journal_seq:
+        cleared = rows_reset(c, &s.rows)
+        s.internal &= ~s.internal_clearing
+        s.internal_clearing = 0
+        emit(&s.sink, now_ns, EV_RESET_DONE, LEVEL_INFO, -1, -1, -1, cleared, 0, 0)
+        answer(s, s.reset.command_id, True, -1, now_ns)
+        s.reset.command_id = 0
+
+
+# --- the mode -----------------------------------------------------------------------------------------------------------------------------
+
+cdef void trip_internal(StepState* s, int bit, int64_t now_ns) noexcept nogil:
+    s.internal_clearing &= ~bit
+    s.journal_due = s.journal_due or not s.internal & bit
+    if not s.internal & bit:
+        emit(&s.sink, now_ns, EV_INTERNAL, LEVEL_ALARM, -1, -1, -1, bit, 0, 0)
+    s.internal |= <uint8_t> bit
+
+
+cdef bint tripped(const SiteConfig* c, const StepState* s) noexcept nogil:
+    cdef int unit
+    if s.internal or s.rows.tripped[PLANT]:
+        return True
+    for unit in range(c.n_units):
+        if not s.rows.tripped[unit]:
+            return False
+    return c.n_units > 0
+
+
+cdef bint inputs_complete(const SiteConfig* c, const Inputs* inp, int64_t now_ns) noexcept nogil:
+    """Every device is verified and every row sees its value."""
+    cdef int i
+    for i in range(c.n_units):
+        if inp.pcs_state[i] != DEV_UP or c.unit_bms_device[i] >= 0 and inp.bms_state[i] != DEV_UP:
+            return False
+    if c.has_meter and inp.meter_state != DEV_UP:
+        return False
+    for i in range(c.n_rows):
+        if not row_sees(c, inp, i, now_ns):
+            return False
+    return True
+
+
+cdef int acquire(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    """MODE_RUN once the inputs are complete and settled, else how the waiting is called."""
+    if not inputs_complete(c, inp, now_ns):
+        s.valid_since_ns = 0
+    elif s.valid_since_ns == 0:
+        s.valid_since_ns = now_ns
+    if s.valid_since_ns and (s.warm or now_ns - s.valid_since_ns >= c.settle_ns):
+        s.acquired = 1
+        emit(&s.sink, now_ns, EV_ACQUIRED, LEVEL_INFO, -1, -1, -1, 0, <double> (now_ns - s.mode_since_ns) * 1e-9, 0)
+        return MODE_RUN
+    if s.warm and now_ns - s.start_ns > c.warm_gap_ns:
+        s.warm = 0
+    if s.mode == MODE_ACQUIRE and now_ns - s.mode_since_ns < c.acquire_timeout_ns:
+        return MODE_ACQUIRE
+    return MODE_START_FAILED
+
+
+cdef int next_mode(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    if s.rt_blocked:
+        return MODE_STANDBY
+    if s.stop_asked:
+        return MODE_STOPPING
+    if tripped(c, s):
+        return MODE_TRIPPED
+    if s.operator_mode != MODE_RUN:
+        return s.operator_mode
+    if s.mode == MODE_RUN:
+        return MODE_RUN
+    if s.mode != MODE_ACQUIRE and s.mode != MODE_START_FAILED:
+        s.acquired, s.valid_since_ns = 0, 0
+        return MODE_ACQUIRE
+    return acquire(c, inp, s, now_ns)
+
+
+cdef void modes_update(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    cdef int mode = next_mode(c, inp, s, now_ns)
+    cdef int level
+    if mode == s.mode:
+        return
+    level = LEVEL_ALARM if mode in (MODE_TRIPPED, MODE_START_FAILED, MODE_STANDBY) else LEVEL_INFO
+    emit(&s.sink, now_ns, EV_MODE, level, -1, -1, -1, mode, <double> s.mode, 0)
+    if mode != MODE_RUN:
+        s.warm = 0
+    s.mode, s.mode_since_ns = <uint8_t> mode, now_ns
+
+
+# --- the journal --------------------------------------------------------------------------------------------------------------------------
+
+cdef void journal_update(StepState* s, int64_t now_ns) noexcept nogil:
+    if s.rows.latched_new or now_ns - s.journal_ns >= ENERGY_PERIOD_NS:
+        s.journal_due = 1
+    if s.journal_due:
+        s.journal_seq += 1
+        s.journal_ns = now_ns
+
+
+cdef void journal_fill(const StepState* s, JournalRecord* record) noexcept nogil:
+    cdef int row
+    memset(record, 0, sizeof(JournalRecord))
+    record.magic, record.seq, record.layout_version = JOURNAL_MAGIC, s.journal_seq, LAYOUT_VERSION
+    memcpy(record.config_hash, s.config_hash, 32)
+    record.boot_id_hi, record.boot_id_lo = s.boot_id_hi, s.boot_id_lo
+    record.operator_mode = s.operator_next
+    record.internal = s.internal & ~s.internal_clearing
+    if not s.stop_asked:
+        # An orderly stop is no failed start: the count begins anew after it.
+        memcpy(record.start_realtime_s, s.start_realtime_s, sizeof(s.start_realtime_s))
+    for row in range(MAX_ROWS):
+        record.latched[row] = s.rows.latched[row] and not s.rows.resetting[row]
+    memcpy(record.import_wh, s.import_wh, sizeof(s.import_wh))
+    memcpy(record.export_wh, s.export_wh, sizeof(s.export_wh))

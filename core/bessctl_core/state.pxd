@@ -1,0 +1,65 @@
+# What the step remembers from one tick to the next, and what the loop tells it at start.
+
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from .envelope cimport Envelope
+from .events cimport EventSink
+from .layout cimport MAX_UNITS
+from .plans cimport SlotTable
+from .protect cimport RowTable
+from .ramp cimport RampState
+
+# What the loop knows at start beyond the configuration.
+cdef struct StartFacts:
+    int64_t now_ns
+    int64_t realtime_s          # wall clock, trusted or not: only differences of starts are taken
+    uint64_t boot_id_hi
+    uint64_t boot_id_lo
+    uint8_t config_hash[32]
+    uint8_t journal_broken      # files exist, no record in them can be believed
+    uint8_t warm                # same boot and hash, last tick less than warm_gap ago
+    uint8_t rt_refused          # real-time priority was refused
+
+# A request whose answer waits for the journal.
+cdef struct Pending:
+    uint64_t command_id         # 0 = none
+    uint64_t journal_seq        # the record that makes it durable
+
+cdef struct StepState:
+    EventSink sink
+    RowTable rows
+    Envelope envelope
+    RampState ramp
+    uint64_t tick
+    int64_t last_ns             # of the last tick
+    int64_t start_ns
+    int64_t mode_since_ns
+    int64_t valid_since_ns      # since when every required input is valid; 0 = not now
+    uint8_t mode
+    uint8_t operator_mode       # MODE_RUN, MODE_STOPPED, MODE_OUT_OF_SERVICE
+    uint8_t operator_next       # what the journal will hold
+    uint8_t acquired            # inputs were complete once since start or since the last trip
+    uint8_t internal            # Internal bits
+    uint8_t internal_clearing   # of them, what goes once the journal holds the reset
+    uint8_t rt_blocked          # real-time priority is required and refused
+    uint8_t warm                # R5: start from measured power
+    uint8_t stop_asked          # SIGTERM
+    Pending reset
+    Pending operator
+    uint64_t journal_seq
+    uint8_t journal_due
+    int64_t journal_ns
+    uint32_t flags
+    uint8_t clamped_bind        # who clamped the target last; BIND_NONE = nobody
+    int16_t clamped_id
+    uint8_t disjoint
+    uint8_t unconfirmed
+    uint8_t config_hash[32]
+    uint64_t boot_id_hi
+    uint64_t boot_id_lo
+    int64_t start_realtime_s[3]
+    double wanted_w
+    int16_t target_slot
+    double import_wh[MAX_UNITS]
+    double export_wh[MAX_UNITS]
+    SlotTable slots

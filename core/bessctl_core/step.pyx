@@ -1,0 +1,252 @@
+"""One cycle as a pure function; see step.pxd. Loop, nogil, bounded.
+
+Validate, protect, decide the mode, allow, want, ramp, split, encode, look once more, publish: in this order, each in its own module.
+"""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.math cimport INFINITY, NAN, fabs, isnan
+from libc.string cimport memset
+
+from .dispatch cimport command_zero, commands_hold, dispatch
+from .envelope cimport arbitrate, device_interval, rest_update, unit_sees
+from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
+from .layout cimport (
+    ACT_OPEN, ACT_STANDBY, BIND_NONE, EV_LIMITS_DISJOINT, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED, FLAG_LOCAL_CONTROL,
+    FLAG_RT_REFUSED, FLAG_UNCONFIRMED, MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_START_FAILED, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK,
+    QUANTITIES, Q_AC_W, Q_BMS_AGE_S, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_CHA_A_OVER, Q_DC_A, Q_DIS_A_OVER, Q_LOC_REM, Q_METER_AGE_S, Q_PACK_A,
+    Q_PACK_V, Q_PCC_W, Q_PCS_AGE_S, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION,
+)
+from .modes cimport journal_fill, journal_update, modes_init, modes_update, settle_pending, take_command, trip_internal
+from .plans cimport Ask, plan_fault, slot_take, slots_init, slots_update
+from .protect cimport rows_init, rows_update
+from .publish cimport publish
+from .ramp cimport ramp_init, ramp_next
+
+# cmd_run, and SunSpec 701 InvSt of a PCS at rest: off, sleeping, standby.
+cdef enum:
+    RUN_STOP = 0
+    RUN_RUN = 1
+    RUN_STANDBY = 2
+    INVST_OFF = 0
+    INVST_SLEEPING = 1
+    INVST_STANDBY = 7
+
+cdef double WH_PER_W_NS = 1.0 / 3.6e12
+cdef double REST_SHARE = 0.01       # of the rating: below it a measured power counts as none
+
+
+cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, const JournalRecord* journal) noexcept nogil:
+    memset(s, 0, sizeof(StepState))
+    rows_init(&s.rows)
+    slots_init(c, &s.slots, facts.now_ns)
+    ramp_init(&s.ramp, 0, facts.now_ns)
+    modes_init(c, s, facts, journal)
+    s.target_slot, s.wanted_w, s.envelope.unmet_slot = -1, NAN, -1
+    if facts.rt_refused:
+        s.flags |= FLAG_RT_REFUSED
+
+
+cdef void step_offer_plan(const SiteConfig* c, StepState* s, int slot, const Plan* plan, int64_t now_ns) noexcept nogil:
+    cdef int fault
+    if slot < 0 or slot >= c.n_slots:
+        return
+    fault = plan_fault(c, slot, plan, s.boot_id_hi, s.boot_id_lo, now_ns)
+    if fault != PLAN_OK:
+        if s.slots.fault[slot] != fault:
+            emit(&s.sink, now_ns, EV_PLAN_REFUSED, LEVEL_WARNING, -1, -1, slot, fault, 0, 0)
+        s.slots.fault[slot] = <uint8_t> fault
+        return
+    if s.slots.plan[slot].serial == 0 or s.slots.fault[slot] != PLAN_OK:
+        emit(&s.sink, now_ns, EV_PLAN_ACCEPTED, LEVEL_INFO, -1, -1, slot, <int> plan.serial, 0, 0)
+    slot_take(c, &s.slots, slot, plan, now_ns)
+
+
+# --- validate: quantities that follow from others --------------------------------------------------------------------------------------
+
+cdef inline void derive(Inputs* inp, int place, int quantity, double value, int64_t sampled_ns) noexcept nogil:
+    inp.value[place * QUANTITIES + quantity] = value
+    inp.sampled_ns[place * QUANTITIES + quantity] = sampled_ns
+
+
+cdef void derive_age(Inputs* inp, int place, int quantity, int of_quantity, int64_t now_ns) noexcept nogil:
+    """The age is always known: what never arrived is infinitely old."""
+    cdef int64_t sampled = inp.sampled_ns[place * QUANTITIES + of_quantity]
+    derive(inp, place, quantity, <double> (now_ns - sampled) * 1e-9 if sampled > 0 else INFINITY, now_ns)
+
+
+cdef void derive_over(Inputs* inp, int unit, int quantity, int current, int limit, double sign) noexcept nogil:
+    """How far a measured current passes what the BMS allows in that direction, A; negative = room left. As old as the older of the two."""
+    cdef int at = unit * QUANTITIES
+    derive(inp, unit, quantity, sign * inp.value[at + current] - inp.value[at + limit],
+           min(inp.sampled_ns[at + current], inp.sampled_ns[at + limit]))
+
+
+cdef void validate(const SiteConfig* c, Inputs* inp, int64_t now_ns) noexcept nogil:
+    cdef int unit, current
+    for unit in range(c.n_units):
+        current = Q_PACK_A if c.unit_bms_device[unit] >= 0 else Q_DC_A
+        derive_age(inp, unit, Q_PCS_AGE_S, Q_AC_W, now_ns)
+        derive_age(inp, unit, Q_BMS_AGE_S, Q_PACK_V, now_ns)
+        derive_over(inp, unit, Q_DIS_A_OVER, current, Q_BMS_DIS_MAX_A, 1)
+        derive_over(inp, unit, Q_CHA_A_OVER, current, Q_BMS_CHA_MAX_A, -1)
+    derive_age(inp, PLANT, Q_METER_AGE_S, Q_PCC_W, now_ns)
+
+
+# --- want: the target of the best source -----------------------------------------------------------------------------------------------
+
+cdef int target_slot(const SiteConfig* c, const StepState* s) noexcept nogil:
+    """The slot whose target rules: lowest priority number, then lowest index. -1 none."""
+    cdef int slot
+    cdef int best = -1
+    for slot in range(c.n_slots):
+        if s.slots.ask[slot].has_target and (best < 0 or c.slot_priority[slot] < c.slot_priority[best]):
+            best = slot
+    return best
+
+
+cdef double wanted_power(const SiteConfig* c, StepState* s) noexcept nogil:
+    """The target as ess power, NaN when nobody has one. A pcc target without a usable meter is 0: a stale meter never commands power."""
+    cdef const Ask* ask
+    s.target_slot = <int16_t> target_slot(c, s)
+    if s.target_slot < 0:
+        return NAN
+    ask = &s.slots.ask[s.target_slot]
+    if ask.target_scope == SCOPE_PCC:
+        return ask.target_w - s.envelope.rest_w if s.envelope.rest_usable else 0
+    return ask.target_w
+
+
+cdef double clamp_target(StepState* s, double wanted, int64_t now_ns) noexcept nogil:
+    """Within the envelope; whoever takes something away is named once, by an event, for as long as it is the same."""
+    cdef double given = min(max(wanted, s.envelope.lo.w), s.envelope.hi.w)
+    cdef int bind = BIND_NONE
+    cdef int ident = -1
+    if wanted > s.envelope.hi.w:
+        bind, ident = s.envelope.hi.bind, s.envelope.hi.id
+    elif wanted < s.envelope.lo.w:
+        bind, ident = s.envelope.lo.bind, s.envelope.lo.id
+    if bind != BIND_NONE and (bind != s.clamped_bind or ident != s.clamped_id):
+        emit(&s.sink, now_ns, EV_TARGET_CLAMPED, LEVEL_INFO, ident, bind, s.target_slot, bind, wanted, given)
+    s.clamped_bind, s.clamped_id = <uint8_t> bind, <int16_t> ident
+    return given
+
+
+cdef double next_power(const SiteConfig* c, StepState* s, int64_t now_ns) noexcept nogil:
+    """The plant's power for this tick: target, limits, ramp."""
+    cdef double rate = 0
+    cdef double given, w
+    s.wanted_w = wanted_power(c, s)
+    given = clamp_target(s, 0 if isnan(s.wanted_w) else s.wanted_w, now_ns)
+    if s.target_slot >= 0:
+        rate = s.slots.ask[s.target_slot].rate_w_per_s
+    if s.warm and s.mode == MODE_RUN:
+        # R5: the PCS still gives what it gave; the ramp starts there.
+        ramp_init(&s.ramp, 0 if isnan(s.envelope.ess_w) else s.envelope.ess_w, now_ns)
+        s.warm = 0
+    if s.mode == MODE_STOPPING:
+        rate, given = c.ramp_w_per_s, min(max(0.0, s.envelope.lo.w), s.envelope.hi.w)
+    w = ramp_next(&s.ramp, given, s.envelope.lo.w, s.envelope.hi.w, c.ramp_w_per_s, rate, c.reversal_dead_ns,
+                  <int64_t> (NS_PER_S / c.rate_hz), now_ns)
+    return w if fabs(w) >= c.min_power_w else 0
+
+
+# --- command ------------------------------------------------------------------------------------------------------------------------------
+
+cdef int run_state(const SiteConfig* c, const StepState* s, int unit) noexcept nogil:
+    cdef int stop = max(s.rows.stop[unit], s.rows.stop[PLANT])
+    if stop >= ACT_OPEN:
+        return RUN_STOP
+    if stop >= ACT_STANDBY or s.envelope.cease:
+        return RUN_STANDBY
+    if s.mode == MODE_STOPPING:
+        return RUN_RUN if s.ramp.w != 0 else RUN_STANDBY
+    return RUN_RUN if s.mode == MODE_RUN else RUN_STANDBY
+
+
+cdef void command(const SiteConfig* c, const Inputs* inp, StepState* s, double plant_w, Outputs* out, int64_t now_ns) noexcept nogil:
+    cdef int unit
+    memset(out, 0, sizeof(Outputs))
+    dispatch(c, inp, &s.envelope, plant_w, out)
+    if not commands_hold(c, inp, &s.envelope, out):
+        trip_internal(s, TRIP_ASSERTION, now_ns)
+        command_zero(c, out)
+        ramp_init(&s.ramp, 0, now_ns)
+    for unit in range(c.n_units):
+        out.cmd_run[unit] = <uint8_t> run_state(c, s, unit)
+        out.cmd_open[unit] = max(s.rows.stop[unit], s.rows.stop[PLANT]) >= ACT_OPEN
+    out.silent = s.warm and s.mode == MODE_ACQUIRE
+
+
+cdef void count_energy(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    """The integral of measured power over real elapsed time; what was not measured is not counted."""
+    cdef int unit
+    cdef double wh
+    for unit in range(c.n_units):
+        if not unit_sees(c, inp, unit, Q_AC_W, now_ns):
+            continue
+        wh = inp.value[unit * QUANTITIES + Q_AC_W] * <double> (now_ns - s.last_ns) * WH_PER_W_NS
+        if wh > 0:
+            s.export_wh[unit] += wh
+        else:
+            s.import_wh[unit] -= wh
+
+
+cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    cdef int unit
+    cdef bint disjoint = s.envelope.unmet_slot >= 0
+    s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED)
+    for unit in range(c.n_units):
+        if inp.value[unit * QUANTITIES + Q_LOC_REM] == 1:
+            s.flags |= FLAG_LOCAL_CONTROL
+        if inp.unconfirmed[unit]:
+            s.flags |= FLAG_UNCONFIRMED
+    if disjoint and not s.disjoint:
+        emit(&s.sink, now_ns, EV_LIMITS_DISJOINT, LEVEL_ALARM, -1, -1, s.envelope.unmet_slot, 0, s.envelope.unmet_w, 0)
+    s.disjoint = disjoint
+
+
+cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_ns, Outputs* out, PlantState* pub) noexcept nogil:
+    s.tick += 1
+    validate(c, inp, now_ns)
+    settle_pending(c, inp, s, now_ns)
+    take_command(c, inp, s, now_ns)
+    slots_update(c, &s.slots, &s.sink, now_ns)
+    rows_update(c, inp, &s.rows, &s.sink, s.acquired, now_ns)
+    modes_update(c, inp, s, now_ns)
+    device_interval(c, inp, &s.rows, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
+    rest_update(c, inp, &s.envelope, now_ns)
+    arbitrate(c, &s.slots, &s.envelope, now_ns)
+    command(c, inp, s, next_power(c, s, now_ns), out, now_ns)
+    count_energy(c, inp, s, now_ns)
+    raise_flags(c, inp, s, now_ns)
+    journal_update(s, now_ns)
+    out.journal_due, out.journal_seq = s.journal_due, s.journal_seq
+    s.journal_due = 0
+    s.last_ns = now_ns
+    publish(c, inp, s, out, pub, now_ns)
+
+
+cdef void step_ask_stop(StepState* s) noexcept nogil:
+    s.stop_asked = 1
+    s.journal_due = 1
+
+
+cdef bint step_stopped(const SiteConfig* c, const Inputs* inp, const StepState* s, int64_t now_ns) noexcept nogil:
+    """Commanded to rest, and each PCS that answers is measured at rest."""
+    cdef int unit
+    cdef double state
+    if s.mode != MODE_STOPPING or s.ramp.w != 0:
+        return False
+    for unit in range(c.n_units):
+        if not unit_sees(c, inp, unit, Q_PCS_STATE, now_ns):
+            continue
+        state = inp.value[unit * QUANTITIES + Q_PCS_STATE]
+        if state not in (INVST_OFF, INVST_SLEEPING, INVST_STANDBY):
+            return False
+        if fabs(inp.value[unit * QUANTITIES + Q_AC_W]) > REST_SHARE * c.unit_va_max[unit]:
+            return False
+    return True
+
+
+cdef void step_journal(const StepState* s, JournalRecord* record) noexcept nogil:
+    journal_fill(s, record)
