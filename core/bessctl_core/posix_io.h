@@ -184,8 +184,10 @@ static inline int io_line_setup(int fd, uint32_t baud, char parity, int stop_bit
 {
     struct termios2 want;
     int rc = 0;
-    if (ioctl(fd, TIOCEXCL) || flock(fd, LOCK_EX | LOCK_NB))
+    if (flock(fd, LOCK_EX | LOCK_NB))
         return -EBUSY;
+    if (ioctl(fd, TIOCEXCL))
+        return -errno;
     io_line_fill(&want, baud, parity, stop_bits);
     if (ioctl(fd, TCSETS2, &want))
         return -errno;
