@@ -1,0 +1,1 @@
+"""One folder per protocol, all of one shape: messages, session, transport, binding."""

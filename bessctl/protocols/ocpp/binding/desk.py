@@ -1,0 +1,72 @@
+"""The one place where all links meet the plant: reads it, keeps the ledger, writes the slot's plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from bessctl.errors import PlanRefused
+from bessctl.model.plan import Plan, PlanWriter
+from bessctl.model.snapshot import PlantView
+from bessctl.protocols.ocpp.binding.clock import Clock
+from bessctl.protocols.ocpp.binding.plans import plan_of, same
+from bessctl.protocols.ocpp.binding.readings import reading_of
+from bessctl.protocols.ocpp.config import StationConfig
+from bessctl.protocols.ocpp.session.clock import NS
+from bessctl.protocols.ocpp.session.ledger import Ledger
+from bessctl.protocols.ocpp.session.plant import Reading
+from bessctl.protocols.ocpp.session.station import Station
+
+
+class Desk:
+    """Shared by the drivers of all links. Supervisor thread."""
+
+    def __init__(
+        self, config: StationConfig, plans: PlanWriter, plant: PlantView, clock: Clock, *, ledger: Ledger, log: logging.Logger
+    ) -> None:
+        self._config = config
+        self._plans = plans
+        self._plant = plant
+        self._log = log
+        self.clock = clock
+        self.ledger = ledger
+        self.stations: dict[str, Callable[[], Station]] = {}
+        self._written: Plan | None = None
+        self._refused = ""
+        self.reading: Reading | None = None
+
+    def look(self) -> bool:
+        """Read the plant; True when energy moved and the accounts must be kept."""
+        snapshot = self._plant.snapshot()
+        self.reading = None if snapshot is None else reading_of(snapshot, self._config.source)
+        return self.ledger.observe(self.reading)
+
+    def replan(self, *, renew_only: bool = False) -> None:
+        """Write the plan if it says something new, or if its lease moved on. `renew_only`: the latter not more often than renew_s."""
+        now = self.clock.now()
+        stations = [station() for station in self.stations.values()]
+        demands = [d for d in (s.demand(now) for s in stations) if d is not None]
+        if self._written is None and not demands and not any(s.registered for s in stations):
+            return  # what the slot holds from before a restart stays until a CSMS is back (design R7)
+        # Plans are written in the writer's own clock; both are CLOCK_MONOTONIC, a test's may be another.
+        plan = plan_of(demands, now.mono_ns)
+        if self._written is not None and same(plan, self._written, now.mono_ns):
+            moved = plan.lease_until_ns - self._written.lease_until_ns
+            standing = any(d.lease_until_ns > now.mono_ns for d in demands)
+            if not standing or moved < (round(self._config.renew_s * NS) if renew_only else 1):
+                return
+        self._write(plan)
+
+    def _write(self, plan: Plan) -> None:
+        try:
+            serial = self._plans.write(plan)
+        except PlanRefused as e:
+            if str(e) != self._refused:
+                self._log.error("ocpp: slot %s refused the plan: %s", self._config.source, e)
+            self._refused = str(e)
+            return
+        self._refused = ""
+        self._written = plan
+        self._log.debug(
+            "ocpp: plan %d: %d blocks, target now %s W", serial, len(plan.blocks), plan.blocks[0].target_w if plan.blocks else None
+        )

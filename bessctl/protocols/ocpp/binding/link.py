@@ -1,0 +1,204 @@
+"""The driver of one link: carries bytes, time and disk between the sans-IO station and the world.
+
+Per step of the station: the plan is written first (it must not wait for an fsync), then everything the step wants kept goes to the
+store as one batch, then, when that batch is on disk, its frames go out, in order. A batch that fails stops the station: what
+could not be kept must not be acknowledged.
+
+Two tasks live as long as the link: one dials and talks, one keeps time (samples are taken offline too).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future
+from dataclasses import dataclass
+from random import Random
+
+from bessctl.errors import BessctlError, NotReachable, UsageError
+from bessctl.protocols.ocpp.binding import tables
+from bessctl.protocols.ocpp.binding.desk import Desk
+from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.messages.dialect import Dialect
+from bessctl.protocols.ocpp.messages.records import Boot
+from bessctl.protocols.ocpp.session import writes as w
+from bessctl.protocols.ocpp.session.backoff import Retry
+from bessctl.protocols.ocpp.session.station import Station
+from bessctl.protocols.ocpp.transport.dial import Connection, ConnectionClosed, dial
+from bessctl.store import Statement, Store
+
+PONG_TIMEOUT_S = 20.0
+
+
+class _Restart(Exception):
+    """The station of this link begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    kept: Future[None] | None
+    frames: list[str]
+    restart: str | None
+
+
+class Link:
+    """One CSMS. Supervisor thread; cancel `run` to stop it."""
+
+    def __init__(
+        self, config: LinkConfig, identity: Boot, store: Store, desk: Desk, *, spoken: Dialect, rng: Random, log: logging.Logger
+    ) -> None:
+        self.config = config
+        self._identity = identity
+        self._store = store
+        self._desk = desk
+        self._dialect = spoken
+        self._rng = rng
+        self._log = log
+        self._retry = Retry(config.back_off, rng)
+        self._wake = asyncio.Event()
+        self._outbox: asyncio.Queue[_Outgoing] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._broken: asyncio.Future[None] = self._loop.create_future()
+        self.station = self._new_station()
+        desk.stations[config.name] = lambda: self.station
+
+    async def run(self) -> None:
+        """Dial, talk, dial again. Ends only by cancellation, or by a store that cannot keep."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_time(), name=f"ocpp {self.config.name} time")
+            tasks.create_task(self._dial_for_ever(), name=f"ocpp {self.config.name} link")
+            await self._broken
+
+    def plant_moved(self) -> None:
+        """The plant was read again."""
+        self._carry_out(self.station.plant(self._desk.reading, self._desk.clock.now()))
+
+    def _new_station(self) -> Station:
+        saved = tables.load(self._store, self.config.name)
+        return Station(
+            self.config, self._identity, saved, ledger=self._desk.ledger, rng=self._rng, boot=self._desk.clock.boot, spoken=self._dialect
+        )
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._wake.clear()
+            wake_ns = self.station.wake_ns()
+            if wake_ns is None:
+                await self._wake.wait()
+                continue
+            delay = (wake_ns - self._desk.clock.now().mono_ns) / 1e9
+            try:
+                async with asyncio.timeout(max(0.0, delay)):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._carry_out(self.station.tick(self._desk.clock.now()))
+
+    async def _dial_for_ever(self) -> None:
+        while True:
+            try:
+                async with dial(self.config, (self._dialect.subprotocol,)) as connection:
+                    self._log.info("ocpp link %s: connected", self.config.name)
+                    await self._talk(connection)
+                    self._log.info("ocpp link %s: closed by the peer (%s)", self.config.name, connection.close_code)
+            except (NotReachable, UsageError) as e:
+                self._log.warning("%s", e)
+            except _Restart:
+                await self._restart()
+                continue
+            wait_s = self._retry.next_s()
+            self._log.info("ocpp link %s: dialling again in %.1f s", self.config.name, wait_s)
+            await asyncio.sleep(wait_s)
+
+    async def _restart(self) -> None:
+        self._log.warning("ocpp link %s: the station restarts", self.config.name)
+        await self._store.write(())
+        self.station = self._new_station()
+        self._wake.set()
+        self._desk.replan()
+
+    async def _talk(self, connection: Connection) -> None:
+        self._outbox = asyncio.Queue()
+        helpers = [asyncio.create_task(self._send(connection)), asyncio.create_task(self._ping(connection))]
+        reader = asyncio.create_task(self._receive(connection))
+        try:
+            self._carry_out(self.station.connected(self._desk.clock.now(), self._desk.reading))
+            await asyncio.wait([reader, *helpers], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._outbox = None
+            everyone = [reader, *helpers]
+            for task in everyone:
+                task.cancel()
+            outcomes = await asyncio.gather(*everyone, return_exceptions=True)
+            self._carry_out(self.station.disconnected(self._desk.clock.now()))
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
+                raise outcome
+
+    async def _receive(self, connection: Connection) -> None:
+        async for message in connection:
+            was = self.station.accepted
+            self._carry_out(self.station.received(message, self._desk.clock.now()))
+            if self.station.accepted and not was:
+                self._retry.good()
+
+    async def _send(self, connection: Connection) -> None:
+        assert self._outbox is not None
+        while True:
+            out = await self._outbox.get()
+            if out.kept is not None:
+                await asyncio.shield(asyncio.wrap_future(out.kept))
+            for frame in out.frames:
+                await connection.send(frame)
+            if out.restart:
+                raise _Restart
+
+    async def _ping(self, connection: Connection) -> None:
+        while True:
+            interval = self.station.ping_interval_s
+            await asyncio.sleep(interval or PONG_TIMEOUT_S)
+            if not interval:
+                continue
+            pong = await connection.ping()
+            try:
+                async with asyncio.timeout(PONG_TIMEOUT_S):
+                    await pong
+            except TimeoutError:
+                self._log.warning("ocpp link %s: no pong within %.0f s, closing", self.config.name, PONG_TIMEOUT_S)
+                return
+            self._carry_out(self.station.pong(self._desk.clock.now()))
+
+    def _carry_out(self, output: w.Output) -> None:
+        if output.plan_changed:
+            self._desk.replan()
+        kept = self._keep(output.writes)
+        if self._outbox is not None and (output.frames or output.restart):
+            self._outbox.put_nowait(_Outgoing(kept, output.frames, output.restart))
+        self._wake.set()
+
+    def _keep(self, writes: list[w.Write]) -> Future[None] | None:
+        statements: list[Statement] = []
+        for write in writes:
+            statements += self._audit(write) if isinstance(write, w.Audit) else tables.statements(write, self.config.name)
+        if not statements:
+            return None
+        if any(isinstance(write, (w.Enqueue, w.PutTx)) for write in writes):
+            statements += tables.account_statements(self._desk.ledger.accounts())
+        kept = self._store.submit(statements)
+        kept.add_done_callback(self._kept)
+        return kept
+
+    def _audit(self, audit: w.Audit) -> list[Statement]:
+        now = self._desk.clock.now()
+        where = "" if audit.connector is None else f" connector {audit.connector}"
+        self._log.log(audit.level, "ocpp link %s%s: %s: %s", self.config.name, where, audit.kind, audit.detail)
+        return tables.audit_statements(self.config.name, audit, now.utc_ns, now.mono_ns)
+
+    def _kept(self, kept: Future[None]) -> None:
+        """Any thread: the store's."""
+        error = kept.exception()
+        if error is not None:
+            self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error if isinstance(error, BessctlError) else RuntimeError(str(error)))

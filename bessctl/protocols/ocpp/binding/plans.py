@@ -1,0 +1,112 @@
+"""Demands of all links -> one Plan for our slot. The only place where a demand gets the plant's sign. Pure.
+
+- A target is the sum of the links' targets, + for connector 1 (discharge), - for connector 2 (charge).
+- An owner's cap becomes ess limits of both signs, and the fallback: when the lease lapses the target goes, the limit stays.
+- The lease of the plan is that of the link heard last; a link heard earlier contributes only up to its own lease, so that each
+  link lapses by itself, also with the supervisor dead. Those ends are rounded down to `GRID_NS`, which bounds their number.
+- No demand at all is an empty plan: no target, no limit.
+- A series of more than MAX_BLOCKS blocks is cut: beyond it there is no target (0 W), and the last limits stay to the end. It is
+  written again long before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from bessctl.model.plan import MAX_BLOCKS, Block, Lapse, Plan
+from bessctl.protocols.ocpp.session.clock import NS
+from bessctl.protocols.ocpp.session.demand import Demand, Stretch
+from bessctl.protocols.ocpp.session.plant import Direction
+
+GRID_NS = NS
+SLACK_NS = NS // 50
+SIGN = {Direction.DISCHARGE: 1.0, Direction.CHARGE: -1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One link's series, already signed and ended where its lease ends."""
+
+    sign: float
+    target: tuple[Stretch, ...]
+    cap: tuple[Stretch, ...]
+
+
+def plan_of(demands: Sequence[Demand], now_ns: int) -> Plan:
+    """The whole slot. Where nobody's lease stands, caps alone are left and the plan needs no lease to speak of."""
+    lease = max((d.lease_until_ns for d in demands if d.lease_until_ns > now_ns), default=now_ns + NS)
+    parts = [_part(d, lease, now_ns) for d in demands]
+    return Plan(lease, _blocks(parts, now_ns, with_target=True), _blocks(parts, now_ns, with_target=False), Lapse.FALLBACK)
+
+
+def _part(demand: Demand, lease_ns: int, now_ns: int) -> _Part:
+    sign = SIGN[demand.direction] if demand.direction else 0.0
+    if demand.lease_until_ns == lease_ns:
+        return _Part(sign, demand.target, demand.cap)
+    end = demand.lease_until_ns // GRID_NS * GRID_NS
+    if end <= now_ns:
+        return _Part(sign, (), demand.cap)
+    ended = tuple(Stretch(s.start_ns, min(s.end_ns, end), s.watts) for s in demand.target if s.start_ns < end)
+    return _Part(sign, ended, demand.cap)
+
+
+def _blocks(parts: Sequence[_Part], now_ns: int, *, with_target: bool) -> tuple[Block, ...]:
+    series = [s for p in parts for s in ((*p.target, *p.cap) if with_target else p.cap)]
+    edges = sorted({now_ns, *(e for s in series for e in (s.start_ns, s.end_ns) if e > now_ns)})
+    found: list[Block] = []
+    for start, end in pairwise(edges):
+        block = _block(parts, start, end, with_target=with_target)
+        if block is not None:
+            _append(found, block)
+    return _cut(found)
+
+
+def _block(parts: Sequence[_Part], start: int, end: int, *, with_target: bool) -> Block | None:
+    wanted = [p.sign * w for p in parts if (w := _at(p.target, start)) is not None]
+    caps = [w for p in parts if (w := _at(p.cap, start)) is not None]
+    target = 0.0 + sum(wanted) if wanted and with_target else None
+    if target is None and not caps:
+        return None
+    cap = min(caps, default=None)
+    return Block(start, end, None if cap is None else 0.0 - cap, cap, target_w=target)
+
+
+def _at(series: Sequence[Stretch], at_ns: int) -> float | None:
+    return next((s.watts for s in series if s.start_ns <= at_ns < s.end_ns), None)
+
+
+def _append(blocks: list[Block], block: Block) -> None:
+    last = blocks[-1] if blocks else None
+    same = last and (last.end_ns, last.ess_hi_w, last.target_w) == (block.start_ns, block.ess_hi_w, block.target_w)
+    if last and same:
+        blocks[-1] = Block(last.start_ns, block.end_ns, last.ess_lo_w, last.ess_hi_w, target_w=last.target_w)
+    else:
+        blocks.append(block)
+
+
+def _cut(blocks: list[Block]) -> tuple[Block, ...]:
+    if len(blocks) <= MAX_BLOCKS:
+        return tuple(blocks)
+    kept, rest = blocks[: MAX_BLOCKS - 1], blocks[MAX_BLOCKS - 1 :]
+    caps = [b.ess_hi_w for b in rest if b.ess_hi_w is not None]
+    if not caps:
+        return tuple(kept)
+    return (*kept, Block(rest[0].start_ns, rest[-1].end_ns, 0.0 - min(caps), min(caps)))
+
+
+def same(a: Plan, b: Plan, now_ns: int) -> bool:
+    """Do both say the same from now on, leases apart? Starts may differ by SLACK_NS: two clocks are read one after the other."""
+    return _same_series(a.blocks, b.blocks, now_ns) and _same_series(a.fallback, b.fallback, now_ns)
+
+
+def _same_series(a: Sequence[Block], b: Sequence[Block], now_ns: int) -> bool:
+    live_a, live_b = ([x for x in series if x.end_ns > now_ns + SLACK_NS] for series in (a, b))
+    if len(live_a) != len(live_b):
+        return False
+    return all(
+        (x.target_w, x.ess_lo_w, x.ess_hi_w) == (y.target_w, y.ess_lo_w, y.ess_hi_w)
+        and abs(max(x.start_ns, now_ns) - max(y.start_ns, now_ns)) <= SLACK_NS
+        for x, y in zip(live_a, live_b, strict=True)
+    )

@@ -1,0 +1,61 @@
+"""PlantSnapshot -> Reading: where the plant's sign (positive = discharge) becomes two directions of magnitudes. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from bessctl.model.snapshot import Limit, PlantSnapshot
+from bessctl.protocols.ocpp.session.plant import Reading, Side, Trouble
+
+NOT_RUNNING = frozenset({"stopped", "out_of_service", "tripped", "standby", "acquire"})
+
+
+def reading_of(snapshot: PlantSnapshot, source: str) -> Reading:
+    """The plant as stations see it. `source` is our slot: a limit of its own does not count against us."""
+    power = snapshot.ess_w
+    discharge = None if power is None else max(0.0, power)
+    charge = None if power is None else max(0.0, -power)
+    voltage = _mean(u.ac_v for u in snapshot.units)
+    return Reading(
+        discharge=_side(snapshot.hi, snapshot.hi.value_w, source, discharge, snapshot.export_wh),
+        charge=_side(snapshot.lo, -snapshot.lo.value_w, source, charge, snapshot.import_wh),
+        running=snapshot.mode not in NOT_RUNNING,
+        mode=snapshot.mode,
+        voltage_v=voltage,
+        current_a=None if power is None or not voltage else abs(power) / (math.sqrt(3) * voltage),
+        frequency_hz=_mean(u.ac_hz for u in snapshot.units),
+        soc_pct=_soc(snapshot),
+        soh_pct=min((u.soh_pct for u in snapshot.units if u.soh_pct is not None), default=None),
+        temperature_c=max((u.cell_temp_max_c for u in snapshot.units if u.cell_temp_max_c is not None), default=None),
+        available_wh=_available_wh(snapshot),
+        troubles=tuple(Trouble(a.code, a.tier) for a in snapshot.alarms if a.active or a.latched),
+    )
+
+
+def _side(limit: Limit, offered_w: float, source: str, power_w: float | None, wh: float) -> Side:
+    # `0.0 +` turns a negative zero into zero.
+    offered = 0.0 + max(0.0, offered_w)
+    ours = limit.binding.kind == "source" and limit.binding.name == source
+    return Side(offered, str(limit.binding), ours, power_w, round(wh * 1000))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _soc(snapshot: PlantSnapshot) -> float | None:
+    """The plant's state of charge: by capacity where every unit tells its own, else the plain mean; None while any is missing."""
+    units = snapshot.units
+    if not units or any(u.soc_pct is None for u in units):
+        return None
+    if any(u.capacity_wh is None for u in units):
+        return _mean(u.soc_pct for u in units)
+    whole = sum(u.capacity_wh or 0.0 for u in units)
+    return sum((u.soc_pct or 0.0) * (u.capacity_wh or 0.0) for u in units) / whole if whole > 0 else None
+
+
+def _available_wh(snapshot: PlantSnapshot) -> float | None:
+    soc, capacities = _soc(snapshot), [u.capacity_wh for u in snapshot.units]
+    return None if soc is None or None in capacities else sum(c or 0.0 for c in capacities) * soc / 100

@@ -1,0 +1,27 @@
+"""When to dial again (settled question 7): minimum plus a random part, doubled each time, held after RepeatTimes with a new random
+part on every re-dial, so that a CSMS that comes back is not stormed. Randomness is handed in."""
+
+from __future__ import annotations
+
+from random import Random
+
+from bessctl.protocols.ocpp.config import BackOff
+
+
+class Retry:
+    """The waits of one link between two good connections."""
+
+    def __init__(self, config: BackOff, rng: Random) -> None:
+        self._config = config
+        self._rng = rng
+        self._tries = 0
+
+    def next_s(self) -> float:
+        """Seconds to wait before the next dialling."""
+        doubled = self._config.minimum_s * (1 << min(self._tries, self._config.repeat_times))
+        self._tries += 1
+        return doubled + self._rng.uniform(0.0, self._config.random_range_s)
+
+    def good(self) -> None:
+        """The connection stood: begin anew next time."""
+        self._tries = 0

@@ -1,0 +1,142 @@
+"""The state of connectors 0 (the station), 1 and 2, and when it is told (1.6 4.9; OCPP-5).
+
+State of 1 and 2, first row that holds:
+    Faulted        a trip is active or latched
+    Charging       a transaction runs and something is granted to it
+    SuspendedEVSE  a transaction runs and nothing is granted (a limit of 0, the envelope is closed)
+    Preparing      a start waits for its authorisation
+    Unavailable    inoperative by ChangeAvailability; the plant does not take commands; the other direction is in use
+    Available      else
+The station: Faulted, Unavailable or Available.
+
+A change is told once it lasted `MinimumStatusDuration` seconds. After registration everything is told, after a reconnect what
+changed meanwhile: what counts as told is what the CSMS acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bessctl.protocols.ocpp.messages.records import StatusReport
+from bessctl.protocols.ocpp.session.alarms import ErrorState, error_state
+from bessctl.protocols.ocpp.session.clock import NS
+from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.plant import CONNECTORS
+from bessctl.protocols.ocpp.session.transactions import Transactions
+from bessctl.protocols.ocpp.session.writes import PutState
+
+STATION = 0
+Shown = tuple[str, str, str]
+
+
+class Connectors:
+    """Supervisor thread; no I/O."""
+
+    def __init__(self, core: Core, transactions: Transactions, inoperative: Iterable[int]) -> None:
+        self._core = core
+        self._transactions = transactions
+        self._inoperative = set(inoperative)
+        self._scheduled: set[int] = set()
+        self._told: dict[int, Shown] = {}
+        self._asked: dict[int, Shown] = {}
+        self._candidate: dict[int, tuple[Shown, int]] = {}
+        self.preparing: set[int] = set()
+
+    def operative(self, connector: int) -> bool:
+        """By ChangeAvailability alone."""
+        return not {STATION, connector} & self._inoperative
+
+    def status(self, connector: int) -> str:
+        """The state now."""
+        core, reading = self._core, self._core.reading
+        if self.error().faulted:
+            return "Faulted"
+        tx = self._transactions.active(connector) if connector else None
+        if tx is not None:
+            return "Charging" if core.ledger.granted_w(core.link.name, tx.id) > 0 else "SuspendedEVSE"
+        if connector in self.preparing:
+            return "Preparing"
+        used = core.ledger.direction()
+        blocked = connector != STATION and used is not None and used is not CONNECTORS[connector]
+        if blocked or not self.operative(connector) or reading is None or not reading.running:
+            return "Unavailable"
+        return "Available"
+
+    def error(self) -> ErrorState:
+        """What the plant's alarms say, the same for all connectors: there is one plant."""
+        return error_state(self._core.reading.troubles) if self._core.reading else ErrorState()
+
+    def change(self, connector: int, operative: bool) -> str:
+        """ChangeAvailability; returns the answer's status."""
+        running = self._transactions.active(connector or None)
+        if not operative and running is not None:
+            self._scheduled.add(connector)
+            return "Scheduled"
+        self._scheduled.discard(connector)
+        self._set(connector, operative)
+        return "Accepted"
+
+    def step(self) -> None:
+        """Carry scheduled changes out, tell what changed."""
+        for connector in list(self._scheduled):
+            if self._transactions.active(connector or None) is None:
+                self._scheduled.discard(connector)
+                self._set(connector, False)
+        if self._core.registration.accepted and self._core.online:
+            for connector in (STATION, *CONNECTORS):
+                self._consider(connector)
+
+    def wake_ns(self) -> int | None:
+        """When a change will have lasted long enough."""
+        hold = self._core.keys.number("MinimumStatusDuration") * NS
+        return min((since + hold for _, since in self._candidate.values()), default=None)
+
+    def report(self, connector: int, *, triggered: bool = False, status: str | None = None) -> None:
+        """Tell a state now; `status` for one that is passed through."""
+        core, error = self._core, self.error()
+        shown = self._shown(connector)
+        if status is None:
+            self._asked[connector] = shown
+        core.ask(
+            StatusReport(connector, status or shown[0], error.code, core.time.stamp(core.now), error.info, error.vendor),
+            triggered=triggered,
+        )
+
+    def acknowledged(self, report: StatusReport) -> None:
+        """The CSMS knows."""
+        self._told[report.connector] = (report.status, report.error, report.vendor_error)
+
+    def lost(self) -> None:
+        """What was under way may not have arrived."""
+        self._asked = dict(self._told)
+        self._candidate.clear()
+
+    def forget(self) -> None:
+        """A new registration: everything is told."""
+        self._told.clear()
+        self._asked.clear()
+
+    def _set(self, connector: int, operative: bool) -> None:
+        members = (STATION, *CONNECTORS) if connector == STATION else (connector,)
+        change = self._inoperative.difference_update if operative else self._inoperative.update
+        change(members)
+        self._core.out.writes.append(PutState("inoperative", ",".join(str(c) for c in sorted(self._inoperative))))
+
+    def _shown(self, connector: int) -> Shown:
+        error = self.error()
+        return (self.status(connector), error.code, error.vendor)
+
+    def _consider(self, connector: int) -> None:
+        shown = self._shown(connector)
+        if shown == self._asked.get(connector):
+            self._candidate.pop(connector, None)
+            return
+        before, since = self._candidate.get(connector, (None, 0))
+        if before != shown:
+            since = self._core.now.mono_ns
+        hold = self._core.keys.number("MinimumStatusDuration") * NS
+        if connector not in self._asked or self._core.now.mono_ns - since >= hold:
+            self._candidate.pop(connector, None)
+            self.report(connector)
+        else:
+            self._candidate[connector] = (shown, since)

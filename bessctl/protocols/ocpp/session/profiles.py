@@ -1,0 +1,130 @@
+"""Charging profiles of one link: which may be installed, which go, and the demand that follows (1.6 3.13, 5.16, 5.5, 5.7).
+
+Rules of acceptance
+- STATION_MAX on connector 0 alone; TX on a connector with a running transaction, and that one if it is named; TX_DEFAULT on any.
+- Stack level, number of periods and of profiles within what the keys say; the first period starts at 0, the rest ascend.
+- A recurring profile needs a start and its recurrence; STATION_MAX cannot be relative.
+- Negative limits (old notation for discharge): on connector 1 the magnitude; on 0 and 2, and with mixed signs, Rejected.
+A profile replaces the one of the same id, and the one of same purpose, stack level and connector (and transaction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+from bessctl.protocols.ocpp.messages.commands import ClearProfiles, Kind, Profile, Purpose
+from bessctl.protocols.ocpp.session import composite
+from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.keys import MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
+from bessctl.protocols.ocpp.session.plant import CONNECTORS
+from bessctl.protocols.ocpp.session.writes import DropProfile, Installed, PutProfile, StoredTx
+
+
+def unacceptable(profile: Profile, connector: int) -> str | None:
+    """What is wrong with a profile by itself, or None."""
+    schedule = profile.schedule
+    starts = [p.start_s for p in schedule.periods]
+    limits = [p.limit for p in schedule.periods]
+    checks = (
+        (connector in (0, *CONNECTORS), f"there is no connector {connector}"),
+        (profile.purpose is not Purpose.STATION_MAX or connector == 0, "ChargePointMaxProfile goes to connector 0"),
+        (profile.purpose is not Purpose.TX or connector != 0, "a TxProfile needs a connector"),
+        (0 <= profile.stack <= MAX_STACK_LEVEL, f"stackLevel is not within 0..{MAX_STACK_LEVEL}"),
+        (1 <= len(starts) <= MAX_PERIODS, f"the schedule has {len(starts)} periods, 1..{MAX_PERIODS} are taken"),
+        (starts[:1] == [0], "the first period does not start at 0"),
+        (all(a < b for a, b in pairwise(starts)), "periods do not ascend"),
+        (
+            profile.kind is not Kind.RECURRING or bool(profile.every_s and schedule.start_ns is not None),
+            "a recurring profile needs startSchedule and recurrencyKind",
+        ),
+        (profile.kind is not Kind.RELATIVE or profile.purpose is not Purpose.STATION_MAX, "ChargePointMaxProfile cannot be relative"),
+        (schedule.duration_s is None or schedule.duration_s > 0, "the duration is not above 0"),
+        (not any(limit < 0 for limit in limits) or connector == 1, "a negative limit (discharge) belongs to connector 1"),
+        (not (any(limit < 0 for limit in limits) and any(limit > 0 for limit in limits)), "limits of both signs"),
+        (all(p.phases is None or 1 <= p.phases <= 3 for p in schedule.periods), "numberPhases is not within 1..3"),
+    )
+    return next((why for holds, why in checks if not holds), None)
+
+
+class Profiles:
+    """What is installed. Supervisor thread; no I/O."""
+
+    def __init__(self, core: Core, saved: Iterable[Installed]) -> None:
+        self._core = core
+        self._all: list[Installed] = list(saved)
+
+    @property
+    def installed(self) -> list[Installed]:
+        return self._all
+
+    def install(self, connector: int, profile: Profile, tx: StoredTx | None) -> str | None:
+        """Put a profile in force; returns why not. `tx` is the connector's running transaction."""
+        why = unacceptable(profile, connector) or self._misplaced(profile, tx)
+        if why is not None:
+            return why
+        new = Installed(connector, self._anchored(profile), tx.id if tx and profile.purpose is Purpose.TX else None)
+        stays = [i for i in self._all if not _replaces(new, i)]
+        if len(stays) >= MAX_PROFILES:
+            return f"{MAX_PROFILES} profiles are installed"
+        self._drop(lambda i: _replaces(new, i))
+        self._all.append(new)
+        self._core.out.writes.append(PutProfile(new))
+        self._core.out.plan_changed = True
+        return None
+
+    def clear(self, wish: ClearProfiles) -> bool:
+        """Remove what meets every criterion given; False = nothing did."""
+        return self._drop(
+            lambda i: (
+                wish.id in (None, i.profile.id)
+                and wish.connector in (None, i.connector)
+                and wish.purpose in (None, i.profile.purpose)
+                and wish.stack in (None, i.profile.stack)
+            )
+        )
+
+    def forget_tx(self, tx_id: str) -> None:
+        """The transaction is over: its profiles go with it."""
+        self._drop(lambda i: i.tx == tx_id)
+
+    def frame(self, connector: int, tx: StoredTx | None) -> composite.Frame:
+        """Whose limits to compose."""
+        core = self._core
+        start = None
+        if core.time.utc_ns(core.now) is not None:
+            start = core.time.resolve(tx.started, core.now) if tx else core.time.utc_ns(core.now)
+        return composite.Frame(connector, core.link.phase_voltage_v, tx.id if tx else None, start)
+
+    def limit_w(self, tx: StoredTx) -> float | None:
+        """What the profiles leave the transaction now; None = no limit."""
+        core = self._core
+        return composite.limit_at(self._all, self.frame(tx.connector, tx), core.time.utc_ns(core.now))
+
+    def _misplaced(self, profile: Profile, tx: StoredTx | None) -> str | None:
+        if profile.purpose is not Purpose.TX:
+            return None
+        if tx is None:
+            return "a TxProfile without a running transaction"
+        return "the TxProfile names another transaction" if profile.tx not in (None, tx.peer) else None
+
+    def _anchored(self, profile: Profile) -> Profile:
+        """A station's absolute schedule without start begins now; it has no transaction to begin with."""
+        schedule, utc = profile.schedule, self._core.time.utc_ns(self._core.now)
+        if profile.purpose is not Purpose.STATION_MAX or schedule.start_ns is not None or utc is None:
+            return profile
+        return replace(profile, schedule=replace(schedule, start_ns=utc))
+
+    def _drop(self, gone: Callable[[Installed], bool]) -> bool:
+        dropped = [i for i in self._all if gone(i)]
+        self._all = [i for i in self._all if not gone(i)]
+        self._core.out.writes += [DropProfile(i.connector, i.profile.id) for i in dropped]
+        self._core.out.plan_changed |= bool(dropped)
+        return bool(dropped)
+
+
+def _replaces(new: Installed, old: Installed) -> bool:
+    a, b = new.profile, old.profile
+    same_place = (a.purpose, a.stack, new.connector, new.tx) == (b.purpose, b.stack, old.connector, old.tx)
+    return a.id == b.id or same_place

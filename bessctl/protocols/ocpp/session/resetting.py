@@ -1,0 +1,51 @@
+"""Reset (1.6 5.14; settled question 5): the station of this link begins anew; the loop never.
+
+Soft: transactions end (reason SoftReset) and their messages are delivered, for at most `GRACE_S`; then the restart.
+Hard: transactions end (HardReset) on disk; the restart follows at once, and delivers after the new boot.
+"""
+
+from __future__ import annotations
+
+from bessctl.protocols.ocpp.config import Role
+from bessctl.protocols.ocpp.messages.commands import Answer, Reset
+from bessctl.protocols.ocpp.session.clock import NS
+from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.remote import Remote
+from bessctl.protocols.ocpp.session.transactions import Transactions
+
+GRACE_S = 10
+
+
+class Resetting:
+    """Supervisor thread; no I/O."""
+
+    def __init__(self, core: Core, transactions: Transactions, remote: Remote) -> None:
+        self._core = core
+        self._transactions = transactions
+        self._remote = remote
+        self._asked: tuple[bool, int] | None = None
+
+    def ask(self, wish: Reset) -> Answer:
+        """The CSMS's Reset."""
+        core = self._core
+        if core.link.role is Role.OBSERVER:
+            return Answer("Rejected")
+        tx = self._transactions.active()
+        if tx is not None:
+            self._remote.end(tx, "HardReset" if wish.hard else "SoftReset")
+        self._asked = (wish.hard, core.now.mono_ns + (0 if wish.hard else GRACE_S * NS))
+        core.audit("reset", "hard" if wish.hard else "soft")
+        return Answer("Accepted")
+
+    def step(self) -> None:
+        """Restart once everything is delivered, or the grace is over, or the link is gone."""
+        if self._asked is None:
+            return
+        hard, until = self._asked
+        core = self._core
+        if hard or core.now.mono_ns >= until or not core.online or len(core.queue) == 0:
+            core.out.restart = "hard" if hard else "soft"
+
+    def wake_ns(self) -> int | None:
+        """When the grace is over."""
+        return self._asked[1] if self._asked else None

@@ -1,0 +1,1 @@
+"""Websockets and TLS toward a CSMS. Takes no decision of the protocol."""

@@ -1,0 +1,30 @@
+"""TLS of a link (OCPP-2; settled question 1). Contexts are shared by links of the same settings: 200 links, few contexts."""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+
+from bessctl.errors import UsageError
+from bessctl.protocols.ocpp.config import Tls
+
+# ECDHE first; the RSA suites are those OCPP 2.0.1 A00.FR.318/319 names and Python's default leaves out.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384"
+
+
+@lru_cache(maxsize=16)
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """A client context: TLS 1.2 or 1.3, the server's name and certificate checked. Raises UsageError, naming the file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    try:
+        if tls.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(tls.ca_file)
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+    except (OSError, ssl.SSLError) as e:
+        raise UsageError(f"ocpp tls: cannot use {tls.ca_file or ''} {tls.cert_file or ''} {tls.key_file or ''}: {e}") from e
+    return context

@@ -1,0 +1,338 @@
+"""A small OCPP 1.6J CSMS on the PyPI packages `ocpp` and `websockets`: the third-party judge of our station, in tests and the demo.
+
+It routes, validates and names messages by the `ocpp` package alone and shares no code with our codec. Everything received and
+sent is logged with time stamps (`events`), and can be waited for.
+
+    async with Csms() as csms:                      # ws://127.0.0.1:<ephemeral port>
+        peer = await csms.station("BESS1")          # connected and BootNotification accepted
+        await peer.remote_start("TAG1", connector=1)
+        started = await csms.wait("StartTransaction")
+        await peer.set_profile(profile_of([(0, 60_000)]))
+        await peer.remote_stop(1)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import itertools
+import logging
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+from ocpp.routing import on
+from ocpp.v16 import ChargePoint, call, call_result
+from ocpp.v16.enums import Action
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+F = TypeVar("F", bound=Callable[..., Any])
+_QUIET = logging.getLogger("bessctl.sim.csms")
+
+
+def route(action: Action) -> Callable[[F], F]:
+    """The package's routing decorator, which has no types."""
+    return cast(Callable[[F], F], on(action))
+
+
+def utc_text() -> str:
+    """Now, as OCPP writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A message from a station. `mono_ns`: CLOCK_MONOTONIC when it was taken in hand."""
+
+    mono_ns: int
+    station: str
+    action: str
+    payload: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Policy:
+    """How the CSMS answers. Change it at any time."""
+
+    boot: str = "Accepted"
+    interval_s: int = 60
+    tags: dict[str, str] | None = None
+    """idTag -> status; None = every tag is Accepted, one that is not listed is Invalid."""
+    delay_s: dict[str, float] = field(default_factory=dict)
+    """Seconds to wait before an action is answered."""
+    drop: set[str] = field(default_factory=set)
+    """Actions that close the connection instead of being answered."""
+    fail: set[str] = field(default_factory=set)
+    """Actions that are answered by a CALLERROR."""
+    clock: Callable[[], str] = utc_text
+
+
+class Peer(ChargePoint):  # type: ignore[misc]
+    """One connected station, seen from the CSMS; its handlers are routed by the `ocpp` package."""
+
+    def __init__(self, csms: Csms, ident: str, connection: ServerConnection) -> None:
+        super().__init__(ident, connection, response_timeout=15, logger=_QUIET)
+        self.csms = csms
+        self.connection = connection
+        self.booted = asyncio.Event()
+
+    async def _take(self, action: str, payload: dict[str, Any]) -> None:
+        await self.csms.take(self, action, payload)
+
+    @route(Action.boot_notification)
+    async def on_boot(self, **payload: Any) -> Any:
+        await self._take("BootNotification", payload)
+        policy = self.csms.policy
+        if policy.boot == "Accepted":
+            asyncio.get_running_loop().call_soon(self.booted.set)
+        return call_result.BootNotification(policy.clock(), policy.interval_s, policy.boot)
+
+    @route(Action.heartbeat)
+    async def on_heartbeat(self, **payload: Any) -> Any:
+        await self._take("Heartbeat", payload)
+        return call_result.Heartbeat(self.csms.policy.clock())
+
+    @route(Action.status_notification)
+    async def on_status(self, **payload: Any) -> Any:
+        await self._take("StatusNotification", payload)
+        return call_result.StatusNotification()
+
+    @route(Action.authorize)
+    async def on_authorize(self, **payload: Any) -> Any:
+        await self._take("Authorize", payload)
+        return call_result.Authorize({"status": self.csms.tag_status(payload["id_tag"])})
+
+    @route(Action.start_transaction)
+    async def on_start(self, **payload: Any) -> Any:
+        await self._take("StartTransaction", payload)
+        number = self.csms.transaction_of(self.id, payload)
+        return call_result.StartTransaction(number, {"status": self.csms.tag_status(payload["id_tag"])})
+
+    @route(Action.meter_values)
+    async def on_meter(self, **payload: Any) -> Any:
+        await self._take("MeterValues", payload)
+        return call_result.MeterValues()
+
+    @route(Action.stop_transaction)
+    async def on_stop(self, **payload: Any) -> Any:
+        await self._take("StopTransaction", payload)
+        return call_result.StopTransaction()
+
+    @route(Action.data_transfer)
+    async def on_data(self, **payload: Any) -> Any:
+        await self._take("DataTransfer", payload)
+        return call_result.DataTransfer("Accepted")
+
+    @route(Action.diagnostics_status_notification)
+    async def on_diagnostics(self, **payload: Any) -> Any:
+        await self._take("DiagnosticsStatusNotification", payload)
+        return call_result.DiagnosticsStatusNotification()
+
+    @route(Action.firmware_status_notification)
+    async def on_firmware(self, **payload: Any) -> Any:
+        await self._take("FirmwareStatusNotification", payload)
+        return call_result.FirmwareStatusNotification()
+
+    # What an operator does. Each returns the answer; a CALLERROR raises the `ocpp` package's exception.
+
+    async def ask(self, request: Any) -> Any:
+        """Any request of the `ocpp` package."""
+        return await self.call(request, suppress=False)
+
+    async def remote_start(self, tag: str, *, connector: int | None = 1, profile: dict[str, Any] | None = None) -> str:
+        """RemoteStartTransaction; returns the status."""
+        answer = await self.ask(call.RemoteStartTransaction(tag, connector, profile))
+        return str(answer.status)
+
+    async def remote_stop(self, transaction: int) -> str:
+        """RemoteStopTransaction; returns the status."""
+        return str((await self.ask(call.RemoteStopTransaction(transaction))).status)
+
+    async def set_profile(self, profile: dict[str, Any], *, connector: int = 1) -> str:
+        """SetChargingProfile; `profile` as `profile_of` makes it. Returns the status."""
+        return str((await self.ask(call.SetChargingProfile(connector, profile))).status)
+
+    async def change_configuration(self, key: str, value: str) -> str:
+        """ChangeConfiguration; returns the status."""
+        return str((await self.ask(call.ChangeConfiguration(key, value))).status)
+
+    async def trigger(self, message: str, connector: int | None = None) -> str:
+        """TriggerMessage; returns the status."""
+        return str((await self.ask(call.TriggerMessage(message, connector))).status)
+
+    async def reset(self, kind: str = "Soft") -> str:
+        """Reset; returns the status."""
+        return str((await self.ask(call.Reset(kind))).status)
+
+
+def profile_of(
+    limits: Sequence[tuple[int, float]],
+    *,
+    ident: int = 1,
+    purpose: str = "TxProfile",
+    stack: int = 0,
+    start: str | None = None,
+    transaction: int | None = None,
+    unit: str = "W",
+    duration_s: int | None = None,
+) -> dict[str, Any]:
+    """A charging profile in the package's words: `limits` are (seconds from start, W or A)."""
+    schedule: dict[str, Any] = {
+        "charging_rate_unit": unit,
+        "charging_schedule_period": [{"start_period": at, "limit": limit} for at, limit in limits],
+        "start_schedule": start or utc_text(),
+    }
+    if duration_s is not None:
+        schedule["duration"] = duration_s
+    profile: dict[str, Any] = {
+        "charging_profile_id": ident,
+        "stack_level": stack,
+        "charging_profile_purpose": purpose,
+        "charging_profile_kind": "Absolute",
+        "charging_schedule": schedule,
+    }
+    return profile if transaction is None else {**profile, "transaction_id": transaction}
+
+
+class Csms:
+    """The server. `passwords`: BasicAuth, charge point id -> password (bytes); None = nobody is asked."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy | None = None,
+        context: ssl.SSLContext | None = None,
+        passwords: dict[str, bytes] | None = None,
+        port: int = 0,
+    ) -> None:
+        self.policy = policy or Policy()
+        self.events: list[Event] = []
+        self.peers: dict[str, Peer] = {}
+        self._context = context
+        self._passwords = passwords
+        self._port = port
+        self._server: Server | None = None
+        self._news = asyncio.Condition()
+        self._numbers = itertools.count(1)
+        self._transactions: dict[tuple[Any, ...], int] = {}
+
+    async def __aenter__(self) -> Csms:
+        self._server = await serve(
+            self._serve,
+            "127.0.0.1",
+            self._port,
+            subprotocols=["ocpp1.6"],  # type: ignore[list-item]
+            ssl=self._context,
+            process_request=self._admit,
+            compression=None,
+            ping_interval=None,
+            close_timeout=1,
+        )
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Close every connection and the port; `__aenter__` of a new one on the same port is a CSMS restart."""
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """What a station is configured with."""
+        return f"{'wss' if self._context else 'ws'}://127.0.0.1:{self.port}"
+
+    async def station(self, ident: str) -> Peer:
+        """The station of an id, once it is connected and its boot was accepted."""
+        await self.until(lambda: ident in self.peers)
+        peer = self.peers[ident]
+        await peer.booted.wait()
+        return peer
+
+    def of(self, action: str, station: str | None = None) -> list[Event]:
+        """What came of an action so far."""
+        return [e for e in self.events if e.action == action and station in (None, e.station)]
+
+    async def wait(self, action: str, count: int = 1, *, where: Callable[[dict[str, Any]], bool] | None = None) -> Event:
+        """The count-th message of an action (that meets `where`), once it has come."""
+
+        def found() -> list[Event]:
+            return [e for e in self.of(action) if where is None or where(e.payload)]
+
+        await self.until(lambda: len(found()) >= count)
+        return found()[count - 1]
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds; looked at whenever a message or a connection came."""
+        async with self._news:
+            await self._news.wait_for(holds)
+
+    async def take(self, peer: Peer, action: str, payload: dict[str, Any]) -> None:
+        """A message came: log it, then do to it what the policy says."""
+        self.events.append(Event(time.monotonic_ns(), peer.id, action, payload))
+        await self._tell()
+        if action in self.policy.drop:
+            await peer.connection.close()
+        if action in self.policy.fail:
+            raise RuntimeError(f"{action} fails by policy")
+        if action in self.policy.delay_s:
+            await asyncio.sleep(self.policy.delay_s[action])
+
+    def tag_status(self, tag: str) -> str:
+        """What the id-tag list says."""
+        return "Accepted" if self.policy.tags is None else self.policy.tags.get(tag, "Invalid")
+
+    def transaction_of(self, station: str, payload: dict[str, Any]) -> int:
+        """A transaction's number; an identical message is a retry and keeps its number."""
+        key = (station, *sorted((k, str(v)) for k, v in payload.items()))
+        if key not in self._transactions:
+            self._transactions[key] = next(self._numbers)
+        return self._transactions[key]
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        peer = Peer(self, connection.request.path.rsplit("/", 1)[-1], connection)
+        self.peers[peer.id] = peer
+        await self._tell()
+        try:
+            await peer.start()
+        except ConnectionClosed:
+            pass
+        finally:
+            if self.peers.get(peer.id) is peer:
+                del self.peers[peer.id]
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._passwords is None:
+            return None
+        ident = request.path.rsplit("/", 1)[-1]
+        return None if _presented(request.headers) == (ident, self._passwords.get(ident)) else connection.respond(401, "who are you?\n")
+
+
+def _presented(headers: Headers) -> tuple[str, bytes] | None:
+    kind, _, value = headers.get("Authorization", "").partition(" ")
+    try:
+        user, _, password = base64.b64decode(value, validate=True).partition(b":")
+        return (user.decode(), password) if kind == "Basic" else None
+    except (binascii.Error, UnicodeDecodeError):
+        return None
