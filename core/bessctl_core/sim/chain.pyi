@@ -1,1 +1,7 @@
-"""Nothing for Python: see chain.pxd."""
+"""The layout of the simulated devices, for tests; see chain.pyx."""
+
+SIZES: dict[int, int]
+INT16: dict[int, list[tuple[int, int]]]
+INT32: dict[int, list[int]]
+ZERO: dict[int, list[tuple[int, int]]]
+WRITABLE: dict[int, list[tuple[int, int]]]
