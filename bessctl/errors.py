@@ -3,6 +3,7 @@
 BessctlError
 ├── UsageError            we were asked for something that makes no sense            exit 2
 │   └── ConfigError       a configuration file is wrong; names file:line:column      exit 2
+│       └── ConfigErrors  all that is wrong with it, a line each                     exit 2
 ├── NotReachable          a device, the loop or a peer does not answer               exit 3
 ├── Refused               protection, or a rule that guards it, says no              exit 4
 │   └── PlanRefused       a plan breaks a rule of its slot                           exit 4
@@ -33,6 +34,15 @@ class ConfigError(UsageError):
     def __init__(self, place: str, message: str) -> None:
         super().__init__(f"{place}: {message}")
         self.place = place
+
+
+class ConfigErrors(ConfigError):
+    """Everything that is wrong with a file, in its order; the message has a line for each."""
+
+    def __init__(self, errors: list[ConfigError]) -> None:
+        BessctlError.__init__(self, "\n".join(str(error) for error in errors))
+        self.place = errors[0].place
+        self.errors = tuple(errors)
 
 
 class NotReachable(BessctlError):

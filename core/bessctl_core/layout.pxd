@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 1
+    LAYOUT_VERSION = 2
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant
@@ -22,7 +22,7 @@ cdef enum:
     MAX_BUSES = 40
     MAX_READS = 160     # blocks of registers read in one request
     MAX_POINTS = 1024   # values decoded from them
-    MAX_CHECKS = 320    # registers that must hold a known value after each connect
+    MAX_CHECKS = 960    # registers that must hold a known value after each connect
     QUANTITIES = 48
     TEXT = 96           # bytes of a path or host name, NUL included
     TICK_EVENTS = 32    # events one tick may raise; the rest is counted

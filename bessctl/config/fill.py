@@ -1,0 +1,238 @@
+"""Writes a site and its devices' read plans into the SiteConfig structure, field by field. No rules here: what arrives has been judged.
+
+`c` is one record of the layout's numpy dtype; every field's unit and sign stands in layout.pxd.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+from bessctl.config import estimate
+from bessctl.config.buses import Bus, Device
+from bessctl.config.catalogue import BY_NAME, Kind
+from bessctl.config.loop import Unit
+from bessctl.config.protection import Derate, Trip
+from bessctl.config.rules_protection import TierOf, pickup
+from bessctl.config.site import Site
+from bessctl.config.sources import Source
+from bessctl.corelink.seal import LIMITS, PLANT, number
+from bessctl.devices.readplan import DevicePlan
+
+PARITY = {"none": "N", "even": "E", "odd": "O"}
+ACTIONS = {"zero": "zero", "standby": "standby", "open_contactor": "open", "block": "block"}
+
+
+def ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(seconds * 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """One row of one unit (or of the plant: unit is None), expanded from the site's template."""
+
+    kind: Kind
+    tier_name: str
+    tier: TierOf
+    unit: int | None
+
+    @property
+    def action(self) -> str:
+        """What it does, in the layout's words."""
+        if isinstance(self.tier, Trip):
+            return ACTIONS[self.tier.action]
+        if isinstance(self.tier, Derate):
+            return "derate" if self.tier.curve is not None else "block"
+        return "warn"
+
+    @property
+    def direction(self) -> str:
+        """Which way power is taken away."""
+        if isinstance(self.tier, Trip):
+            return "both"
+        return (self.tier.direction or self.kind.way) if isinstance(self.tier, Derate) else "none"
+
+
+def expanded(site: Site) -> list[SealedRow]:
+    """The table as the loop runs it: every enabled tier for every unit, plant rows once."""
+    rows = []
+    for name, row in site.protection.rows():
+        kind = BY_NAME[name]
+        places: list[int | None] = list(range(len(site.units))) if kind.per_unit else [None]
+        if row.disabled is None:
+            rows += [SealedRow(kind, tier_name, tier, place) for place in places for tier_name, tier in row.tiers()]
+    return rows
+
+
+def fill(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
+    """The whole structure."""
+    _loop(c, site)
+    for index, unit in enumerate(site.units):
+        _unit(c, index, unit, site)
+    for index, source in enumerate(site.sources):
+        _slot(c, index, source)
+    for index, row in enumerate(expanded(site)):
+        _row(c, index, row, site)
+    for index, bus in enumerate(site.buses):
+        _bus(c, index, bus)
+    for index, device in enumerate(site.devices):
+        _device(c, index, device, site, plans[device.name])
+    _plans(c, site, plans)
+
+
+def _loop(c: Any, site: Site) -> None:
+    loop, pcc = site.loop, site.pcc
+    c["rate_hz"] = loop.rate_hz
+    c["rt_required"] = loop.rt == "required"
+    c["rt_priority"] = loop.rt_priority
+    c["cpu"] = -1 if loop.cpu is None else loop.cpu
+    c["n_units"], c["n_slots"], c["n_rows"] = len(site.units), len(site.sources), len(expanded(site))
+    c["n_buses"], c["n_devices"] = len(site.buses), len(site.devices)
+    c["has_meter"] = pcc.meter is not None
+    for key in ("settle", "acquire_timeout", "stop_timeout", "warm_gap", "reversal_dead", "frozen", "max_uncontrolled"):
+        c[f"{key}_ns"] = ns(getattr(loop, f"{key}_s"))
+    c["meter_hold_ns"] = ns(pcc.meter_hold_s)
+    c["ramp_w_per_s"] = loop.ramp_w_per_s
+    c["min_power_w"] = loop.min_power_w
+    for key, value in (("pcc_import_max_w", pcc.import_max_w), ("pcc_export_max_w", pcc.export_max_w)):
+        c[key] = nan if value is None else value
+    c["load_max_w"] = nan if pcc.load_max_w is None else pcc.load_max_w
+    c["pv_max_w"] = nan if pcc.pv_max_w is None else pcc.pv_max_w
+
+
+def _index(site: Site, name: str | None) -> int:
+    return next((index for index, device in enumerate(site.devices) if device.name == name), -1)
+
+
+def _unit(c: Any, i: int, unit: Unit, site: Site) -> None:
+    c["unit_w_dis_max"][i] = unit.discharge_max_w
+    c["unit_w_cha_max"][i] = unit.charge_max_w
+    c["unit_va_max"][i] = unit.apparent_max_va
+    c["unit_wh"][i] = unit.capacity_wh
+    c["unit_vdc_min_v"][i] = unit.pack_min_v
+    c["unit_eta"][i] = unit.efficiency
+    c["unit_confirm_ns"][i] = ns(unit.confirm_s)
+    c["unit_reversion_ns"][i] = ns(unit.reversion_s)
+    c["unit_data_age_ns"][i] = ns(unit.data_age_s)
+    c["unit_pcs_device"][i] = _index(site, unit.pcs)
+    c["unit_bms_device"][i] = _index(site, unit.bms)
+
+
+def _slot(c: Any, i: int, source: Source) -> None:
+    stated = 0
+    for key in ("ess_lo_w", "ess_hi_w", "pcc_lo_w", "pcc_hi_w"):
+        value = getattr(source.default_limits, key)
+        c[f"slot_{key}"][i] = nan if value is None else value
+        stated |= 0 if value is None else number("HAS", key.removesuffix("_w"))
+    c["slot_default"][i] = stated
+    c["slot_max_lease_ns"][i] = ns(source.lease_max_s)
+    c["slot_priority"][i] = source.priority
+    c["slot_class"][i] = number("CLASS", source.class_)
+    c["slot_scopes"][i] = sum(1 << number("SCOPE", scope) for scope in set(source.scopes))
+    c["slot_required"][i] = source.required
+    c["slot_advisory"][i] = source.advisory
+    c["slot_may_force"][i] = number("DIR", source.may_force)
+
+
+def _row(c: Any, i: int, row: SealedRow, site: Site) -> None:
+    tier = row.tier
+    start = pickup(row.kind, tier)
+    c["row_pickup"][i] = nan if start is None else start
+    c["row_dropoff"][i] = tier.dropoff
+    c["row_pickup_delay_ns"][i] = ns(tier.pickup_delay_s)
+    c["row_dropoff_delay_ns"][i] = ns(tier.dropoff_delay_s)
+    c["row_max_age_ns"][i] = ns(row_max_age_s(row, site))
+    c["row_unit"][i] = PLANT if row.unit is None else row.unit
+    c["row_quantity"][i] = number("Q", row.kind.quantity)
+    c["row_tier"][i] = number("TIER", row.tier_name)
+    c["row_above"][i] = row.kind.above
+    c["row_action"][i] = number("ACT", row.action)
+    c["row_direction"][i] = number("DIR", row.direction)
+    c["row_reset"][i] = number("RESET", tier.reset if isinstance(tier, Trip) else "auto")
+    curve = tier.curve if isinstance(tier, Derate) and tier.curve is not None else []
+    c["row_curve_count"][i] = len(curve)
+    for k, (x, share) in enumerate(curve):
+        c["row_curve_x"][i * LIMITS["curve_points"] + k] = x
+        c["row_curve_share"][i * LIMITS["curve_points"] + k] = share
+
+
+def row_max_age_s(row: SealedRow, site: Site) -> float:
+    """Stated, or the unit's data age; never below three refresh times of what brings the value (R4)."""
+    if row.tier.max_age_s is not None:
+        return row.tier.max_age_s
+    unit = None if row.unit is None else site.units[row.unit]
+    source = estimate.source_of(site, unit, row.kind.quantity)
+    least = 0.0 if source is None else 3 * estimate.refresh_s(site, *source)
+    return max(least, 1.0 if unit is None else unit.data_age_s)
+
+
+def _bus(c: Any, i: int, bus: Bus) -> None:
+    c["bus_kind"][i] = number("BUS", "tcp" if bus.tcp else "rtu")
+    if bus.tcp is not None:
+        c["bus_port"][i] = bus.tcp.port
+        path = bus.tcp.host
+    else:
+        assert bus.rtu is not None
+        c["bus_baud"][i] = bus.rtu.baud
+        c["bus_parity"][i] = ord(PARITY[bus.rtu.parity])
+        c["bus_stop_bits"][i] = bus.rtu.stop_bits
+        c["bus_rs485"][i] = bus.rtu.rs485
+        path = bus.rtu.device
+    for k, character in enumerate(path.encode()):
+        c["bus_path"][i * LIMITS["text"] + k] = bytes([character])
+
+
+def _device(c: Any, i: int, device: Device, site: Site, plan: DevicePlan) -> None:
+    c["dev_kind"][i] = number("DEV", device.kind)
+    c["dev_modbus_id"][i] = device.modbus_id
+    c["dev_place"][i] = place_of(site, device)
+    c["dev_bus"][i] = next(k for k, bus in enumerate(site.buses) if bus.name == device.bus)
+    c["dev_timeout_ns"][i] = ns(device.timeout_s)
+    c["dev_wset_addr"][i] = plan.writes.wset
+    c["dev_wset_sf_addr"][i] = plan.writes.wset_sf
+    c["dev_hb_addr"][i] = plan.writes.heartbeat
+    c["dev_opctl_addr"][i] = plan.writes.op_ctl
+    c["dev_es_addr"][i] = plan.writes.es
+    c["dev_contactor_addr"][i] = plan.writes.contactor
+    c["dev_hb_quantity"][i] = number("Q", plan.heartbeat or "none") if device.heartbeat == "required" else number("Q", "none")
+
+
+def place_of(site: Site, device: Device) -> int:
+    """The unit a device belongs to, PLANT for the meter."""
+    return next((k for k, unit in enumerate(site.units) if device.name in (unit.pcs, unit.bms)), PLANT)
+
+
+def counted(plans: dict[str, DevicePlan]) -> dict[str, int]:
+    """How many reads, points and checks the plans need."""
+    reads = [read for plan in plans.values() for read in plan.reads]
+    points = sum(len(read.points) for read in reads)
+    return {"reads": len(reads), "points": points, "checks": sum(len(plan.checks) for plan in plans.values())}
+
+
+def _plans(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
+    n_read = n_point = n_check = 0
+    for index, device in enumerate(site.devices):
+        place = place_of(site, device)
+        for read in plans[device.name].reads:
+            c["read_device"][n_read] = index
+            c["read_addr"][n_read] = read.address
+            c["read_count"][n_read] = read.count
+            c["read_period_ns"][n_read] = ns(estimate.period_s(device, read.pace))
+            for point in read.points:
+                c["point_read"][n_point] = n_read
+                c["point_offset"][n_point] = point.offset
+                c["point_sf_offset"][n_point] = point.sf_offset
+                c["point_scale"][n_point] = point.scale
+                c["point_place"][n_point] = place
+                c["point_quantity"][n_point] = number("Q", point.quantity)
+                c["point_type"][n_point] = number("PT", point.kind)
+                n_point += 1
+            n_read += 1
+        for address, value in plans[device.name].checks:
+            c["check_device"][n_check] = index
+            c["check_addr"][n_check] = address
+            c["check_value"][n_check] = value
+            n_check += 1
+    c["n_reads"], c["n_points"], c["n_checks"] = n_read, n_point, n_check

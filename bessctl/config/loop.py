@@ -1,0 +1,75 @@
+"""Section `loop`: rate, real-time wishes, start and stop. Defaults are those of the design; R numbers are its rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bessctl.config.base import NotNegativeWatts, PositiveWatts, Seconds, Strict
+
+
+class Loop(Strict):
+    """How the loop runs."""
+
+    rate_hz: Annotated[float, Field(ge=10, le=1000)] = 100.0
+    rt: Literal["required", "preferred"] = "preferred"
+    """required: without real-time priority the plant stays in standby; preferred: it runs, and says so loudly."""
+    rt_priority: Annotated[int, Field(ge=1, le=98)] = 80
+    cpu: Annotated[int, Field(ge=0, le=1023)] | None = None
+    """The core the loop is bound to; absent = the scheduler's choice."""
+    settle_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """R5: how long every required point must have been valid before power is allowed."""
+    acquire_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    stop_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    warm_gap_s: Annotated[float, Field(ge=0, le=2)] = 2.0
+    """R5: a restart within this time goes on from measured power."""
+    reversal_dead_s: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """R2: how long power rests at 0 between charge and discharge."""
+    frozen_s: Annotated[float, Field(ge=3, le=60)] = 5.0
+    """R4: a heartbeat that stands still this long makes its device stale. Heartbeats count seconds: at least 3."""
+    max_uncontrolled_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """R11: the longest a PCS may keep its power after the loop died."""
+    ramp_w_per_s: Annotated[float, Field(gt=0, le=1e9)]
+    """R2: away from zero, the whole plant. Toward zero is never ramped by us."""
+    min_power_w: NotNegativeWatts = 0.0
+    """Commands below this magnitude are sent as 0."""
+
+
+class Pcc(Strict):
+    """Section `pcc`: the connection point. Magnitudes; which way power flows is in the key."""
+
+    meter: str | None = None
+    """Name of the meter device; absent = no source may use scope pcc."""
+    import_max_w: NotNegativeWatts | None = None
+    export_max_w: NotNegativeWatts | None = None
+    load_max_w: NotNegativeWatts | None = None
+    """Largest load behind the connection: R10 counts with it when the meter is stale."""
+    pv_max_w: NotNegativeWatts | None = None
+    meter_hold_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+
+
+class Unit(Strict):
+    """One PCS with its battery. Power ratings are magnitudes at the AC terminals."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+    pcs: str
+    """Device name."""
+    bms: str | None = None
+    """Device name; absent = the PCS answers for its battery (models 802 and 803 in its own chain)."""
+    discharge_max_w: PositiveWatts
+    charge_max_w: PositiveWatts
+    apparent_max_va: PositiveWatts
+    capacity_wh: Annotated[float, Field(gt=0, le=1e10)]
+    pack_min_v: Annotated[float, Field(gt=0, le=3000)]
+    """R14: the lowest voltage the pack may have in operation; amps become watts with it."""
+    efficiency: Annotated[float, Field(ge=0.5, le=1)]
+    """One way between AC terminals and battery, at worst."""
+    reversion_s: Annotated[int, Field(ge=1, le=3600)]
+    """R11: SunSpec 704 WSetRvrtTms: the PCS goes to 0 W when no command came for so long. Whole seconds."""
+    ramp_to_zero_s: Annotated[float, Field(ge=0, le=60)]
+    """How long the PCS takes from full power to 0 by its own ramp (704 WRmp)."""
+    confirm_s: Seconds = 2.0
+    """R11: a command not seen in the read-back for so long is unconfirmed."""
+    data_age_s: Seconds
+    """R4: PCS or BMS data older than this is a violation."""

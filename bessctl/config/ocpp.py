@@ -1,0 +1,66 @@
+"""Section `ocpp`: the station and its links to CSMSs. Ranges and defaults of the OCPP-11 row of the requirements."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bessctl.config.base import Name, PositiveWatts, Seconds, Strict
+
+
+class Tls(Strict):
+    """Files of a TLS link; absent `ca_file` = the system's trust store."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class BackOff(Strict):
+    """Time between connection attempts."""
+
+    minimum_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    random_range_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    repeat_times: Annotated[int, Field(ge=0, le=20)] = 5
+
+
+Range = Annotated[list[Annotated[int, Field(ge=1, le=86400)]], Field(min_length=2, max_length=2)]
+
+
+class Link(Strict):
+    """One CSMS."""
+
+    name: Name
+    url: Annotated[str, Field(pattern=r"^wss?://", max_length=500)]
+    charge_point_id: Annotated[str, Field(pattern=r"^[^:/?#\s]{1,255}$")]
+    version: Annotated[list[Literal["1.6"]], Field(min_length=1)] = Field(default=["1.6"])
+    role: Literal["owner", "operator", "observer"] = "operator"
+    password_file: str | None = None
+    password_encoding: Literal["utf8", "hex"] = "utf8"
+    allow_plain: bool = False
+    """ws:// only where this is true."""
+    tls: Tls = Tls()
+    lease_s: Seconds = 60.0
+    pong_is_evidence: bool = True
+    heartbeat_range_s: Range = Field(default=[30, 3600])
+    sample_range_s: Range = Field(default=[1, 300])
+    remote_start_w: PositiveWatts = 150000.0
+    """OCPP-17: what a RemoteStart allocates."""
+    max_w: PositiveWatts | None = None
+    phase_voltage_v: Annotated[float, Field(gt=0, le=1000)] = 230.0
+    call_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    back_off: BackOff = BackOff()
+    keys: dict[str, str] = Field(default={})
+    """First values of OCPP 1.6 configuration keys."""
+
+
+class Ocpp(Strict):
+    """The station."""
+
+    source: str = "ocpp"
+    """The slot it writes."""
+    vendor: Annotated[str, Field(min_length=1, max_length=20)] = "bessctl"
+    model: Annotated[str, Field(min_length=1, max_length=20)] = "BESS"
+    serial: Annotated[str, Field(max_length=25)] = ""
+    links: Annotated[list[Link], Field(min_length=1)]

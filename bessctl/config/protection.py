@@ -1,0 +1,109 @@
+"""Section `protection`: for each line of the catalogue up to three tiers, warn, derate, trip; or `disabled` with a reason.
+
+The unit of the thresholds is part of their keys (`pickup_v`, `dropoff_c`): each unit has its own set of models, made from the three below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from pydantic import ConfigDict, Field, create_model
+
+from bessctl.config.base import DelaySeconds, Strict, Text
+from bessctl.config.catalogue import KINDS, Suffix
+
+
+class Tier(Strict):
+    """What every tier says: when the row picks up and when it lets go."""
+
+    dropoff: float
+    """On the healthy side of pickup."""
+    pickup_delay_s: DelaySeconds = 0.0
+    dropoff_delay_s: DelaySeconds = 0.0
+    max_age_s: Annotated[float, Field(gt=0, le=60)] | None = None
+    """Older data counts as a violation; absent = the unit's data_age_s."""
+
+
+class Warn(Tier):
+    """An alarm; power stays as it is."""
+
+    pickup: float
+
+
+class Derate(Tier):
+    """Less power, by a polyline that starts at pickup; or none in one direction, from pickup on."""
+
+    curve: Annotated[list[Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=2, max_length=6)] | None = None
+    """[[threshold, share of the unit's rating], ...], thresholds rising. Its healthy end is the pickup."""
+    pickup: float | None = None
+    action: Literal["block"] | None = None
+    """With `pickup`: no power in `direction`."""
+    direction: Literal["charge", "discharge", "both"] | None = None
+    """Absent = the direction the catalogue gives this row."""
+
+
+class Trip(Tier):
+    """Power to 0, and the row latches unless `reset` is auto."""
+
+    pickup: float
+    action: Literal["zero", "standby", "open_contactor"]
+    reset: Literal["auto", "any", "local"]
+    """any: the operator or a protocol may reset it; local: only the operator at the machine."""
+
+
+class Row(Strict):
+    """One line of the catalogue as this site wants it."""
+
+    warn: Warn | None = None
+    derate: Derate | None = None
+    trip: Trip | None = None
+    disabled: Text | None = None
+    """The reason why this site runs without it."""
+
+    def tiers(self) -> list[tuple[str, Warn | Derate | Trip]]:
+        """The configured tiers, mildest first."""
+        pairs = (("warn", self.warn), ("derate", self.derate), ("trip", self.trip))
+        return [(name, tier) for name, tier in pairs if tier is not None]
+
+
+def _with_unit(base: type[Strict], suffix: Suffix) -> type[Strict]:
+    """The same model with `pickup` and `dropoff` written as `pickup_<unit>` and `dropoff_<unit>`."""
+
+    def alias(name: str) -> str:
+        return f"{name}_{suffix}" if name in {"pickup", "dropoff"} else name
+
+    return cast(
+        type[Strict],
+        type(f"{base.__name__}_{suffix}", (base,), {"model_config": ConfigDict(alias_generator=alias), "__module__": __name__}),
+    )
+
+
+def _row(suffix: Suffix, warn_only: bool) -> type[Row]:
+    tiers: dict[str, Any] = {"warn": (_with_unit(Warn, suffix) | None, None)}
+    if not warn_only:
+        tiers["derate"] = (_with_unit(Derate, suffix) | None, None)
+        tiers["trip"] = (_with_unit(Trip, suffix) | None, None)
+    return create_model(f"Row_{suffix}", __base__=Row, __module__=__name__, **tiers)
+
+
+_ROWS = {(kind.suffix, kind.warn_only): _row(kind.suffix, kind.warn_only) for kind in KINDS}
+
+
+class ProtectionBase(Strict):
+    """The rows by name; the fields come from the catalogue."""
+
+    def rows(self) -> list[tuple[str, Row]]:
+        """The lines this site mentions, in the catalogue's order."""
+        pairs = ((kind.name, getattr(self, kind.name)) for kind in KINDS)
+        return [(name, row) for name, row in pairs if row is not None]
+
+
+if TYPE_CHECKING:
+    Protection = ProtectionBase
+else:
+    Protection = create_model(
+        "Protection",
+        __base__=ProtectionBase,
+        __module__=__name__,
+        **{kind.name: (_ROWS[kind.suffix, kind.warn_only] | None, None) for kind in KINDS},
+    )

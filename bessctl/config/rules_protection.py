@@ -1,0 +1,182 @@
+"""Contradictions in the protection table. Each finding names its key and, where data is missing by R14, the row. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from bessctl.config import estimate
+from bessctl.config.catalogue import BY_NAME, KINDS, Kind
+from bessctl.config.places import Path
+from bessctl.config.protection import Derate, Row, Trip, Warn
+from bessctl.config.site import Site
+
+Finding = tuple[Path, str]
+Findings = Iterator[Finding]
+
+TierOf = Warn | Derate | Trip
+
+# Rows of one quantity that leave a band between them.
+BANDS = (("cell_v_low", "cell_v_high"), ("pack_v_low", "pack_v_high"), ("soc_low", "soc_high"), ("cell_temp_low", "cell_temp_high"))
+
+
+def protection(site: Site) -> Findings:
+    """All rules of the table."""
+    rows = dict(site.protection.rows())
+    yield from _missing(site, rows)
+    for name, row in rows.items():
+        kind = BY_NAME[name]
+        if row.disabled is not None:
+            if row.tiers():
+                yield ("protection", name, "disabled"), "a disabled row has no tiers; take them out, or the reason"
+            continue
+        yield from _row(site, kind, row)
+        for tier_name, tier in row.tiers():
+            for key, message in _tier(site, kind, tier):
+                yield ("protection", name, tier_name, *key), message
+    yield from _bands(rows)
+    yield from _lowest_voltage(site, rows)
+
+
+def _missing(site: Site, rows: dict[str, Row]) -> Findings:
+    for kind in KINDS:
+        needed = bool(kind.needs) or (kind.name == "meter_data_age" and site.pcc.meter is not None)
+        if needed and kind.name not in rows and not (kind.parts and all(part in rows for part in kind.parts)):
+            yield (
+                ("protection",),
+                (
+                    f"row {kind.name} is missing; its thresholds depend on pack and plant and have no default (R14); "
+                    f"state them, or write {kind.name}: {{disabled: the reason}}"
+                ),
+            )
+        if kind.name in rows and any(part in rows for part in kind.parts):
+            yield ("protection", kind.name), f"stands beside {' or '.join(kind.parts)}; use either this row or those"
+    if "meter_data_age" in rows and site.pcc.meter is None:
+        yield ("protection", "meter_data_age"), "there is no pcc.meter; take the row out or name the meter"
+
+
+def _row(site: Site, kind: Kind, row: Row) -> Findings:
+    at: Path = ("protection", kind.name)
+    tiers = row.tiers()
+    if not tiers:
+        yield at, "has no tier; state warn, derate or trip, or disabled with a reason"
+    elif kind.needs and not any(name in kind.needs for name, _ in tiers):
+        yield at, f"needs a tier {' or '.join(kind.needs)}: a warning alone protects nothing; add it, or disabled with a reason"
+    order = [(name, pickup(kind, tier)) for name, tier in tiers]
+    for (milder, first), (harder, second) in pairwise(order):
+        if first is not None and second is not None and not _beyond(kind, second, first):
+            yield (
+                (*at, harder),
+                (
+                    f"picks up at {second:g}, {milder} at {first:g}; allowed: warn, derate, trip in this order, each further "
+                    f"{'up' if kind.above else 'down'}; move one of them"
+                ),
+            )
+    yield from _curve_within_trip(kind, row)
+
+
+def pickup(kind: Kind, tier: TierOf) -> float | None:
+    """Where a tier picks up: stated, or the healthy end of its curve."""
+    if isinstance(tier, Derate) and tier.curve is not None:
+        return tier.curve[0 if kind.above else -1][0]
+    return tier.pickup
+
+
+def _beyond(kind: Kind, value: float, other: float) -> bool:
+    """Further on the dangerous side."""
+    return value > other if kind.above else value < other
+
+
+def _curve_within_trip(kind: Kind, row: Row) -> Findings:
+    if row.derate is None or row.derate.curve is None or row.trip is None:
+        return
+    end = row.derate.curve[-1 if kind.above else 0][0]
+    if _beyond(kind, end, row.trip.pickup):
+        yield ("protection", kind.name, "derate", "curve"), f"ends at {end:g}, beyond the trip at {row.trip.pickup:g}; end it before"
+
+
+def _tier(site: Site, kind: Kind, tier: TierOf) -> Findings:
+    """One tier by itself; paths are relative to it."""
+    key = f"pickup_{kind.suffix}"
+    if isinstance(tier, Derate):
+        yield from _derate(kind, tier)
+    start = pickup(kind, tier)
+    if start is None:
+        return
+    if not kind.lo <= start <= kind.hi:
+        yield (key,), f"{start:g} makes no sense here; allowed: from {kind.lo:g} to {kind.hi:g}; correct it"
+    side = "below" if kind.above else "above"
+    if not _beyond(kind, start, tier.dropoff):
+        yield (
+            (f"dropoff_{kind.suffix}",),
+            f"{tier.dropoff:g} is not {side} pickup {start:g}; a row lets go on the healthy side; move it {side}",
+        )
+    if tier.max_age_s is not None or kind.age_of:
+        yield from _age(site, kind, tier, start)
+
+
+def _derate(kind: Kind, tier: Derate) -> Findings:
+    if (tier.curve is None) == (tier.pickup is None):
+        yield (), f"needs exactly one of curve and pickup_{kind.suffix}; a curve picks up at its healthy end"
+    if tier.pickup is not None and tier.action is None:
+        yield (), "without a curve it needs action: block; state it"
+    if tier.curve is None:
+        return
+    if tier.action is not None:
+        yield ("action",), "a curve says what happens; take the action out"
+    thresholds = [point[0] for point in tier.curve]
+    shares = [point[1] for point in tier.curve]
+    if any(b <= a for a, b in pairwise(thresholds)):
+        yield ("curve",), f"thresholds {thresholds} do not rise; write the points from low to high"
+    if any(not 0 <= share <= 1 for share in shares):
+        yield ("curve",), f"shares {shares} leave 0 to 1; they are parts of the unit's rating"
+    steps = list(pairwise(shares))
+    if any((b > a) if kind.above else (b < a) for a, b in steps):
+        yield ("curve",), f"shares {shares} give more power where it is more dangerous; they must {'fall' if kind.above else 'rise'}"
+
+
+def _age(site: Site, kind: Kind, tier: TierOf, start: float) -> Findings:
+    """R4: nothing may be called old before three chances to come again."""
+    for unit in site.units if kind.per_unit else [None]:
+        if kind.age_of:
+            name = site.pcc.meter if unit is None else unit.pcs if kind.age_of == "pcs" else (unit.bms or unit.pcs)
+            device = site.device(name)
+            found = None if device is None else (device, estimate.refresh_s(site, device, "fast"))
+            age, key = start, "pickup_s"
+        else:
+            source = estimate.source_of(site, unit, kind.quantity)
+            found = None if source is None else (source[0], estimate.refresh_s(site, *source))
+            age, key = tier.max_age_s or 0.0, "max_age_s"
+        if found is not None and age < 3 * found[1]:
+            yield (
+                (key,),
+                (
+                    f"{age:g} is below 3 refresh times of {found[0].name!r} ({found[1]:.3g} s each with this poll plan, R4); "
+                    f"allowed: from {3 * found[1]:.3g}; raise it or poll faster"
+                ),
+            )
+            return
+
+
+def _bands(rows: dict[str, Row]) -> Findings:
+    for low, high in BANDS:
+        ends = [(name, tier.dropoff) for name in (low, high) if name in rows for _, tier in rows[name].tiers()]
+        lows = [value for name, value in ends if name == low]
+        highs = [value for name, value in ends if name == high]
+        if lows and highs and max(lows) >= min(highs):
+            yield ("protection", high), f"lets go at {min(highs):g}, {low} at {max(lows):g}: nothing is left between; move them apart"
+
+
+def _lowest_voltage(site: Site, rows: dict[str, Row]) -> Findings:
+    low = rows.get("pack_v_low")
+    if low is None or low.trip is None:
+        return
+    for index, unit in enumerate(site.units):
+        if unit.pack_min_v > low.trip.pickup:
+            yield (
+                ("units", index, "pack_min_v"),
+                (
+                    f"{unit.pack_min_v:g} is above the trip of protection.pack_v_low at {low.trip.pickup:g}; "
+                    "the BMS's amps would become too many watts (R14); lower it"
+                ),
+            )

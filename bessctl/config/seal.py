@@ -1,0 +1,223 @@
+"""Compiles a site and the discovery of its devices into the file the loop runs from. numpy is imported here and nowhere else.
+
+What the devices lack or state otherwise is refused with the place in the site file: a row whose quantity nobody measures, a rating
+beyond the PCS's own, an action the device cannot do.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bessctl.config.fill import SealedRow, counted, expanded, fill
+from bessctl.config.load import LoadedSite, together
+from bessctl.config.places import Path
+from bessctl.config.site import Site
+from bessctl.corelink import seal as core
+from bessctl.devices import maps
+from bessctl.devices.discovery import FoundDevice
+from bessctl.devices.readplan import DevicePlan, Role, compile_device
+from bessctl.errors import ConfigError
+
+Finding = tuple[Path, str]
+
+# What a derived quantity is made from.
+MADE_FROM = {"cha_a_over": ("pack_a", "bms_cha_max_a"), "dis_a_over": ("pack_a", "bms_dis_max_a")}
+NOT_MEASURED = {"pcs_age_s", "bms_age_s", "meter_age_s", "overrun_per_s"}
+
+# Unit key -> ratings of SunSpec 702 that must reach it; the first one stated counts.
+RATINGS = {
+    "discharge_max_w": ("WDisChaRteMaxRtg", "WMaxRtg"),
+    "charge_max_w": ("WChaRteMaxRtg", "WMaxRtg"),
+    "apparent_max_va": ("VAMaxRtg",),
+}
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """A compiled site: the file's content, its hash and what went into it."""
+
+    content: bytes
+    digest: bytes
+    names: dict[str, Any]
+    plans: dict[str, DevicePlan]
+
+
+def seal(loaded: LoadedSite, found: dict[str, FoundDevice]) -> Sealing:
+    """Compile. Raises ConfigError(s) for whatever the devices cannot do or were not found to be."""
+    site = loaded.site
+    findings = list(undiscovered(site, found))
+    if findings:
+        raise together(loaded, findings)
+    plans = {device.name: compile_device(role_of(site, device.name), found[device.name]) for device in site.devices}
+    findings = [*lacking(site, found, plans), *beyond_ratings(site, found), *unreadable(site, plans), *too_many(plans)]
+    if findings:
+        raise together(loaded, findings)
+    config = core.new_config()
+    fill(config[0], site, plans)
+    words = names(loaded)
+    content = core.pack(config.tobytes(), words)
+    return Sealing(content, core.unpack(content).digest, words, plans)
+
+
+def role_of(site: Site, name: str) -> Role:
+    """What a device is to the plant."""
+    device = site.device(name)
+    assert device is not None
+    return Role(
+        kind=device.kind,
+        battery=any(unit.pcs == name and unit.bms is None for unit in site.units),
+        dc_positive=device.dc_positive,
+        meter_positive=device.meter_positive,
+        check_serial=device.serial == "checked",
+    )
+
+
+def undiscovered(site: Site, found: dict[str, FoundDevice]) -> Iterator[Finding]:
+    """Devices nobody looked at, or that are not of their kind."""
+    for index, device in enumerate(site.devices):
+        at: Path = ("devices", index)
+        record = found.get(device.name)
+        if record is None:
+            yield at, f"device {device.name!r} was not discovered yet; run `bessctl discover --into SITE` with it online"
+            continue
+        if record.modbus_id != device.modbus_id:
+            yield (
+                (*at, "modbus_id"),
+                f"{device.name!r} was discovered with id {record.modbus_id}, here it is {device.modbus_id}; discover it again",
+            )
+        lacks = [str(model) for model in maps.NEEDED_MODELS[device.kind] if record.find(model) is None]
+        if role_of(site, device.name).battery:
+            lacks += [str(model) for model in (802, 803) if record.find(model) is None]
+        if device.kind == "meter" and record.find(*maps.METERS) is None:
+            lacks.append("201, 202, 203 or 204")
+        if lacks:
+            has = ", ".join(str(model.id) for model in record.models)
+            yield at, f"{device.name!r} has no SunSpec model {', '.join(lacks)} (it has {has}); wrong id, or no {device.kind} we can drive"
+
+
+def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePlan]) -> Iterator[Finding]:
+    """Points the devices do not implement and the site needs (R5)."""
+    for index, unit in enumerate(site.units):
+        pcs = plans[unit.pcs]
+        if "ac_w" not in pcs.quantities():
+            yield ("units", index, "pcs"), f"{unit.pcs!r} does not measure AC power (701 W); nothing can be controlled without it"
+        if pcs.writes.wset < 0:
+            yield ("units", index, "pcs"), f"{unit.pcs!r} takes no set point in watts (704 WSet); it cannot be driven"
+    for index, device in enumerate(site.devices):
+        if device.heartbeat == "required" and not plans[device.name].heartbeat:
+            point = {"pcs": "715 DERHb", "bms": "802 Hb"}.get(device.kind, "heartbeat")
+            yield ("devices", index), f"{device.name!r} has no {point}; set heartbeat: none if it really counts no seconds (R4)"
+    yield from _rows_without_points(site, plans)
+
+
+def _rows_without_points(site: Site, plans: dict[str, DevicePlan]) -> Iterator[Finding]:
+    told: set[tuple[str, str]] = set()
+    for row in expanded(site):
+        measured = _measured(site, plans, row)
+        for quantity in MADE_FROM.get(row.kind.quantity, (row.kind.quantity,)):
+            if quantity not in measured and quantity not in NOT_MEASURED and (row.kind.name, quantity) not in told:
+                told.add((row.kind.name, quantity))
+                where = "the plant" if row.unit is None else site.units[row.unit].name
+                yield (
+                    ("protection", row.kind.name),
+                    (
+                        f"no device of {where} measures {quantity} ({_points_for(quantity)}); "
+                        f"write {row.kind.name}: {{disabled: the reason}} if this site is safe without it (R5)"
+                    ),
+                )
+        if row.action == "open" and row.unit is not None and not _opens(site, plans, row.unit):
+            yield ("protection", row.kind.name, row.tier_name, "action"), "the BMS takes no order to open (802 SetOp); use standby or zero"
+
+
+def _measured(site: Site, plans: dict[str, DevicePlan], row: SealedRow) -> set[str]:
+    devices = [site.pcc.meter] if row.unit is None else [site.units[row.unit].pcs, site.units[row.unit].bms]
+    return set().union(*(plans[name].quantities() for name in devices if name is not None))
+
+
+def _opens(site: Site, plans: dict[str, DevicePlan], unit: int) -> bool:
+    return plans[site.units[unit].bms or site.units[unit].pcs].writes.contactor >= 0
+
+
+def _points_for(quantity: str) -> str:
+    points = [p for p in (*maps.BMS_POINTS, *maps.PCS_POINTS, *maps.meter_points(203)) if p.quantity == quantity]
+    return " or ".join(f"{p.model} {p.name}" for p in points) or "derived by the loop"
+
+
+def beyond_ratings(site: Site, found: dict[str, FoundDevice]) -> Iterator[Finding]:
+    """Ratings of the site above what the PCS states about itself."""
+    for index, unit in enumerate(site.units):
+        model = found[unit.pcs].find(702)
+        for key, points in RATINGS.items():
+            rating = next((model.ratings[name] for name in points if name in model.ratings), None) if model else None
+            if rating is not None and getattr(unit, key) > rating:
+                yield (
+                    ("units", index, key),
+                    f"{getattr(unit, key):g} is beyond what {unit.pcs!r} states as its rating, {rating:g}; lower it",
+                )
+
+
+def unreadable(site: Site, plans: dict[str, DevicePlan]) -> Iterator[Finding]:
+    """Requests no Modbus device may answer."""
+    for index, device in enumerate(site.devices):
+        for read in plans[device.name].reads:
+            if not 0 < read.count <= 125 or read.address + read.count > 65536:
+                yield (
+                    ("devices", index),
+                    f"{device.name!r}: {read.count} registers from {read.address} are no valid request; discover it again",
+                )
+
+
+def too_many(plans: dict[str, DevicePlan]) -> Iterator[Finding]:
+    """More than the layout holds."""
+    for key, count in counted(plans).items():
+        if count > core.LIMITS[key]:
+            yield ("devices",), f"{count} {key} over all devices; allowed: at most {core.LIMITS[key]}; split the site"
+
+
+def supervisor_uid(loaded: LoadedSite) -> int:
+    """The account that may write plans."""
+    user = loaded.site.supervisor.user
+    if user is None:
+        return os.getuid()
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise loaded.error(("supervisor", "user"), f"this machine has no user {user!r}; create it or name another") from None
+
+
+def names(loaded: LoadedSite) -> dict[str, Any]:
+    """What the numbers in the structure are called, and where the loop finds its folders."""
+    site = loaded.site
+    units = [unit.name for unit in site.units]
+    rows = [
+        {
+            "name": row.kind.name,
+            "unit": "" if row.unit is None else units[row.unit],
+            "quantity": row.kind.quantity,
+            "tier": row.tier_name,
+            "action": row.action,
+        }
+        for row in expanded(site)
+    ]
+    return {
+        "site": site.site,
+        "units": units,
+        "slots": [source.name for source in site.sources],
+        "rows": rows,
+        "devices": [device.name for device in site.devices],
+        "buses": [bus.name for bus in site.buses],
+        "paths": {"state_dir": str(loaded.state_dir), "run_dir": str(loaded.run_dir)},
+        "supervisor_uid": supervisor_uid(loaded),
+    }
+
+
+def write(loaded: LoadedSite, sealing: Sealing) -> None:
+    """Put the sealed file in its place. Raises ConfigError with the path when the folder refuses."""
+    try:
+        core.store(str(loaded.sealed_file), sealing.content)
+    except OSError as e:
+        raise ConfigError(str(loaded.sealed_file), f"cannot be written: {e.strerror or e}; seal as the owner of that folder") from e

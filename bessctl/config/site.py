@@ -1,0 +1,55 @@
+"""The whole site file: one strict model. Section by section in the modules beside this one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bessctl.config.base import Name, Strict
+from bessctl.config.buses import Bus, Device
+from bessctl.config.loop import Loop, Pcc, Unit
+from bessctl.config.ocpp import Ocpp
+from bessctl.config.protection import Protection
+from bessctl.config.sources import Source
+
+
+class Paths(Strict):
+    """Where things live. Relative paths count from the site file's folder."""
+
+    state_dir: Annotated[str, Field(min_length=1, max_length=90)] = "/var/lib/bessctl"
+    """Journal and databases: what survives a power cut."""
+    run_dir: Annotated[str, Field(min_length=1, max_length=70)] = "/run/bessctl"
+    """Sockets: what a reboot clears."""
+    sealed_file: str | None = None
+    """What the loop runs from; absent = the site file's name with .sealed."""
+    discovery_file: str | None = None
+    """What `bessctl discover --into` found; absent = the site file's name with .discovery.json."""
+
+
+class Supervisor(Strict):
+    """Who the supervisor is."""
+
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")] | None = None
+    """The account it runs under; absent = the account that runs the loop. Only it and root may write plans."""
+    log: Literal["text", "json"] = "text"
+
+
+class Site(Strict):
+    """A site."""
+
+    site: Name
+    paths: Paths = Paths()
+    loop: Loop
+    pcc: Pcc = Pcc()
+    buses: Annotated[list[Bus], Field(min_length=1)]
+    devices: Annotated[list[Device], Field(min_length=1)]
+    units: Annotated[list[Unit], Field(min_length=1)]
+    sources: Annotated[list[Source], Field(min_length=1)]
+    protection: Protection
+    ocpp: Ocpp | None = None
+    supervisor: Supervisor = Supervisor()
+
+    def device(self, name: str | None) -> Device | None:
+        """The device of that name."""
+        return next((device for device in self.devices if device.name == name), None)

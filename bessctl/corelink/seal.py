@@ -1,0 +1,68 @@
+"""The sealed file and the layout's numbers, for those who seal, check and read; the only way there beside the segments. Any thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bessctl.errors import ConfigError, NotReachable
+from bessctl_core import layout, sealed
+
+LIMITS = dict(layout.LIMITS)
+"""The layout's maxima: units, slots, rows, devices, buses, reads, points, checks, ..."""
+
+PLANT = layout.LIMITS["plant"]
+
+_ENUMS = {
+    "Q": layout.Quantity, "TIER": layout.Tier, "ACT": layout.Action, "DIR": layout.Direction, "RESET": layout.ResetRule,
+    "CLASS": layout.SlotClass, "SCOPE": layout.ScopeKind, "HAS": layout.Stated, "DEV": layout.DeviceKind, "PT": layout.PointType,
+    "BUS": layout.BusKind,
+}  # fmt: skip
+
+
+def number(family: str, name: str) -> int:
+    """The layout's number for a word: number("Q", "cell_v_max"), number("TIER", "trip")."""
+    return int(_ENUMS[family][f"{family}_{name.upper()}"])
+
+
+def words(family: str) -> dict[int, str]:
+    """The layout's words of one family by number, in lower case without the family's prefix."""
+    return {int(member): member.name.removeprefix(f"{family}_").lower() for member in _ENUMS[family] if member.name is not None}
+
+
+def new_config() -> Any:
+    """One zeroed SiteConfig as a numpy record array of length 1; numpy is imported here, by sealing alone."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.zeros(1, dtype=layout.dtype("SiteConfig"))
+
+
+def read_config(data: bytes) -> Any:
+    """A SiteConfig structure as numpy record (sealing and tests)."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.frombuffer(data, dtype=layout.dtype("SiteConfig"))[0]
+
+
+def pack(config_bytes: bytes, names: dict[str, Any]) -> bytes:
+    """The sealed file's content."""
+    return sealed.pack(config_bytes, names)
+
+
+def store(path: str, data: bytes) -> None:
+    """Put the sealed file in place, whole and synced."""
+    sealed.store(path, data)
+
+
+def load(path: str) -> sealed.SealedSite:
+    """Read and check a sealed file. Raises NotReachable when there is none, ConfigError when this build cannot run it."""
+    try:
+        return sealed.load(path)
+    except OSError as e:
+        raise NotReachable(f"{path}: {e.strerror or e}; seal the site first: bessctl check --seal SITE") from e
+    except sealed.SealError as e:
+        raise ConfigError(path, str(e).removeprefix(f"{path}: ")) from e
+
+
+def unpack(data: bytes) -> sealed.SealedSite:
+    """The same for a file's content."""
+    return sealed.unpack(data)

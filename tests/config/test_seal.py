@@ -1,0 +1,220 @@
+"""What is sealed is what the site says: read back from the structure by name, and refused when the devices cannot do it."""
+
+import dataclasses
+from math import isnan
+from typing import Any
+
+import pytest
+
+from bessctl.config.load import LoadedSite
+from bessctl.config.seal import Sealing, seal
+from bessctl.corelink import seal as core
+from bessctl.devices.discovery import FoundDevice, from_json, to_json
+from bessctl.errors import ConfigError
+from tests.sites import changed_example, example_site, example_without_row, sealed_example, standard_devices
+
+NO_BMS = (
+    ("    bms: bms1                   # absent: the PCS answers for its battery\n", ""),
+    (
+        "  - name: bms1\n    kind: bms                   # SunSpec models 1, 802, 803\n    bus: lan\n    modbus_id: 2\n"
+        "    poll: {fast_s: 0.05}\n",
+        "",
+    ),
+)
+
+
+def config_of(sealing: Sealing) -> Any:
+    return core.read_config(core.unpack(sealing.content).config_bytes)
+
+
+def rows(sealing: Sealing) -> dict[tuple[str, str], int]:
+    return {(row["name"], row["tier"]): index for index, row in enumerate(sealing.names["rows"])}
+
+
+def test_the_file_reads_back_with_its_hash_and_names() -> None:
+    """CARD-1: the loop's thresholds come from a sealed file; its name everywhere is its hash."""
+    sealing = sealed_example()
+    back = core.unpack(sealing.content)
+    assert back.digest == sealing.digest
+    assert back.names == sealing.names
+    assert back.names["units"] == ["unit1"]
+    assert back.names["slots"] == ["manual", "ems", "ocpp"]
+    assert back.names["devices"] == ["pcs1", "bms1", "meter1"]
+
+
+def test_the_same_site_has_the_same_hash_and_another_another() -> None:
+    assert sealed_example().digest == sealed_example().digest
+    assert sealed_example().digest != sealed_example(("pickup_v: 3.65", "pickup_v: 3.64")).digest
+
+
+def test_every_threshold_arrives() -> None:
+    sealing = sealed_example()
+    c, at = config_of(sealing), rows(sealing)
+    assert c["n_rows"] == len(sealing.names["rows"])
+    trip = at["cell_v_high", "trip"]
+    assert (c["row_pickup"][trip], c["row_dropoff"][trip], c["row_pickup_delay_ns"][trip]) == (3.65, 3.45, 200_000_000)
+    assert (c["row_above"][trip], c["row_unit"][trip]) == (1, 0)
+    assert c["row_quantity"][trip] == core.number("Q", "cell_v_max")
+    assert c["row_action"][trip] == core.number("ACT", "standby")
+    assert c["row_reset"][trip] == core.number("RESET", "any")
+    assert c["row_direction"][trip] == core.number("DIR", "both")
+
+
+@pytest.mark.parametrize(
+    ("row", "pickup", "points"),
+    [
+        ("cell_v_high", 3.50, [(3.50, 1.0), (3.56, 0.1), (3.60, 0.0)]),  # above: the curve's low end
+        ("cell_v_low", 3.00, [(2.80, 0.0), (2.90, 0.2), (3.00, 1.0)]),  # below: its high end
+    ],
+)
+def test_a_curve_arrives_and_picks_up_at_its_healthy_end(row: str, pickup: float, points: list[tuple[float, float]]) -> None:
+    sealing = sealed_example()
+    c, i = config_of(sealing), rows(sealing)[row, "derate"]
+    n, base = int(c["row_curve_count"][i]), i * core.LIMITS["curve_points"]
+    assert c["row_pickup"][i] == pickup
+    assert list(zip(c["row_curve_x"][base : base + n], c["row_curve_share"][base : base + n], strict=True)) == points
+
+
+def test_a_row_template_is_expanded_for_each_unit_and_plant_rows_once() -> None:
+    second = (
+        ("    timeout_s: 0.3\n", "    response_s: 0.001\n"),
+        ("  - name: meter1\n", "  - {name: pcs2, kind: pcs, bus: lan, modbus_id: 4, response_s: 0.001}\n  - name: meter1\n"),
+        (
+            "sources:  ",
+            "  - {name: unit2, pcs: pcs2, discharge_max_w: 100000, charge_max_w: 100000, apparent_max_va: 100000, capacity_wh: 200000,\n"
+            "     pack_min_v: 650, efficiency: 0.95, reversion_s: 5, ramp_to_zero_s: 0.5, data_age_s: 0.5}\n\nsources:  ",
+        ),
+    )
+    sealing = sealed_example(*second)
+    units = [row["unit"] for row in sealing.names["rows"] if (row["name"], row["tier"]) == ("soc_low", "derate")]
+    assert units == ["unit1", "unit2"]
+    assert [row["unit"] for row in sealing.names["rows"] if row["name"] in {"meter_data_age", "overruns"}] == ["", ""]
+    assert list(config_of(sealing)["unit_bms_device"][:2]) == [1, -1]
+
+
+def test_slots_keep_what_is_not_stated_apart_from_zero() -> None:
+    """None is no statement, zero is an order."""
+    c = config_of(sealed_example())
+    assert list(c["slot_required"][:3]) == [0, 1, 0]
+    assert c["slot_default"][1] == core.number("HAS", "pcc_lo") | core.number("HAS", "pcc_hi")
+    assert c["slot_pcc_lo_w"][1] == -250000.0
+    assert isnan(c["slot_ess_lo_w"][1])
+    assert c["slot_scopes"][1] == 0b11
+    assert c["slot_max_lease_ns"][2] == 300_000_000_000
+
+
+def test_the_read_plan_asks_each_model_once_and_in_the_standards_registers() -> None:
+    c = config_of(sealed_example())
+    blocks = {(int(c["read_device"][i]), int(c["read_addr"][i]), int(c["read_count"][i])) for i in range(c["n_reads"])}
+    assert (0, 40070, 123) in blocks  # 701 in one FC03
+    assert (1, 40070, 64) in blocks  # 802
+    assert (1, 40134, 28) in blocks  # 803 carries the temperatures
+    assert c["dev_wset_addr"][0] == 40296 + 22
+    assert c["dev_wset_sf_addr"][0] == 40296 + 55
+    assert (c["dev_hb_addr"][0], c["dev_hb_addr"][1], c["dev_hb_addr"][2]) == (40417 + 5, 40070 + 19, -1)
+
+
+def test_every_connect_verifies_ids_lengths_and_serial_number() -> None:
+    c = config_of(sealed_example())
+    checks = {(int(c["check_device"][i]), int(c["check_addr"][i])): int(c["check_value"][i]) for i in range(c["n_checks"])}
+    assert checks[0, 40070] == 701
+    assert checks[0, 40071] == 153
+    assert [checks[0, 40052 + i] for i in range(3)] == [0x534E, 0x3031, 0]
+    assert (0, 40055) not in checks  # padding
+
+
+def point_scale(sealing: Sealing, quantity: str) -> float:
+    c = config_of(sealing)
+    (found,) = [i for i in range(c["n_points"]) if c["point_quantity"][i] == core.number("Q", quantity)]
+    return float(c["point_scale"][found])
+
+
+@pytest.mark.parametrize(
+    ("quantity", "changes", "scale"),
+    [
+        ("ac_w", (), 1.0),  # 701: generation positive, as ours
+        ("pcc_w", (), -1.0),  # a meter counts import positive
+        ("pcc_w", (("meter_positive: import", "meter_positive: export"),), 1.0),
+        ("pack_a", (), 1.0),
+        ("pack_a", (("    modbus_id: 2\n", "    modbus_id: 2\n    dc_positive: charge\n"),), -1.0),
+        ("dc_w", (("    timeout_s: 0.3\n", "    timeout_s: 0.3\n    dc_positive: charge\n"),), -1.0),
+        ("bms_cha_max_a", (("    modbus_id: 2\n", "    modbus_id: 2\n    dc_positive: charge\n"),), 1.0),  # a magnitude
+    ],
+)
+def test_signs_turn_once_at_the_device(quantity: str, changes: tuple[tuple[str, str], ...], scale: float) -> None:
+    assert point_scale(sealed_example(*changes), quantity) == scale
+
+
+def refused(loaded: LoadedSite, found: dict[str, FoundDevice]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        seal(loaded, found)
+    return str(caught.value)
+
+
+def without(found: dict[str, FoundDevice], device: str, *points: str) -> dict[str, FoundDevice]:
+    record = found[device]
+    models = tuple(dataclasses.replace(m, present=tuple(p for p in m.present if p not in points)) for m in record.models)
+    return {**found, device: dataclasses.replace(record, models=models)}
+
+
+def without_model(found: dict[str, FoundDevice], device: str, model: int) -> dict[str, FoundDevice]:
+    record = found[device]
+    return {**found, device: dataclasses.replace(record, models=tuple(m for m in record.models if m.id != model))}
+
+
+def test_a_row_whose_point_the_device_lacks_is_refused_with_the_rows_name() -> None:
+    """R5: unless disabled with a reason."""
+    loaded = example_site()
+    found = without(standard_devices(loaded), "bms1", "ModTmpMax")
+    message = refused(loaded, found)
+    assert "protection.cell_temp_high: no device of unit1 measures cell_temp_max_c (803 ModTmpMax)" in message
+    loaded = example_without_row("cell_temp_high", "the rack has a thermostat of its own")
+    assert "cell_temp_high" not in [row["name"] for row in seal(loaded, found).names["rows"]]
+
+
+@pytest.mark.parametrize(
+    ("device", "points", "said"),
+    [
+        ("pcs1", ("W",), "does not measure AC power"),
+        ("pcs1", ("WSet",), "takes no set point in watts"),
+        ("pcs1", ("DERHb",), "has no 715 DERHb"),
+        ("bms1", ("Hb",), "has no 802 Hb"),
+        ("bms1", ("AChaMax",), "protection.charge_current_high: no device of unit1 measures bms_cha_max_a"),
+    ],
+)
+def test_a_device_that_lacks_what_the_site_needs_is_refused(device: str, points: tuple[str, ...], said: str) -> None:
+    loaded = example_site()
+    assert said in refused(loaded, without(standard_devices(loaded), device, *points))
+
+
+@pytest.mark.parametrize(("device", "model"), [("pcs1", 701), ("pcs1", 704), ("bms1", 802), ("bms1", 803), ("meter1", 203)])
+def test_a_device_without_its_models_is_refused(device: str, model: int) -> None:
+    loaded = example_site()
+    message = refused(loaded, without_model(standard_devices(loaded), device, model))
+    assert f"{device!r} has no SunSpec model" in message
+    assert str(model) in message
+
+
+def test_what_was_never_discovered_is_refused_with_the_way_to_do_it() -> None:
+    loaded = example_site()
+    message = refused(loaded, {})
+    assert message.count("was not discovered yet") == 3
+    assert "bessctl discover --into SITE" in message
+
+
+def test_a_rating_beyond_the_pcs_own_is_refused() -> None:
+    loaded = changed_example(("apparent_max_va: 210000", "apparent_max_va: 260000"))
+    assert "apparent_max_va: 260000 is beyond what 'pcs1' states as its rating, 210000" in refused(loaded, standard_devices(loaded))
+
+
+def test_a_stored_discovery_seals_to_the_same_file() -> None:
+    loaded = example_site()
+    found = standard_devices(loaded)
+    assert seal(loaded, from_json(to_json(found), "x")).digest == seal(loaded, found).digest
+
+
+def test_a_pcs_may_answer_for_its_battery() -> None:
+    c = config_of(sealed_example(*NO_BMS))
+    assert c["unit_bms_device"][0] == -1
+    assert c["dev_contactor_addr"][0] > 0
+    assert c["row_quantity"][0] in [int(q) for q in c["point_quantity"][: c["n_points"]]]
