@@ -78,7 +78,10 @@ def test_a_curve_arrives_and_picks_up_at_its_healthy_end(row: str, pickup: float
 def test_a_row_template_is_expanded_for_each_unit_and_plant_rows_once() -> None:
     second = (
         ("    timeout_s: 0.3\n", "    response_s: 0.001\n"),
-        ("  - name: meter1\n", "  - {name: pcs2, kind: pcs, bus: lan, modbus_id: 4, response_s: 0.001}\n  - name: meter1\n"),
+        (
+            "  - name: meter1\n",
+            "  - {name: pcs2, kind: pcs, bus: lan, modbus_id: 4, response_s: 0.001, poll: {fast_s: 0.05}}\n  - name: meter1\n",
+        ),
         (
             "sources:  ",
             "  - {name: unit2, pcs: pcs2, discharge_max_w: 100000, charge_max_w: 100000, apparent_max_va: 100000, capacity_wh: 200000,\n"
