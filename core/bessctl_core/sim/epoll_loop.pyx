@@ -1,7 +1,8 @@
 """The Modbus slave of the simulated plants: one thread, no GIL, epoll over TCP listeners, connections and pseudo-terminals.
 
 The same thread steps the physics in real time, on the plants' own grid: whenever something happens, all whole steps up to now are
-made first, then the request is served, so an order acts at the instant its frame arrived and never between two halves of a step.
+made first, then the request is served. A write lets the step under way end before it: an order acts from the first instant of the grid
+at or after its frame's arrival, never earlier; the command log holds the arrival itself.
 One timer wakes the thread for the next grid step or the next answer that a device's answer time holds back.
 
 TCP: Modbus Messaging on TCP/IP V1.0b; a frame whose protocol id or length is wrong closes the connection; an unknown unit answers
@@ -132,7 +133,7 @@ cdef int serve_plant(Server* s, Bus* b, int i, int unit, const uint8_t* pdu, int
         return -1
     pthread_mutex_lock(b.locks[i])
     if s.real_time:
-        plant_advance(p, now_ns - p.epoch_ns)
+        plant_advance(p, now_ns - p.epoch_ns + (p.grid_ns - 1 if n > 0 and (pdu[0] == 6 or pdu[0] == 16) else 0))
     m = slave_answer(p, im, pdu, n, out, now_ns - p.epoch_ns if s.real_time else p.now_ns)
     wait_ms[0] = im.answer_ms
     pthread_mutex_unlock(b.locks[i])

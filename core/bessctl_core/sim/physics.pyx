@@ -55,7 +55,7 @@ cdef void meter_step(SimPlant* p) noexcept nogil:
 
 
 cdef void plant_step(SimPlant* p) noexcept nogil:
-    """One step of the grid. Controls act at its start, so an order that came before `now_ns` holds over the whole step."""
+    """One step of the grid, with the orders that stand at its start."""
     cdef int lost = p.pcs.heartbeat_lost
     cdef TraceEntry* t
     grid_step(p)

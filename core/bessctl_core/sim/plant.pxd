@@ -12,6 +12,7 @@ cdef extern from "<pthread.h>" nogil:
 cdef class Plant:
     cdef SimPlant* p
     cdef pthread_mutex_t lock
+    cdef int64_t due_ns              # simulated time asked for so far
     cdef readonly dict config
     cdef public bint served          # a server steps it in real time; step() is refused
     cdef dict doubles

@@ -8,7 +8,7 @@ from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 
-from bessctl_core.sim.battery cimport battery_settle
+from bessctl_core.sim.battery cimport battery_settle, cell_values
 from bessctl_core.sim.chain cimport image_build, image_settings
 from bessctl_core.sim.controls cimport decode_controls
 from bessctl_core.sim.pcs cimport pcs_prepare, pcs_shown_state
@@ -184,6 +184,7 @@ cdef class Plant:
         try:
             for name, value in values.items():
                 self._set_one(name, value)
+            cell_values(&self.p.bat)
             if not self.served:
                 plant_refresh(self.p, True)
         finally:
@@ -208,14 +209,14 @@ cdef class Plant:
             f.base_w = value
 
     def step(self, double dt_s):
-        """Advance simulated time by `dt_s`, on the grid. RuntimeError while a server steps the plant in real time."""
-        cdef int64_t until
+        """Advance simulated time by `dt_s`; what is no whole step of the grid waits for the next call. RuntimeError while a server
+        steps the plant in real time."""
         if self.served:
             raise RuntimeError("the server steps this plant in real time")
         with nogil:
             pthread_mutex_lock(&self.lock)
-            until = self.p.now_ns + <int64_t>(dt_s * 1e9 + 0.5)
-            plant_advance(self.p, until)
+            self.due_ns = max(self.due_ns, self.p.now_ns) + <int64_t>(dt_s * 1e9 + 0.5)
+            plant_advance(self.p, self.due_ns)
             plant_refresh(self.p, True)
             pthread_mutex_unlock(&self.lock)
 
