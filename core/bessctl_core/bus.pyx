@@ -5,6 +5,8 @@ Rules
 - A deadline is absolute, set when the question is sent: bytes that trickle in never extend it.
 - Every transaction ends: answered, refused, timed out, or failed at once with the reason when its connection ends or cannot be had.
   Nothing is repeated here: whether to ask again is the driver's decision.
+- A connection given up is reset, not closed: the kernel would go on delivering an old command, perhaps behind a newer one on the next
+  connection. A serial line drops what it has not sent for the same reason.
 - TCP: an answer is known by its transaction id. A late one is dropped and counted. A stream out of step is closed, as is one on which
   `max_timeouts` questions in a row stayed unanswered (a peer that is half-open behind a gateway still acknowledges).
 - RTU: an answer has no id. What is not the answer is dropped and the wait goes on to the deadline, so that the answer is never left over
@@ -168,7 +170,7 @@ cdef void fail_queued(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil:
 
 cdef void go_down(Bus* b, uint8_t fault, int error, int64_t now_ns) noexcept nogil:
     # `fault` ends the question that is out; whoever waits behind it learns only that there is no connection any more.
-    link_close(&b.link)
+    link_close(&b.link, True)
     b.last_errno = error
     b.count.connect_failures += fault == FAULT_CONNECT
     b.count.disconnects += fault != FAULT_CONNECT
@@ -184,7 +186,7 @@ cdef void go_down(Bus* b, uint8_t fault, int error, int64_t now_ns) noexcept nog
 
 cdef void bus_close(Bus* b, int64_t now_ns) noexcept nogil:
     """Ends everything: what waits fails as `stopped`, nothing is tried again. Idempotent."""
-    link_close(&b.link)
+    link_close(&b.link, b.current is not NULL)
     b.state = BUS_CLOSED
     finish_current(b, FAULT_STOPPED, now_ns)
     fail_queued(b, FAULT_STOPPED, now_ns)
@@ -455,7 +457,6 @@ cdef void time_step(Bus* b, int64_t now_ns) noexcept nogil:
     if b.state == BUS_AWAIT and now_ns >= b.deadline_ns:
         timed_out(b, now_ns)
     if b.state == BUS_QUIET and now_ns >= b.deadline_ns:
-        drop_unasked(b)
         b.state = BUS_IDLE
 
 

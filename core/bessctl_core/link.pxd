@@ -32,4 +32,4 @@ cdef int link_check(Link* k) noexcept nogil
 cdef int link_send(Link* k, const void* data, int n) noexcept nogil
 cdef int link_recv(Link* k, void* data, int n) noexcept nogil
 cdef void link_flush(Link* k, bint both) noexcept nogil
-cdef void link_close(Link* k) noexcept nogil
+cdef void link_close(Link* k, bint abort) noexcept nogil

@@ -4,8 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset, strlen
 
 from bessctl_core.posix_io cimport (
-    EINPROGRESS, close, io_address, io_connect, io_line_close, io_line_flush, io_line_open, io_read, io_recv, io_send, io_tcp_socket,
-    io_write,
+    EINPROGRESS, close, io_address, io_connect, io_line_close, io_line_flush, io_line_open, io_read, io_recv, io_send, io_tcp_abort,
+    io_tcp_socket, io_write,
 )
 
 
@@ -58,7 +58,7 @@ cdef int link_check(Link* k) noexcept nogil:
     if k.kind == LINK_TCP:
         rc = io_connect(k.fd, &k.peer, k.peer_len)
     if rc < 0 and rc != -EINPROGRESS:
-        link_close(k)
+        link_close(k, False)
     return rc
 
 
@@ -78,9 +78,11 @@ cdef void link_flush(Link* k, bint both) noexcept nogil:
         io_line_flush(k.fd, both)
 
 
-cdef void link_close(Link* k) noexcept nogil:
-    """Idempotent."""
-    if k.fd >= 0 and k.kind == LINK_TCP:
+cdef void link_close(Link* k, bint abort) noexcept nogil:
+    """`abort`: what is on its way is taken back as far as possible (a serial line always does). Idempotent."""
+    if k.fd >= 0 and k.kind == LINK_TCP and abort:
+        io_tcp_abort(k.fd)
+    elif k.fd >= 0 and k.kind == LINK_TCP:
         close(k.fd)
     elif k.fd >= 0:
         io_line_close(k.fd)

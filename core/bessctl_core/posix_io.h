@@ -113,6 +113,15 @@ static inline int io_connect(int fd, const struct sockaddr_storage *to, uint32_t
     return errno == EALREADY || errno == EINTR ? -EINPROGRESS : -errno;
 }
 
+/* Ends a connection with RST: nothing that was not delivered yet ever will be. After a plain close() the kernel goes on delivering, and
+ * an old command could reach the device behind a newer one on the next connection. */
+static inline void io_tcp_abort(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+}
+
 static inline int io_again(void)
 {
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;

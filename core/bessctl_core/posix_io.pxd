@@ -23,6 +23,7 @@ cdef extern from "posix_io.h" nogil:
     uint32_t io_address(sockaddr_storage* out, const char* ip, uint16_t port)
     int io_tcp_socket(int family, int user_timeout_ms)
     int io_connect(int fd, const sockaddr_storage* to, uint32_t to_len)
+    void io_tcp_abort(int fd)
     int io_send(int fd, const void* data, int n)
     int io_recv(int fd, void* data, int n)
     int io_write(int fd, const void* data, int n)

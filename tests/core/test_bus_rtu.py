@@ -348,7 +348,34 @@ def test_on_a_line_without_echo_a_single_write_needs_one(rig: RtuRig) -> None:
         assert rig.outcome(ticket) == ("done", "none", 0, None)
 
 
+def test_before_anything_was_learnt_about_the_line_a_single_write_needs_one(rig: RtuRig) -> None:
+    """The price of not asking a device that knows FC06 alone; a driver reads first."""
+    ticket, question = rig.ask(fc=6, address=5, count=1, regs=[1])
+    rig.give(question)
+    assert rig.outcome(ticket) == ("done", "none", 0, None)
+
+
 # The line itself
+
+
+def test_a_question_the_line_did_not_take_is_taken_back(rig: RtuRig) -> None:
+    """Nobody reads the other end: the driver's buffer fills until a question is stuck half-way."""
+    ticket = 0
+    while rig.master.events() & select.POLLOUT == 0:
+        ticket = rig.master.submit(1, 16, 0, 123, [0] * 123, timeout_ns=300 * MS)
+        rig.due()
+        if rig.master.events() & select.POLLOUT == 0:
+            time_out(rig)
+            rig.due()
+    time_out(rig)
+    assert rig.outcome(ticket)[:2] == ("failed", "timeout")
+    os.set_blocking(rig.other_end, False)
+    arrived = 0
+    while select.select([rig.other_end], [], [], 0)[0]:
+        arrived += len(os.read(rig.other_end, 65536))
+    assert 0 < arrived < rig.counter("bytes_out")
+    rig.due()
+    assert works(rig)
 
 
 def test_the_line_vanishes(rig: RtuRig) -> None:

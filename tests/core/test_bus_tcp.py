@@ -283,17 +283,50 @@ def test_an_answer_between_time_outs_keeps_the_connection(rig: TcpRig) -> None:
     assert rig.master.epoch == 1
 
 
+def fill(rig: TcpRig) -> tuple[int, int]:
+    """Asks a peer that reads nothing until a question is stuck half-way in the kernel's buffer; returns its ticket and how many it took."""
+    ticket = asked = 0
+    while rig.master.events() & select.POLLOUT == 0:
+        rig.pump(300 * MS)
+        ticket = rig.master.submit(1, 16, 0, 123, [0] * 123, timeout_ns=300 * MS)
+        rig.pump()
+        asked += 1
+    return ticket, asked
+
+
 def test_a_question_cut_off_in_the_kernels_buffer_ends_the_connection() -> None:
     with TcpRig(max_timeouts=0) as rig:
-        ticket = 0
-        while rig.master.events() & select.POLLOUT == 0:
-            rig.pump(300 * MS)
-            ticket = rig.master.submit(1, 16, 0, 123, [0] * 123, timeout_ns=300 * MS)
-            rig.pump()
+        ticket, _ = fill(rig)
         assert rig.outcome(ticket)[0] == "sent"
         rig.pump(300 * MS)
         assert rig.outcome(ticket)[:2] == ("failed", "timeout")
         assert rig.master.state == "down"
+
+
+def test_an_answer_to_a_question_that_is_not_sent_to_its_end_is_no_answer() -> None:
+    with TcpRig(max_timeouts=0) as rig:
+        _, question = rig.ask(address=1)
+        ticket, asked = fill(rig)
+        rig.give(tcp_frame((tid(question) + asked) & 0xFFFF, 1, struct.pack(">BHH", 16, 0, 123)))
+        assert rig.outcome(ticket)[:2] == ("failed", "wrong_protocol")
+        assert rig.counter("late_replies") == 0
+
+
+def test_a_connection_given_up_is_reset_so_that_no_old_command_arrives_later(rig: TcpRig) -> None:
+    for _ in range(3):
+        rig.ask()
+        rig.pump(300 * MS)
+    assert rig.master.state == "down"
+    assert rig.conn is not None
+    with pytest.raises(ConnectionResetError):
+        rig.conn.recv(1)
+
+
+def test_an_orderly_end_is_a_close(rig: TcpRig) -> None:
+    assert works(rig)
+    rig.master.close()
+    assert rig.conn is not None
+    assert rig.conn.recv(1) == b""
 
 
 # Connecting
@@ -379,7 +412,8 @@ def test_one_session_only(rig: TcpRig) -> None:
     rig.peer_send(b"\0" * 3 + b"\1")
     rig.settle(lambda: rig.master.state == "down")
     assert rig.conn is not None
-    assert rig.conn.recv(1) == b""
+    with pytest.raises(ConnectionResetError):
+        rig.conn.recv(1)
     rig.due()
     rig.settle(lambda: rig.master.state == "idle")
 

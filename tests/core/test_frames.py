@@ -131,32 +131,32 @@ def test_bits_beyond_the_count_are_neither_sent_nor_read() -> None:
     assert frames.judge(rtu_frame(1, bytes([1, 1, 0xFF])), None, 1, 1, 0, 3)[4] == [0b111]
 
 
-@pytest.mark.parametrize(
-    ("name", "frame", "verdict", "fault"),
-    [
-        ("right", tcp_frame(TID, UNIT, GOOD), "ok", "none"),
-        # the transaction is ours, the answer is not right
-        ("wrong unit", tcp_frame(TID, 18, GOOD), "wrong", "wrong_unit"),
-        ("wrong function", tcp_frame(TID, UNIT, registers_reply([555, 0, 100], 4)), "wrong", "wrong_function"),
-        ("fewer registers", tcp_frame(TID, UNIT, registers_reply([555, 0])), "wrong", "wrong_length"),
-        ("more registers", tcp_frame(TID, UNIT, registers_reply([555, 0, 100, 1])), "wrong", "wrong_length"),
-        ("byte count lies", tcp_frame(TID, UNIT, b"\x03\x04" + GOOD[2:]), "wrong", "wrong_length"),
-        ("trailing bytes inside", tcp_frame(TID, UNIT, GOOD + b"\0"), "wrong", "wrong_length"),
-        ("exception", tcp_frame(TID, UNIT, b"\x83\x04"), "exception", "exception"),
-        ("exception of another function", tcp_frame(TID, UNIT, b"\x84\x04"), "wrong", "wrong_function"),
-        ("exception too long", tcp_frame(TID, UNIT, b"\x83\x04\x00"), "wrong", "wrong_length"),
-        # another transaction's, whatever it says
-        ("stale", tcp_frame(TID - 1, UNIT, GOOD), "stale", "none"),
-        ("stale exception", tcp_frame(TID - 1, UNIT, b"\x83\x04"), "stale", "none"),
-        # out of step
-        ("wrong protocol", tcp_frame(TID, UNIT, GOOD, protocol=1), "broken", "wrong_protocol"),
-        ("length 0", tcp_frame(TID, UNIT, GOOD, length=0), "broken", "wrong_length"),
-        ("length 2", tcp_frame(TID, UNIT, GOOD, length=2), "broken", "wrong_length"),
-        ("length 255", tcp_frame(TID, UNIT, GOOD, length=255), "broken", "wrong_length"),
-        # the length promises more than came: waiting is all there is to do
-        ("length too large", tcp_frame(TID, UNIT, GOOD, length=len(GOOD) + 2), "more", "none"),
-    ],
-)
+TCP_ROWS = [
+    ("right", tcp_frame(TID, UNIT, GOOD), "ok", "none"),
+    # the transaction is ours, the answer is not right
+    ("wrong unit", tcp_frame(TID, 18, GOOD), "wrong", "wrong_unit"),
+    ("wrong function", tcp_frame(TID, UNIT, registers_reply([555, 0, 100], 4)), "wrong", "wrong_function"),
+    ("fewer registers", tcp_frame(TID, UNIT, registers_reply([555, 0])), "wrong", "wrong_length"),
+    ("more registers", tcp_frame(TID, UNIT, registers_reply([555, 0, 100, 1])), "wrong", "wrong_length"),
+    ("byte count lies", tcp_frame(TID, UNIT, b"\x03\x04" + GOOD[2:]), "wrong", "wrong_length"),
+    ("trailing bytes inside", tcp_frame(TID, UNIT, GOOD + b"\0"), "wrong", "wrong_length"),
+    ("exception", tcp_frame(TID, UNIT, b"\x83\x04"), "exception", "exception"),
+    ("exception of another function", tcp_frame(TID, UNIT, b"\x84\x04"), "wrong", "wrong_function"),
+    ("exception too long", tcp_frame(TID, UNIT, b"\x83\x04\x00"), "wrong", "wrong_length"),
+    # another transaction's, whatever it says
+    ("stale", tcp_frame(TID - 1, UNIT, GOOD), "stale", "none"),
+    ("stale exception", tcp_frame(TID - 1, UNIT, b"\x83\x04"), "stale", "none"),
+    # out of step
+    ("wrong protocol", tcp_frame(TID, UNIT, GOOD, protocol=1), "broken", "wrong_protocol"),
+    ("length 0", tcp_frame(TID, UNIT, GOOD, length=0), "broken", "wrong_length"),
+    ("length 2", tcp_frame(TID, UNIT, GOOD, length=2), "broken", "wrong_length"),
+    ("length 255", tcp_frame(TID, UNIT, GOOD, length=255), "broken", "wrong_length"),
+    # the length promises more than came: waiting is all there is to do
+    ("length too large", tcp_frame(TID, UNIT, GOOD, length=len(GOOD) + 2), "more", "none"),
+]
+
+
+@pytest.mark.parametrize(("name", "frame", "verdict", "fault"), TCP_ROWS, ids=[row[0] for row in TCP_ROWS])
 def test_tcp_verdicts(name: str, frame: bytes, verdict: str, fault: str) -> None:
     got = tcp(frame)
     assert got[:2] == (verdict, fault)
@@ -164,28 +164,28 @@ def test_tcp_verdicts(name: str, frame: bytes, verdict: str, fault: str) -> None
     assert got[3] == (0 if verdict in ("broken", "more") else len(frame))
 
 
-@pytest.mark.parametrize(
-    ("name", "frame", "verdict", "fault", "used"),
-    [
-        ("right", rtu_frame(UNIT, GOOD), "ok", "none", 11),
-        ("right, bytes behind", rtu_frame(UNIT, GOOD) + b"\x11\x03", "ok", "none", 11),
-        ("exception", rtu_frame(UNIT, b"\x83\x06"), "exception", "exception", 5),
-        # whole valid frames that are not the answer go as a whole
-        ("another unit", rtu_frame(18, GOOD), "foreign", "wrong_unit", 11),
-        ("another function", rtu_frame(UNIT, registers_reply([1, 2, 3], 4)), "foreign", "wrong_function", 11),
-        ("fewer registers", rtu_frame(UNIT, registers_reply([1, 2])), "foreign", "wrong_length", 9),
-        ("exception of another function", rtu_frame(UNIT, b"\x84\x02"), "foreign", "wrong_function", 5),
-        # bytes that begin nothing go alone
-        ("check sum", rtu_frame(UNIT, GOOD)[:-1] + b"\0", "noise", "crc", 1),
-        ("check sum swapped", rtu_frame(UNIT, GOOD)[:-2] + rtu_frame(UNIT, GOOD)[:-3:-1], "noise", "crc", 1),
-        ("leading 0x00", b"\0" + rtu_frame(UNIT, GOOD), "noise", "garbage", 1),
-        ("leading 0xFF", b"\xff" + rtu_frame(UNIT, GOOD), "noise", "garbage", 1),
-        ("unknown function", rtu_frame(UNIT, b"\x2b\x0e\x01"), "noise", "garbage", 1),
-        ("odd byte count", bytes([UNIT, 3, 5]), "noise", "garbage", 1),
-        ("byte count 0", bytes([UNIT, 3, 0]), "noise", "garbage", 1),
-        ("stranger, damaged", rtu_frame(18, GOOD)[:-1] + b"\0", "noise", "garbage", 1),
-    ],
-)
+RTU_ROWS = [
+    ("right", rtu_frame(UNIT, GOOD), "ok", "none", 11),
+    ("right, bytes behind", rtu_frame(UNIT, GOOD) + b"\x11\x03", "ok", "none", 11),
+    ("exception", rtu_frame(UNIT, b"\x83\x06"), "exception", "exception", 5),
+    # whole valid frames that are not the answer go as a whole
+    ("another unit", rtu_frame(18, GOOD), "foreign", "wrong_unit", 11),
+    ("another function", rtu_frame(UNIT, registers_reply([1, 2, 3], 4)), "foreign", "wrong_function", 11),
+    ("fewer registers", rtu_frame(UNIT, registers_reply([1, 2])), "foreign", "wrong_length", 9),
+    ("exception of another function", rtu_frame(UNIT, b"\x84\x02"), "foreign", "wrong_function", 5),
+    # bytes that begin nothing go alone
+    ("check sum", rtu_frame(UNIT, GOOD)[:-1] + b"\0", "noise", "crc", 1),
+    ("check sum swapped", rtu_frame(UNIT, GOOD)[:-2] + rtu_frame(UNIT, GOOD)[:-3:-1], "noise", "crc", 1),
+    ("leading 0x00", b"\0" + rtu_frame(UNIT, GOOD), "noise", "garbage", 1),
+    ("leading 0xFF", b"\xff" + rtu_frame(UNIT, GOOD), "noise", "garbage", 1),
+    ("unknown function", rtu_frame(UNIT, b"\x2b\x0e\x01"), "noise", "garbage", 1),
+    ("odd byte count", bytes([UNIT, 3, 5]), "noise", "garbage", 1),
+    ("byte count 0", bytes([UNIT, 3, 0]), "noise", "garbage", 1),
+    ("stranger, damaged", rtu_frame(18, GOOD)[:-1] + b"\0", "noise", "garbage", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "frame", "verdict", "fault", "used"), RTU_ROWS, ids=[row[0] for row in RTU_ROWS])
 def test_rtu_verdicts(name: str, frame: bytes, verdict: str, fault: str, used: int) -> None:
     got = rtu(frame)
     assert got[:2] == (verdict, fault)
