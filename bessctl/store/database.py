@@ -8,7 +8,8 @@ Group commit: a batch that comes after a quiet time is written at once; within `
 the rest of that time and commits everything that has come meanwhile. So 200 batches a second cost at most 50 fsyncs a second, and
 a single one waits for its own fsync alone.
 
-A batch that SQLite refuses (a constraint) fails alone. When the file itself fails (disk full, I/O error) every waiting future
+A batch that SQLite refuses (a constraint, a number of more than 64 bits) fails alone.
+When the file itself fails (disk full, I/O error) every waiting future
 fails; the caller must then not acknowledge, and its part is restarted.
 """
 
@@ -147,7 +148,14 @@ class Store:
         try:
             for statement in batch.statements:
                 self._db.execute(statement.sql, statement.values)
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as e:
+        except (
+            sqlite3.IntegrityError,
+            sqlite3.ProgrammingError,
+            sqlite3.InterfaceError,
+            sqlite3.DataError,
+            OverflowError,
+            ValueError,
+        ) as e:
             self._db.execute("ROLLBACK TO batch")
             self._db.execute("RELEASE batch")
             return OperationFailed(f"the store {self.path} refused a batch: {e}")

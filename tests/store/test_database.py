@@ -57,6 +57,14 @@ def test_a_refused_batch_fails_alone_and_wholly(store: Store) -> None:
     assert rows(store) == [1, 3]
 
 
+def test_a_number_that_does_not_fit_fails_its_batch_alone(store: Store) -> None:
+    bad, last = store.submit([insert(2**63)]), store.submit([insert(4)])
+    last.result(10)
+    with pytest.raises(OperationFailed, match="refused"):
+        bad.result(10)
+    assert rows(store) == [4]
+
+
 def test_many_batches_share_commits(store: Store) -> None:
     before = store.commits
     done = [store.submit([insert(n)]) for n in range(200)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from random import Random
@@ -18,7 +19,7 @@ from random import Random
 from bessctl.errors import BessctlError, NotReachable, UsageError
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.desk import Desk
-from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.config import LinkConfig, Role
 from bessctl.protocols.ocpp.messages.dialect import Dialect
 from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session import writes as w
@@ -30,8 +31,16 @@ from bessctl.store import Statement, Store
 PONG_TIMEOUT_S = 20.0
 
 
-class _Restart(Exception):
-    """The station of this link begins anew."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all links have in common. `on_hard_reset` is told when an owner orders a Hard reset (settled question 5)."""
+
+    identity: Boot
+    store: Store
+    desk: Desk
+    rng: Random
+    log: logging.Logger
+    on_hard_reset: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +53,20 @@ class _Outgoing:
 class Link:
     """One CSMS. Supervisor thread; cancel `run` to stop it."""
 
-    def __init__(
-        self, config: LinkConfig, identity: Boot, store: Store, desk: Desk, *, spoken: Dialect, rng: Random, log: logging.Logger
-    ) -> None:
+    def __init__(self, config: LinkConfig, shared: Shared, spoken: Dialect) -> None:
         self.config = config
-        self._identity = identity
-        self._store = store
-        self._desk = desk
+        self._shared = shared
+        self._store, self._desk, self._log = shared.store, shared.desk, shared.log
         self._dialect = spoken
-        self._rng = rng
-        self._log = log
-        self._retry = Retry(config.back_off, rng)
+        self._retry = Retry(config.back_off, shared.rng)
         self._wake = asyncio.Event()
         self._outbox: asyncio.Queue[_Outgoing] | None = None
+        self._restart_due = ""
+        self._plant_due = False
         self._loop = asyncio.get_running_loop()
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self.station = self._new_station()
-        desk.stations[config.name] = lambda: self.station
+        self._desk.stations[config.name] = lambda: self.station
 
     async def run(self) -> None:
         """Dial, talk, dial again. Ends only by cancellation, or by a store that cannot keep."""
@@ -70,18 +76,22 @@ class Link:
             await self._broken
 
     def plant_moved(self) -> None:
-        """The plant was read again."""
-        self._carry_out(self.station.plant(self._desk.reading, self._desk.clock.now()))
+        """The plant was read again; this link's own task takes it in, so that its faults stay its own."""
+        self._plant_due = True
+        self._wake.set()
 
     def _new_station(self) -> Station:
         saved = tables.load(self._store, self.config.name)
-        return Station(
-            self.config, self._identity, saved, ledger=self._desk.ledger, rng=self._rng, boot=self._desk.clock.boot, spoken=self._dialect
-        )
+        shared, desk = self._shared, self._desk
+        return Station(self.config, shared.identity, saved, ledger=desk.ledger, rng=shared.rng, boot=desk.clock.boot, spoken=self._dialect)
 
     async def _keep_time(self) -> None:
         while True:
             self._wake.clear()
+            if self._plant_due:
+                self._plant_due = False
+                self._carry_out(self.station.plant(self._desk.reading, self._desk.clock.now()))
+                self._wake.clear()
             wake_ns = self.station.wake_ns()
             if wake_ns is None:
                 await self._wake.wait()
@@ -102,7 +112,7 @@ class Link:
                     self._log.info("ocpp link %s: closed by the peer (%s)", self.config.name, connection.close_code)
             except (NotReachable, UsageError) as e:
                 self._log.warning("%s", e)
-            except _Restart:
+            if self._restart_due:
                 await self._restart()
                 continue
             wait_s = self._retry.next_s()
@@ -110,8 +120,12 @@ class Link:
             await asyncio.sleep(wait_s)
 
     async def _restart(self) -> None:
-        self._log.warning("ocpp link %s: the station restarts", self.config.name)
+        self._log.warning("ocpp link %s: the station restarts (%s reset)", self.config.name, self._restart_due)
         await self._store.write(())
+        hook = self._shared.on_hard_reset
+        if self._restart_due == "hard" and self.config.role is Role.OWNER and hook is not None:
+            hook(self.config.name)
+        self._restart_due = ""
         self.station = self._new_station()
         self._wake.set()
         self._desk.replan()
@@ -150,7 +164,7 @@ class Link:
             for frame in out.frames:
                 await connection.send(frame)
             if out.restart:
-                raise _Restart
+                return
 
     async def _ping(self, connection: Connection) -> None:
         while True:
@@ -171,6 +185,8 @@ class Link:
         if output.plan_changed:
             self._desk.replan()
         kept = self._keep(output.writes)
+        if output.restart:
+            self._restart_due = output.restart
         if self._outbox is not None and (output.frames or output.restart):
             self._outbox.put_nowait(_Outgoing(kept, output.frames, output.restart))
         self._wake.set()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from random import Random, SystemRandom
 
-from bessctl.errors import UsageError
+from bessctl.errors import OperationFailed, UsageError
 from bessctl.model.plan import PlanWriter
 from bessctl.model.snapshot import PlantView
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import Clock
 from bessctl.protocols.ocpp.binding.desk import Desk
-from bessctl.protocols.ocpp.binding.link import Link
+from bessctl.protocols.ocpp.binding.link import Link, Shared
 from bessctl.protocols.ocpp.config import LinkConfig, StationConfig
 from bessctl.protocols.ocpp.messages.dialect import Dialect, dialect
 from bessctl.protocols.ocpp.messages.records import Boot
@@ -21,6 +22,7 @@ from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.store import Store
 
 KEEP_ACCOUNTS_S = 60
+CRASH_S = 5
 
 
 async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in the order of the composition root
@@ -32,23 +34,24 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
     log: logging.Logger,
     *,
     rng: Random | None = None,
+    on_hard_reset: Callable[[str], None] | None = None,
 ) -> None:
     """Run every link until cancelled; may be cancelled at any await, like a power cut.
 
-    `store` is open and stays open. Raises UsageError for a configuration no link can be made of, OperationFailed when the store
-    cannot keep what must be kept; the caller starts it again.
+    `store` is open and stays open. `on_hard_reset` is called with a link's name when its owner orders a Hard reset: the supervisor
+    then restarts itself. Raises UsageError for a configuration no link can be made of, OperationFailed when the store cannot keep
+    what must be kept; the caller starts it again.
     """
     store.migrate(tables.NAMESPACE, tables.LADDER)
-    ledger = Ledger(tables.load_accounts(store))
-    desk = Desk(config, plans, plant, clock, ledger=ledger, log=log)
+    desk = Desk(config, plans, plant, clock, ledger=Ledger(tables.load_accounts(store)), log=log)
     identity = Boot(config.vendor, config.model, config.serial, config.firmware)
-    chance = rng or SystemRandom()
-    links = [Link(c, identity, store, desk, spoken=_spoken(c), rng=chance, log=log) for c in config.links]
+    shared = Shared(identity, store, desk, rng or SystemRandom(), log, on_hard_reset)
+    links = {c.name: Link(c, shared, _spoken(c)) for c in config.links}
     desk.look()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_watch_plant(config, desk, links, store), name="ocpp plant")
-        for link in links:
-            tasks.create_task(link.run(), name=f"ocpp {link.config.name}")
+        for c in config.links:
+            tasks.create_task(_keep_running(c, shared, links), name=f"ocpp {c.name}")
 
 
 def _spoken(link: LinkConfig) -> Dialect:
@@ -58,11 +61,33 @@ def _spoken(link: LinkConfig) -> Dialect:
         raise UsageError(f"ocpp link {link.name}: {e}") from e
 
 
-async def _watch_plant(config: StationConfig, desk: Desk, links: list[Link], store: Store) -> None:
+async def _keep_running(config: LinkConfig, shared: Shared, links: dict[str, Link]) -> None:
+    """A link that crashes by a fault of ours is built again from the store and takes no other link down; a store's fault does."""
+    while True:
+        task = asyncio.create_task(links[config.name].run(), name=f"ocpp {config.name} run")
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        error = task.exception()
+        if error is not None and _of_store(error):
+            raise error
+        shared.log.error("ocpp link %s crashed, building it again in %d s", config.name, CRASH_S, exc_info=error)
+        await asyncio.sleep(CRASH_S)
+        links[config.name] = Link(config, shared, _spoken(config))
+
+
+def _of_store(error: BaseException) -> bool:
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+    return any(isinstance(e, OperationFailed) or (isinstance(e, BaseExceptionGroup) and _of_store(e)) for e in inner)
+
+
+async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link], store: Store) -> None:
     kept_ns, moved = desk.clock.now().mono_ns, False
     while True:
         moved |= desk.look()
-        for link in links:
+        for link in links.values():
             link.plant_moved()
         desk.replan(renew_only=True)
         now = desk.clock.now().mono_ns

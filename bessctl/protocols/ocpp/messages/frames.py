@@ -96,7 +96,7 @@ def parse(text: str | bytes, rules: RpcRules) -> Frame:
     if not isinstance(ident, str) or not ident:
         return Garbage("messageId is not a string")
     if isinstance(kind, bool) or kind not in (CALL, CALL_RESULT, CALL_ERROR):
-        return Garbage(f"MessageTypeId {kind!r} is unknown", ident, unknown_type=True)
+        return Garbage(f"MessageTypeId {str(kind)[:20]!r} is unknown", ident, unknown_type=True)
     if kind == CALL:
         return _call(ident, array, rules)
     return _result(ident, array) if kind == CALL_RESULT else _error(ident, array)

@@ -14,6 +14,7 @@ Times are UTC ns, edges exact to the second of the schedule. None = no limit.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,8 +58,10 @@ def station_limit_at(installed: Sequence[Installed], frame: Frame, utc_ns: int |
     return _ruling(_station(installed), frame, utc_ns)
 
 
-def compose(installed: Sequence[Installed], frame: Frame, start_ns: int, end_ns: int, *, station_only: bool = False) -> list[Step]:
-    """The limit over [start, end), equal neighbours joined."""
+def compose(
+    installed: Sequence[Installed], frame: Frame, start_ns: int, end_ns: int, *, station_only: bool = False, most: int | None = None
+) -> list[Step]:
+    """The limit over [start, end), equal neighbours joined; no more than `most` steps, and what follows them is left open."""
     at = station_limit_at if station_only else limit_at
     edges = sorted({start_ns, *(e for i in installed for e in edges_of(i.profile, frame, start_ns, end_ns) if start_ns < e < end_ns)})
     steps: list[Step] = []
@@ -66,6 +69,8 @@ def compose(installed: Sequence[Installed], frame: Frame, start_ns: int, end_ns:
         limit = at(installed, frame, begin)
         if steps and steps[-1].limit_w == limit:
             steps[-1] = Step(steps[-1].start_ns, end, limit)
+        elif most is not None and len(steps) >= most:
+            break
         else:
             steps.append(Step(begin, end, limit))
     return steps
@@ -115,7 +120,9 @@ def _period_at(profile: Profile, frame: Frame, utc_ns: int) -> Period | None:
     duration = _duration_s(profile)
     if duration is not None and offset >= duration * NS:
         return None
-    return next((p for p in reversed(profile.schedule.periods) if p.start_s * NS <= offset), None)
+    periods = profile.schedule.periods
+    index = bisect_right(periods, offset // NS, key=lambda p: p.start_s) - 1
+    return periods[index] if index >= 0 else None
 
 
 def _duration_s(profile: Profile) -> int | None:

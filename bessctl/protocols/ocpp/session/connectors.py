@@ -88,6 +88,8 @@ class Connectors:
 
     def wake_ns(self) -> int | None:
         """When a change will have lasted long enough."""
+        if not (self._core.registration.accepted and self._core.online):
+            return None
         hold = self._core.keys.number("MinimumStatusDuration") * NS
         return min((since + hold for _, since in self._candidate.values()), default=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.session import composite
@@ -13,6 +13,7 @@ from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.transactions import Transactions
 
 HORIZON_NS = 48 * 3600 * NS
+MAX_STEPS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,46 @@ def _limits(core: Core, profiles: Profiles, frame: composite.Frame, *, station_o
     if utc is None:
         at = composite.station_limit_at if station_only else composite.limit_at
         return [Stretch(now.mono_ns, now.mono_ns + HORIZON_NS, at(profiles.installed, frame, None))]
-    steps = composite.compose(profiles.installed, frame, utc, utc + HORIZON_NS, station_only=station_only)
+    # A target that is left open is 0 W; a cap is never left open.
+    most = None if station_only else MAX_STEPS
+    steps = composite.compose(profiles.installed, frame, utc, utc + HORIZON_NS, station_only=station_only, most=most)
     shift = now.mono_ns - utc
     return [Stretch(s.start_ns + shift, s.end_ns + shift, s.limit_w) for s in steps]
+
+
+class DemandMemo:
+    """The last demand, kept while nothing can have changed it but its lease: composing 48 h of schedules is not free.
+
+    Composed again when asked after `forget`, after `KEEP_NS`, when the link comes or goes, and when the date moved against
+    CLOCK_MONOTONIC by more than `SLACK_NS` (the clock was corrected).
+    """
+
+    KEEP_NS = 60 * NS
+    SLACK_NS = NS // 50
+
+    def __init__(self, core: Core, transactions: Transactions, profiles: Profiles) -> None:
+        self._core = core
+        self._transactions = transactions
+        self._profiles = profiles
+        self._kept: Demand | None = None
+        self._key: tuple[bool, int, int | None] | None = None
+
+    def forget(self) -> None:
+        """Something was said that changes the demand."""
+        self._key = None
+
+    def demand(self, lease_until_ns: int) -> Demand | None:
+        """The link's demand now."""
+        core, now = self._core, self._core.now
+        utc = core.time.utc_ns(now)
+        shift = None if utc is None else utc - now.mono_ns
+        if not self._fresh(bool(lease_until_ns), now.mono_ns, shift):
+            self._kept = demand_of(core, self._transactions, self._profiles, lease_until_ns)
+            self._key = (bool(lease_until_ns), now.mono_ns, shift)
+        return None if self._kept is None else replace(self._kept, lease_until_ns=lease_until_ns)
+
+    def _fresh(self, standing: bool, mono_ns: int, shift: int | None) -> bool:
+        if self._key is None or self._key[0] != standing or not 0 <= mono_ns - self._key[1] < self.KEEP_NS:
+            return False
+        kept = self._key[2]
+        return kept is shift if kept is None or shift is None else abs(shift - kept) <= self.SLACK_NS

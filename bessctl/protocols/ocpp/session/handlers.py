@@ -52,7 +52,7 @@ def change_key(parts: Parts, wish: c.ChangeKey) -> c.Answer:
         core.out.writes.append(PutKey(key.name, kept))
         if key.name in {"MeterValueSampleInterval", "ClockAlignedDataInterval"}:
             parts.metering.changed()
-    core.audit("key_change", f"{wish.key[:50]}: {status}")
+    core.audit("key_change", f"{wish.key[:50]!r}: {status}")
     return c.Answer(status)
 
 

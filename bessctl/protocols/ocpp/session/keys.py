@@ -27,7 +27,7 @@ MEASURANDS = (
 _SAMPLED = ",".join(MEASURANDS)
 MAX_STACK_LEVEL = 10
 MAX_PERIODS = 96
-MAX_PROFILES = 50
+MAX_PROFILES = 20
 MAX_KEYS = 100
 
 
@@ -74,6 +74,8 @@ def _csl(allowed: tuple[str, ...], most: int) -> Callable[[str], str | None]:
 def table(link: LinkConfig) -> tuple[Key, ...]:
     """Every key of a link; the ranges of OCPP-11 come from its configuration."""
     measurands = _csl(MEASURANDS, len(MEASURANDS))
+    # The schema of StopTransaction, unlike that of MeterValues, has no unit for a frequency.
+    final = _csl(tuple(m for m in MEASURANDS if m != "Frequency"), len(MEASURANDS))
     heartbeat = min(max(300, link.heartbeat_range_s[0]), link.heartbeat_range_s[1])
     sample = min(max(60, link.sample_range_s[0]), link.sample_range_s[1])
     most = str(len(MEASURANDS))
@@ -98,9 +100,9 @@ def table(link: LinkConfig) -> tuple[Key, ...]:
         Key("ResetRetries", "3", _int(0, 10)),
         Key("StopTransactionOnEVSideDisconnect", "true"),
         Key("StopTransactionOnInvalidId", "true", _bool),
-        Key("StopTxnAlignedData", "", measurands),
+        Key("StopTxnAlignedData", "", final),
         Key("StopTxnAlignedDataMaxLength", most),
-        Key("StopTxnSampledData", "", measurands),
+        Key("StopTxnSampledData", "", final),
         Key("StopTxnSampledDataMaxLength", most),
         Key("SupportedFeatureProfiles", "Core,SmartCharging,RemoteTrigger"),
         Key("TransactionMessageAttempts", "3", _int(1, 100)),

@@ -84,7 +84,8 @@ class Metering:
         if tx is None or interval == 0:
             self._next_sample.clear()
             return
-        due = self._next_sample.setdefault(tx.id, core.now.mono_ns + interval)
+        due = self._next_sample.get(tx.id, core.now.mono_ns + interval)
+        self._next_sample = {tx.id: due}
         if core.now.mono_ns >= due:
             self.report(tx.connector, "MeterValuesSampledData", "Sample.Periodic")
             missed = (core.now.mono_ns - due) // interval

@@ -21,6 +21,8 @@ from bessctl.protocols.ocpp.session.keys import MAX_PERIODS, MAX_PROFILES, MAX_S
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.writes import DropProfile, Installed, PutProfile, StoredTx
 
+MAX_LIMIT = 1e9
+
 
 def unacceptable(profile: Profile, connector: int) -> str | None:
     """What is wrong with a profile by itself, or None."""
@@ -31,6 +33,8 @@ def unacceptable(profile: Profile, connector: int) -> str | None:
         (connector in (0, *CONNECTORS), f"there is no connector {connector}"),
         (profile.purpose is not Purpose.STATION_MAX or connector == 0, "ChargePointMaxProfile goes to connector 0"),
         (profile.purpose is not Purpose.TX or connector != 0, "a TxProfile needs a connector"),
+        (abs(profile.id) < 2**31, "chargingProfileId has more than 32 bits"),
+        (all(abs(limit) <= MAX_LIMIT for limit in limits), f"a limit is above {MAX_LIMIT:.0f}"),
         (0 <= profile.stack <= MAX_STACK_LEVEL, f"stackLevel is not within 0..{MAX_STACK_LEVEL}"),
         (1 <= len(starts) <= MAX_PERIODS, f"the schedule has {len(starts)} periods, 1..{MAX_PERIODS} are taken"),
         (starts[:1] == [0], "the first period does not start at 0"),

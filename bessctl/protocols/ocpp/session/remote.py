@@ -154,6 +154,7 @@ class Remote:
         checks = (
             (core.link.role is not Role.OBSERVER, "the CSMS is an observer"),
             (core.registration.accepted, "the station is not registered"),
+            (not core.resetting, "the station is about to restart"),
             (connector in CONNECTORS, f"there is no connector {connector} to start"),
             (self._connectors.operative(connector), f"connector {connector} is inoperative"),
             (not self._connectors.error().faulted, f"the plant is faulted: {self._connectors.error().vendor}"),

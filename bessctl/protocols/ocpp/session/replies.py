@@ -23,7 +23,7 @@ class Replies:
         self._transactions = transactions
         self._connectors = connectors
         self._remote = remote
-        self._heartbeat_ns: int | None = None
+        self._last_heartbeat_ns: int | None = None
         self.registered = False
 
     def good(self, asked: Asked, reply: r.Reply) -> None:
@@ -54,29 +54,36 @@ class Replies:
             writes = core.queue.failed(asked.seq, why, now, attempts, interval)
             core.out.writes += writes
             core.audit("not_acknowledged", f"{type(asked.request).__name__}: {why}", None, WARNING)
-            if isinstance(asked.request, r.TxEnded) and core.queue.gone(asked.seq):
-                self._transactions.closed(asked.request.tx)
+            if core.queue.gone(asked.seq):
+                self._given_up(asked.request)
         elif isinstance(asked.request, r.Boot):
             core.registration.failed(now)
         elif isinstance(asked.request, r.Authorize):
             self._remote.authorized(None)
 
+    def _given_up(self, request: r.Request) -> None:
+        """The last attempt failed. A transaction whose start the CSMS never took could never be stopped by it: it ends now."""
+        if isinstance(request, r.TxEnded):
+            self._transactions.closed(request.tx)
+        tx = self._transactions.running(request.tx) if isinstance(request, r.TxStarted) else None
+        if tx is not None:
+            self._remote.end(tx, "Other")
+
     def heartbeat(self) -> None:
         """Ask for a heartbeat when it is due."""
         core = self._core
         if not core.registration.accepted or not core.online:
-            self._heartbeat_ns = None
-            return
-        interval = core.keys.number("HeartbeatInterval") * NS
-        if self._heartbeat_ns is None:
-            self._heartbeat_ns = core.now.mono_ns + interval
-        elif core.now.mono_ns >= min(self._heartbeat_ns, core.now.mono_ns + interval):
+            self._last_heartbeat_ns = None
+        elif self._last_heartbeat_ns is None:
+            self._last_heartbeat_ns = core.now.mono_ns
+        elif core.now.mono_ns >= self._last_heartbeat_ns + core.keys.number("HeartbeatInterval") * NS:
             core.ask(r.Heartbeat())
-            self._heartbeat_ns = core.now.mono_ns + interval
+            self._last_heartbeat_ns = core.now.mono_ns
 
     def wake_ns(self) -> int | None:
         """When the next heartbeat is due."""
-        return self._heartbeat_ns
+        last = self._last_heartbeat_ns
+        return None if last is None else last + self._core.keys.number("HeartbeatInterval") * NS
 
     def _boot(self, reply: r.BootReply) -> None:
         core = self._core
@@ -98,7 +105,7 @@ class Replies:
         if interval != current:
             core.keys.change("HeartbeatInterval", str(interval))
             core.out.writes.append(PutKey("HeartbeatInterval", str(interval)))
-        self._heartbeat_ns = None
+        self._last_heartbeat_ns = core.now.mono_ns
         self._connectors.forget()
         self.registered = True
         core.out.plan_changed = True

@@ -24,6 +24,7 @@ class Resetting:
         self._transactions = transactions
         self._remote = remote
         self._asked: tuple[bool, int] | None = None
+        self._over = False
 
     def ask(self, wish: Reset) -> Answer:
         """The CSMS's Reset."""
@@ -34,18 +35,20 @@ class Resetting:
         if tx is not None:
             self._remote.end(tx, "HardReset" if wish.hard else "SoftReset")
         self._asked = (wish.hard, core.now.mono_ns + (0 if wish.hard else GRACE_S * NS))
+        core.resetting = True
         core.audit("reset", "hard" if wish.hard else "soft")
         return Answer("Accepted")
 
     def step(self) -> None:
         """Restart once everything is delivered, or the grace is over, or the link is gone."""
-        if self._asked is None:
+        if self._asked is None or self._over:
             return
         hard, until = self._asked
         core = self._core
         if hard or core.now.mono_ns >= until or not core.online or len(core.queue) == 0:
             core.out.restart = "hard" if hard else "soft"
+            self._over = True
 
     def wake_ns(self) -> int | None:
         """When the grace is over."""
-        return self._asked[1] if self._asked else None
+        return self._asked[1] if self._asked and not self._over else None

@@ -19,7 +19,7 @@ from bessctl.protocols.ocpp.session import handlers
 from bessctl.protocols.ocpp.session.clock import NS, Now, StationTime
 from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core
-from bessctl.protocols.ocpp.session.demand import Demand, demand_of
+from bessctl.protocols.ocpp.session.demand import Demand, DemandMemo
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.metering import Metering
 from bessctl.protocols.ocpp.session.plant import Reading
@@ -63,6 +63,7 @@ class Station:
         self._sender = Sender(core, self.transactions, spoken)
         self._replies = Replies(core, self.transactions, self._connectors, self._remote)
         self._resetting = Resetting(core, self.transactions, self._remote)
+        self._memo = DemandMemo(core, self.transactions, self.profiles)
         self._rpc: Rpc | None = None
         self._evidence_ns: int | None = None
         self.boots = int(saved.state.get("boots", "0")) + 1
@@ -141,7 +142,7 @@ class Station:
         lease = self.lease_until_ns()
         stands = lease is not None and lease > now.mono_ns and self._replies.registered
         self._core.now = now
-        return demand_of(self._core, self.transactions, self.profiles, lease if lease is not None and stands else 0)
+        return self._memo.demand(lease if lease is not None and stands else 0)
 
     @property
     def registered(self) -> bool:
@@ -180,6 +181,8 @@ class Station:
             self._sender.send(self._rpc)
         self._resetting.step()
         out, core.out = core.out, Output()
+        if out.plan_changed:
+            self._memo.forget()
         return out
 
     def _limit(self) -> None:
@@ -191,12 +194,12 @@ class Station:
     def _called(self, call: Called) -> None:
         core = self._core
         if core.registration.state.value == "rejected":
-            core.audit("unanswered", f"{call.action[:50]}: the CSMS rejected this station", None, WARNING)
+            core.audit("unanswered", f"{call.action[:50]!r}: the CSMS rejected this station", None, WARNING)
             return
         try:
             command = self._dialect.decode(call.action, call.payload)
         except c.CallRefused as refused:
-            core.audit("call_refused", f"{call.action[:50]}: {refused.code}: {refused}", None, WARNING)
+            core.audit("call_refused", f"{call.action[:50]!r}: {refused.code}: {refused}", None, WARNING)
             core.out.frames.append(frames.error_text(call.id, refused.code, str(refused)))
             return
         answer = self._handle(command, call.id)
@@ -223,7 +226,7 @@ class Station:
     def _answered(self, answered: Answered) -> None:
         asked = answered.asked
         if answered.payload is None:
-            self._replies.failed(asked, f"{answered.code} {answered.why}".strip())
+            self._replies.failed(asked, f"{answered.code[:50]!r} {answered.why[:80]!r}")
             return
         try:
             reply = self._dialect.reply(asked.request, answered.payload)

@@ -31,6 +31,11 @@ class Transactions:
         """The running transaction of a connector, or of any."""
         return next((t for t in self._all.values() if t.active and connector in (None, t.connector)), None)
 
+    def running(self, tx_id: str) -> StoredTx | None:
+        """A transaction by our id, while it runs."""
+        tx = self._all.get(tx_id)
+        return tx if tx and tx.active else None
+
     def by_peer(self, peer: str) -> StoredTx | None:
         """The running transaction the CSMS means."""
         return next((t for t in self._all.values() if t.active and t.peer == peer), None)

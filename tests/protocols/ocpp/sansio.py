@@ -1,0 +1,189 @@
+"""A station without a socket: a CSMS of a few lines, time that only moves when told, a disk that is a list of writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from bessctl.protocols.ocpp.binding.readings import reading_of
+from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.messages.records import Boot
+from bessctl.protocols.ocpp.messages.v16.dialect import Dialect16
+from bessctl.protocols.ocpp.session import writes as w
+from bessctl.protocols.ocpp.session.clock import NS, Now
+from bessctl.protocols.ocpp.session.ledger import Ledger
+from bessctl.protocols.ocpp.session.station import Station
+from tests.protocols.ocpp.fakes import FakePlant
+
+T0 = 1_800_000_000 * NS  # 2027-01-15T08:00:00Z
+LINK = LinkConfig("cpo", "wss://example.org/ocpp", "BESS1")
+
+Reply = dict[str, Any] | None
+
+
+def saved_after(writes: list[w.Write]) -> w.Saved:
+    """What a disk would hold after these writes."""
+    state: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    txs: dict[str, w.StoredTx] = {}
+    queue: dict[int, w.QueueItem] = {}
+    profiles: dict[tuple[int, int], w.Installed] = {}
+    for write in writes:
+        match write:
+            case w.PutState(name, value):
+                state[name] = value
+            case w.PutKey(key, value):
+                keys[key] = value
+            case w.PutTx(tx):
+                txs[tx.id] = tx
+            case w.DropTx(ident):
+                del txs[ident]
+            case w.Enqueue(item):
+                queue[item.seq] = item
+            case w.Dequeue(seq) | w.Bury(seq, _):
+                queue.pop(seq, None)
+            case w.PutProfile(installed):
+                profiles[installed.connector, installed.profile.id] = installed
+            case w.DropProfile(connector, ident):
+                del profiles[connector, ident]
+    return w.Saved(state, keys, list(txs.values()), list(queue.values()), list(profiles.values()))
+
+
+class Talk:
+    """One link and its CSMS. `sent` = every CALL of the station as (action, payload); `answers` = its answers by id."""
+
+    def __init__(
+        self, link: LinkConfig = LINK, saved: w.Saved | None = None, *, trusted: bool = True, ledger: Ledger | None = None
+    ) -> None:
+        self.plant = FakePlant()
+        self.ledger = ledger or Ledger()
+        self.ledger.observe(self.reading)
+        self.now = Now(1000 * NS, T0 if trusted else None)
+        self.writes: list[w.Write] = []
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.ids: list[str] = []
+        self.results: dict[str, Any] = {}
+        self.restarts: list[str] = []
+        self.auto = True
+        self.replies: dict[str, Callable[[dict[str, Any]], Reply]] = {"BootNotification": lambda p: boot()}
+        self.transaction = 40
+        self._calls = 0
+        self.link = link
+        self.station = Station(
+            link, Boot("bessctl", "BESS"), saved or w.Saved(), ledger=self.ledger, rng=Random(1), boot="boot-1", spoken=Dialect16()
+        )
+
+    @property
+    def reading(self) -> Any:
+        return reading_of(self.plant.state, "ocpp") if self.plant.state else None
+
+    def take(self, out: w.Output) -> w.Output:
+        """Carry a step's output out, and answer CALLs at once where `auto` is set."""
+        self.writes += out.writes
+        self.restarts += [out.restart] if out.restart else []
+        for text in out.frames:
+            frame = json.loads(text)
+            if frame[0] == 2:
+                self.sent.append((frame[2], frame[3]))
+                self.ids.append(frame[1])
+                if self.auto:
+                    self.reply(frame[1], frame[2], frame[3])
+            else:
+                self.results[frame[1]] = frame[2:] if frame[0] == 4 else frame[2]
+        return out
+
+    def reply(self, ident: str, action: str, payload: dict[str, Any]) -> None:
+        """What the CSMS answers; None = an error."""
+        answer = self.replies.get(action, self._default(action))(payload)
+        frame: list[Any] = [4, ident, "InternalError", "", {}] if answer is None else [3, ident, answer]
+        self.take(self.station.received(json.dumps(frame), self.now))
+
+    def _default(self, action: str) -> Callable[[dict[str, Any]], Reply]:
+        if action == "StartTransaction":
+            self.transaction += 1
+            return lambda p: {"transactionId": self.transaction, "idTagInfo": {"status": "Accepted"}}
+        if action == "Heartbeat":
+            return lambda p: {"currentTime": "2027-01-15T08:00:00Z"}
+        return lambda p: {"idTagInfo": {"status": "Accepted"}} if action == "Authorize" else {}
+
+    def connect(self) -> None:
+        self.take(self.station.connected(self.now, self.reading))
+
+    def disconnect(self) -> None:
+        self.take(self.station.disconnected(self.now))
+
+    def booted(self) -> Talk:
+        self.connect()
+        assert self.station.accepted
+        return self
+
+    def call(self, action: str, payload: dict[str, Any]) -> Any:
+        """The CSMS asks; returns the answer's payload, or [code, description, details] of a CALLERROR."""
+        self._calls += 1
+        ident = f"c{self._calls}"
+        self.take(self.station.received(json.dumps([2, ident, action, payload]), self.now))
+        return self.results.get(ident)
+
+    def raw(self, text: str) -> w.Output:
+        return self.take(self.station.received(text, self.now))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by, waking the station whenever it asked for it."""
+        end = self.now.later(seconds)
+        while (wake := self.station.wake_ns()) is not None and wake <= end.mono_ns:
+            step = max(0, wake - self.now.mono_ns)
+            self.now = Now(self.now.mono_ns + step, None if self.now.utc_ns is None else self.now.utc_ns + step)
+            before = len(self.sent), len(self.writes)
+            self.take(self.station.tick(self.now))
+            assert step or before != (len(self.sent), len(self.writes)) or self.station.wake_ns() != wake, "asked to be woken for nothing"
+        self.now = end
+        self.take(self.station.tick(self.now))
+
+    def look(self) -> None:
+        """The plant was read again."""
+        self.ledger.observe(self.reading)
+        self.take(self.station.plant(self.reading, self.now))
+
+    def actions(self) -> list[str]:
+        return [action for action, _ in self.sent]
+
+    def of(self, action: str) -> list[dict[str, Any]]:
+        return [payload for name, payload in self.sent if name == action]
+
+    def restarted(self) -> Talk:
+        """The supervisor is killed and comes back: a new station over the same disk and a ledger of its own."""
+        other = Talk(self.link, saved_after(self.writes))
+        other.now, other.plant, other.transaction = self.now, self.plant, self.transaction
+        other.writes = list(self.writes)
+        other.ledger.observe(self.reading)
+        return other
+
+
+def boot(status: str = "Accepted", interval: int = 300, time: str = "2027-01-15T08:00:00Z") -> dict[str, Any]:
+    return {"currentTime": time, "interval": interval, "status": status}
+
+
+def with_keys(**keys: str) -> LinkConfig:
+    return replace(LINK, keys=keys)
+
+
+def profile(limits: list[tuple[int, float]], **changes: Any) -> dict[str, Any]:
+    """A charging profile of the wire, absolute from T0."""
+    schedule = {
+        "chargingRateUnit": changes.pop("unit", "W"),
+        "chargingSchedulePeriod": [{"startPeriod": s, "limit": v} for s, v in limits],
+        "startSchedule": changes.pop("start", "2027-01-15T08:00:00Z"),
+    }
+    if "duration" in changes:
+        schedule["duration"] = changes.pop("duration")
+    return {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxProfile",
+        "chargingProfileKind": "Absolute",
+        "chargingSchedule": schedule,
+        **changes,
+    }

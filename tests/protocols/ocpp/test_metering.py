@@ -1,0 +1,181 @@
+"""What is measured and when (OCPP-11, OCPP-14, OCPP-21)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bessctl.protocols.ocpp.session.clock import NS, Now
+from bessctl.protocols.ocpp.session.metering import next_boundary
+from tests.protocols.ocpp.sansio import LINK, T0, Talk, with_keys
+
+DAY = 86_400
+
+
+def running(connector: int = 1, **keys: str) -> Talk:
+    talk = Talk(with_keys(**keys)).booted()
+    talk.call("RemoteStartTransaction", {"idTag": "T", "connectorId": connector})
+    talk.sent.clear()
+    return talk
+
+
+def values(payload: dict[str, Any]) -> dict[str, str]:
+    return {v["measurand"]: v["value"] for v in payload["meterValue"][0]["sampledValue"]}
+
+
+def test_samples_come_at_the_interval() -> None:
+    talk = running(MeterValueSampleInterval="7")
+    talk.pass_time(21.5)
+    assert [p["meterValue"][0]["timestamp"][-3:] for p in talk.of("MeterValues")] == ["07Z", "14Z", "21Z"]
+
+
+def test_a_sampled_value_says_everything_asked_for() -> None:
+    """OCPP-14, OCPP-21: Power.Offered is the envelope now."""
+    talk = running(MeterValueSampleInterval="1")
+    talk.plant.energy(export_wh=1234.9)
+    talk.plant.set(ess_w=69_282.0)
+    talk.look()
+    talk.pass_time(1)
+    payload = talk.of("MeterValues")[-1]
+    assert payload["transactionId"] == 41
+    assert values(payload) == {
+        "Energy.Active.Export.Register": "1234",
+        "Power.Active.Export": "69282.0",
+        "Power.Offered": "200000.0",
+        "Current.Export": "100.0",
+        "Voltage": "400.0",
+        "Frequency": "50.0",
+        "SoC": "55.0",
+        "Temperature": "24.5",
+    }
+
+
+def test_connector_2_imports() -> None:
+    """Settled 4."""
+    talk = running(2, MeterValueSampleInterval="1")
+    talk.plant.set(ess_w=-5000.0)
+    talk.look()
+    talk.pass_time(1)
+    found = values(talk.of("MeterValues")[-1])
+    assert found["Power.Active.Import"] == "5000.0"
+    assert not any("Export" in name for name in found)
+
+
+def test_what_is_missing_is_left_out() -> None:
+    talk = running(MeterValueSampleInterval="1")
+    assert talk.plant.state is not None
+    talk.plant.state = type(talk.plant.state)(**{f: getattr(talk.plant.state, f) for f in talk.plant.state.__slots__} | {"units": ()})
+    talk.look()
+    talk.pass_time(1)
+    assert {"SoC", "Temperature", "Voltage"}.isdisjoint(values(talk.of("MeterValues")[-1]))
+
+
+def test_interval_zero_is_off() -> None:
+    """OCPP-11."""
+    talk = running()
+    assert talk.call("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "0"}) == {"status": "Accepted"}
+    talk.pass_time(1000)
+    assert talk.of("MeterValues") == []
+    talk.call("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "10"})
+    talk.pass_time(10.5)
+    assert len(talk.of("MeterValues")) == 1
+
+
+def test_aligned_values_are_stamped_on_the_boundary() -> None:
+    """Not when we got round to it: the boundary itself, on both connectors, in the transaction where one runs."""
+    talk = running(ClockAlignedDataInterval="900", MeterValueSampleInterval="0")
+    talk.now = Now(talk.now.mono_ns + 123_456_789, T0 + 123_456_789)
+    talk.take(talk.station.tick(talk.now))
+    talk.pass_time(1801)
+    stamps = [(p["connectorId"], p["meterValue"][0]["timestamp"], p.get("transactionId")) for p in talk.of("MeterValues")]
+    assert sorted(stamps) == [
+        (1, "2027-01-15T08:15:00Z", 41),
+        (1, "2027-01-15T08:30:00Z", 41),
+        (2, "2027-01-15T08:15:00Z", None),
+        (2, "2027-01-15T08:30:00Z", None),
+    ]
+    assert talk.of("MeterValues")[0]["meterValue"][0]["sampledValue"][0]["context"] == "Sample.Clock"
+
+
+def test_a_late_tick_keeps_the_boundary_and_a_leap_skips_it() -> None:
+    talk = running(ClockAlignedDataInterval="60", MeterValueSampleInterval="0")
+    talk.take(talk.station.tick(talk.now))
+    late = talk.now.later(75.25)
+    talk.now = late
+    talk.take(talk.station.tick(late))
+    assert talk.of("MeterValues")[0]["meterValue"][0]["timestamp"] == "2027-01-15T08:01:00Z"
+    talk.sent.clear()
+    talk.now = talk.now.later(600)
+    talk.take(talk.station.tick(talk.now))
+    assert talk.of("MeterValues") == []
+    back = Now(talk.now.mono_ns + NS, T0 - 3600 * NS)
+    talk.now = back
+    talk.take(talk.station.tick(back))
+    talk.pass_time(61)
+    assert talk.of("MeterValues")[0]["meterValue"][0]["timestamp"] == "2027-01-15T07:01:00Z"
+
+
+@pytest.mark.parametrize(
+    ("at_s", "interval", "expected"),
+    [(0, 900, 900), (899, 900, 900), (900, 900, 1800), (DAY - 1, 900, DAY), (7000 * 12 + 1, 7000, DAY), (DAY, 7000, DAY + 7000)],
+)
+def test_boundaries_count_from_midnight(at_s: int, interval: int, expected: int) -> None:
+    midnight = T0 - T0 % (DAY * NS)
+    assert (next_boundary(midnight + at_s * NS, interval) - midnight) // NS == expected
+
+
+def test_triggered_values() -> None:
+    """OCPP-15."""
+    talk = running()
+    assert talk.call("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": 1}) == {"status": "Accepted"}
+    payload = talk.of("MeterValues")[0]
+    assert payload["meterValue"][0]["sampledValue"][0]["context"] == "Trigger"
+    talk.sent.clear()
+    talk.call("TriggerMessage", {"requestedMessage": "MeterValues"})
+    assert [p["connectorId"] for p in talk.of("MeterValues")] == [2, 1] or [p["connectorId"] for p in talk.of("MeterValues")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("message", "action"),
+    [
+        ("BootNotification", "BootNotification"),
+        ("Heartbeat", "Heartbeat"),
+        ("StatusNotification", "StatusNotification"),
+        ("DiagnosticsStatusNotification", "DiagnosticsStatusNotification"),
+        ("FirmwareStatusNotification", "FirmwareStatusNotification"),
+    ],
+)
+def test_triggers(message: str, action: str) -> None:
+    """OCPP-15."""
+    talk = Talk(LINK).booted()
+    talk.sent.clear()
+    assert talk.call("TriggerMessage", {"requestedMessage": message}) == {"status": "Accepted"}
+    assert talk.actions()[0] == action
+    assert talk.call("TriggerMessage", {"requestedMessage": message, "connectorId": 9}) == {"status": "Rejected"}
+
+
+def test_final_values_go_with_the_stop() -> None:
+    talk = running(StopTxnSampledData="Energy.Active.Export.Register,SoC")
+    talk.call("RemoteStopTransaction", {"transactionId": 41})
+    data = talk.of("StopTransaction")[0]["transactionData"][0]["sampledValue"]
+    assert [(v["measurand"], v["context"]) for v in data] == [
+        ("Energy.Active.Export.Register", "Transaction.End"),
+        ("SoC", "Transaction.End"),
+    ]
+
+
+def test_minimum_status_duration_holds_short_changes_back() -> None:
+    talk = Talk(with_keys(MinimumStatusDuration="10")).booted()
+    talk.sent.clear()
+    talk.plant.set(mode="stopped")
+    talk.look()
+    talk.pass_time(5)
+    talk.plant.set(mode="run")
+    talk.look()
+    talk.pass_time(20)
+    assert talk.of("StatusNotification") == []
+    talk.plant.set(mode="stopped")
+    talk.look()
+    talk.pass_time(11)
+    assert {p["status"] for p in talk.of("StatusNotification")} == {"Unavailable"}
