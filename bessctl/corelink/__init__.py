@@ -1,1 +1,7 @@
-"""The one way to the compiled core: segments, plans and snapshots; `seal` reads and writes the sealed file."""
+"""The only way from bessctl to the core: shared segments (`link`), and the sealed file and the layout's numbers (`seal`)."""
+
+from __future__ import annotations
+
+from bessctl.corelink.link import CoreLink, attach
+
+__all__ = ["CoreLink", "attach"]

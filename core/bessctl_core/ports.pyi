@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+from .sealed import SealedSite
+
 REMEDY: str
 
 class CommandsWaiting(RuntimeError): ...
@@ -34,6 +36,16 @@ class PlanPort:
     def write(
         self, slot: int, lease_until_ns: int, lapse: int, live: Sequence[tuple[Any, ...]], fallback: Sequence[tuple[Any, ...]] = ...
     ) -> int: ...
+    def fault(
+        self,
+        site: SealedSite,
+        slot: int,
+        now_ns: int,
+        lease_until_ns: int,
+        lapse: int,
+        live: Sequence[tuple[Any, ...]],
+        fallback: Sequence[tuple[Any, ...]] = ...,
+    ) -> int: ...
     def write_bytes(self, slot: int, plan: Any) -> None: ...
     @property
     def current(self) -> bool: ...
@@ -42,3 +54,5 @@ class PlanPort:
 class CommandPort:
     def __init__(self, fd: int, state: StatePort, config_hash: bytes | None = ...) -> None: ...
     def push(self, code: int, arg: int = ...) -> int: ...
+
+def facts(site: SealedSite) -> dict[str, Any]: ...

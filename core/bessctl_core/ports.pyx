@@ -13,12 +13,16 @@ from .atomics cimport load_acquire_u64
 from .handover cimport Handover, handover_read, handover_version, handover_write
 from .layout cimport (
     HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
-    Command, Event, Plan, PlantState, Series,
+    Command, Event, Plan, PlantState, Series, SiteConfig,
 )
+from .plans cimport plan_fault
 from .ring cimport EVENT_ENTRIES, CommandRing, EventRing, command_push, event_read
+from .sealed cimport SealedSite
 from .segment cimport SEGMENT_HEADER, Mapping, SegmentHeader, commands_offset, events_offset, plan_offset, plans_size, state_size
 
-from .segment import PLANS_MAGIC, STATE_MAGIC, SegmentError
+from .segment import PLANS_MAGIC as _PLANS_MAGIC
+from .segment import STATE_MAGIC as _STATE_MAGIC
+from .segment import SegmentError
 
 REMEDY = "run loop and supervisor from one installation, and restart both"
 
@@ -52,6 +56,8 @@ cdef Mapping attach(int fd, str name, bytes magic, size_t size, size_t payload, 
     _refuse(name, "size of a value", header.payload_size, payload)
     _refuse(name, "size of a ring entry", header.entry_size, entry)
     _refuse(name, "stated size", header.total_size, size)
+    if header.epoch == 0:
+        raise SegmentError(f"{name} segment: the loop process that made it has ended; attach again")
     found_hash = (<const char*> header.config_hash)[:32]
     if config_hash is not None and found_hash != config_hash:
         raise SegmentError(
@@ -70,7 +76,7 @@ cdef class StatePort:
     cdef readonly unsigned long long retries
 
     def __cinit__(self, int fd, bytes config_hash=None):
-        self._mapping = attach(fd, "state", STATE_MAGIC, state_size(), sizeof(PlantState), sizeof(Event), False, config_hash)
+        self._mapping = attach(fd, "state", _STATE_MAGIC, state_size(), sizeof(PlantState), sizeof(Event), False, config_hash)
         self._h = <Handover*> (self._mapping.address + SEGMENT_HEADER)
         self.epoch = epoch_of(self._mapping)
 
@@ -125,7 +131,7 @@ cdef class EventReader:
     cdef readonly unsigned long long lost
 
     def __cinit__(self, int fd, uint64_t from_seq=0, bytes config_hash=None):
-        self._mapping = attach(fd, "state", STATE_MAGIC, state_size(), sizeof(PlantState), sizeof(Event), False, config_hash)
+        self._mapping = attach(fd, "state", _STATE_MAGIC, state_size(), sizeof(PlantState), sizeof(Event), False, config_hash)
         self._ring = <EventRing*> (self._mapping.address + events_offset())
         self.next_seq = from_seq or self._oldest()
 
@@ -190,7 +196,7 @@ cdef class PlanPort:
     cdef readonly unsigned long long epoch
 
     def __cinit__(self, int fd, bytes config_hash=None):
-        self._mapping = attach(fd, "plans", PLANS_MAGIC, plans_size(), sizeof(Plan), sizeof(Command), True, config_hash)
+        self._mapping = attach(fd, "plans", _PLANS_MAGIC, plans_size(), sizeof(Plan), sizeof(Command), True, config_hash)
         self.epoch = epoch_of(self._mapping)
 
     cdef Handover* _slot(self, int slot) except NULL:
@@ -205,19 +211,34 @@ cdef class PlanPort:
             return 1
         return last.serial + 1 if last.serial + 1 != 0 else 1
 
-    def write(self, int slot, int64_t lease_until_ns, int lapse, live, fallback=()) -> int:
-        """Replace the slot's plan; returns its serial. Nothing is checked but that it fits the structure.
-
-        A block is (start_ns, end_ns, ess_lo_w, ess_hi_w, pcc_lo_w, pcc_hi_w, target_w, target_scope, q_kind, q_value, energize,
-        rate_w_per_s); None is no statement. The plan is put together in private memory: whatever raises, the slot keeps what it had.
-        """
-        cdef Handover* h = self._slot(slot)
+    cdef _compose(self, int64_t lease_until_ns, int lapse, live, fallback):
+        """Put a plan together in private memory: whatever raises here, the slots keep what they had."""
         cdef SegmentHeader* header = <SegmentHeader*> self._mapping.address
         memset(&self._plan, 0, sizeof(Plan))
         fill(&self._plan.live, live)
         fill(&self._plan.fallback, fallback)
         self._plan.boot_id_hi, self._plan.boot_id_lo = header.boot_id_hi, header.boot_id_lo
         self._plan.lease_until_ns, self._plan.lapse = lease_until_ns, lapse
+
+    def fault(self, SealedSite site, int slot, int64_t now_ns, int64_t lease_until_ns, int lapse, live, fallback=()) -> int:
+        """The PlanFault for which the loop would refuse this plan at `now_ns`, by the loop's own function; 0 = it would take it.
+
+        Arguments as for write(); raises what write() raises.
+        """
+        self._slot(slot)
+        if slot >= site.config.n_slots:
+            raise IndexError(f"slot {slot}: this site has {site.config.n_slots}")
+        self._compose(lease_until_ns, lapse, live, fallback)
+        return plan_fault(&site.config, slot, &self._plan, self._plan.boot_id_hi, self._plan.boot_id_lo, now_ns)
+
+    def write(self, int slot, int64_t lease_until_ns, int lapse, live, fallback=()) -> int:
+        """Replace the slot's plan; returns its serial. Nothing is checked but that it fits the structure.
+
+        A block is (start_ns, end_ns, ess_lo_w, ess_hi_w, pcc_lo_w, pcc_hi_w, target_w, target_scope, q_kind, q_value, energize,
+        rate_w_per_s); None is no statement. Raises ValueError, TypeError, OverflowError, IndexError; the slot then keeps what it had.
+        """
+        cdef Handover* h = self._slot(slot)
+        self._compose(lease_until_ns, lapse, live, fallback)
         self._plan.serial = self._serial(h)
         handover_write(h, &self._plan, sizeof(Plan))
         return self._plan.serial
@@ -242,7 +263,7 @@ cdef class CommandPort:
     cdef StatePort _state
 
     def __cinit__(self, int fd, StatePort state, bytes config_hash=None):
-        self._mapping = attach(fd, "plans", PLANS_MAGIC, plans_size(), sizeof(Plan), sizeof(Command), True, config_hash)
+        self._mapping = attach(fd, "plans", _PLANS_MAGIC, plans_size(), sizeof(Plan), sizeof(Command), True, config_hash)
         self._ring = <CommandRing*> (self._mapping.address + commands_offset())
         self._state = state
 
@@ -256,3 +277,32 @@ cdef class CommandPort:
         if given == 0:
             raise CommandsWaiting("the loop takes no commands: all entries of the ring wait; see `bessctl status`")
         return given
+
+
+cdef tuple slot_default(const SiteConfig* c, int slot):
+    """The sealed limits that speak in a slot's gaps: ess lo and hi, pcc lo and hi; None where none is stated."""
+    cdef int stated = c.slot_default[slot]
+    return (
+        c.slot_ess_lo_w[slot] if stated & HAS_ESS_LO else None, c.slot_ess_hi_w[slot] if stated & HAS_ESS_HI else None,
+        c.slot_pcc_lo_w[slot] if stated & HAS_PCC_LO else None, c.slot_pcc_hi_w[slot] if stated & HAS_PCC_HI else None,
+    )
+
+
+def facts(SealedSite site) -> dict:
+    """What a peer needs of the sealed configuration beside its names: counts, and per unit and row the numbers that a snapshot is made of."""
+    cdef const SiteConfig* c = &site.config
+    cdef int units = max(0, min(c.n_units, MAX_UNITS))
+    cdef int slots = max(0, min(c.n_slots, MAX_SLOTS))
+    cdef int rows = max(0, min(c.n_rows, MAX_ROWS))
+    return {
+        "rate_hz": c.rate_hz, "units": units, "rows": rows, "slots": slots, "has_meter": bool(c.has_meter),
+        "unit_wh": [c.unit_wh[i] for i in range(units)],
+        "unit_has_bms": [c.unit_bms_device[i] >= 0 for i in range(units)],
+        "unit_data_age_ns": [c.unit_data_age_ns[i] for i in range(units)],
+        "row_tier": [c.row_tier[i] for i in range(rows)],
+        "row_place": [c.row_unit[i] for i in range(rows)],
+        "row_quantity": [c.row_quantity[i] for i in range(rows)],
+        "row_pickup": [c.row_pickup[i] for i in range(rows)],
+        "slot_max_lease_ns": [c.slot_max_lease_ns[i] for i in range(slots)],
+        "slot_defaults": [slot_default(c, i) for i in range(slots)],
+    }
