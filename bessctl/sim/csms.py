@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import itertools
 import logging
 import ssl
@@ -25,7 +26,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from ocpp.routing import on
+from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -40,6 +41,11 @@ _QUIET = logging.getLogger("bessctl.sim.csms")
 def route(action: Action) -> Callable[[F], F]:
     """The package's routing decorator, which has no types."""
     return cast(Callable[[F], F], on(action))
+
+
+def after_route(action: Action) -> Callable[[F], F]:
+    """The package's hook for what follows an answer."""
+    return cast(Callable[[F], F], after(action))
 
 
 def utc_text() -> str:
@@ -81,18 +87,22 @@ class Peer(ChargePoint):  # type: ignore[misc]
         super().__init__(ident, connection, response_timeout=15, logger=_QUIET)
         self.csms = csms
         self.connection = connection
-        self.booted = asyncio.Event()
+        self.booted = False
 
     async def _take(self, action: str, payload: dict[str, Any]) -> None:
         await self.csms.take(self, action, payload)
 
     @route(Action.boot_notification)
     async def on_boot(self, **payload: Any) -> Any:
-        await self._take("BootNotification", payload)
         policy = self.csms.policy
-        if policy.boot == "Accepted":
-            asyncio.get_running_loop().call_soon(self.booted.set)
+        dropped = "BootNotification" in policy.drop
+        await self._take("BootNotification", payload)
+        self.booted = policy.boot == "Accepted" and not dropped
         return call_result.BootNotification(policy.clock(), policy.interval_s, policy.boot)
+
+    @after_route(Action.boot_notification)
+    async def after_boot(self, **payload: Any) -> None:
+        await self.csms.tell()
 
     @route(Action.heartbeat)
     async def on_heartbeat(self, **payload: Any) -> Any:
@@ -259,10 +269,8 @@ class Csms:
 
     async def station(self, ident: str) -> Peer:
         """The station of an id, once it is connected and its boot was accepted."""
-        await self.until(lambda: ident in self.peers)
-        peer = self.peers[ident]
-        await peer.booted.wait()
-        return peer
+        await self.until(lambda: ident in self.peers and self.peers[ident].booted)
+        return self.peers[ident]
 
     def of(self, action: str, station: str | None = None) -> list[Event]:
         """What came of an action so far."""
@@ -285,13 +293,16 @@ class Csms:
     async def take(self, peer: Peer, action: str, payload: dict[str, Any]) -> None:
         """A message came: log it, then do to it what the policy says."""
         self.events.append(Event(time.monotonic_ns(), peer.id, action, payload))
-        await self._tell()
+        await self.tell()
         if action in self.policy.drop:
             await peer.connection.close()
         if action in self.policy.fail:
             raise RuntimeError(f"{action} fails by policy")
         if action in self.policy.delay_s:
-            await asyncio.sleep(self.policy.delay_s[action])
+            # The package handles one message after the other; a station that hangs up must not be waited for.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.policy.delay_s[action]):
+                    await peer.connection.wait_closed()
 
     def tag_status(self, tag: str) -> str:
         """What the id-tag list says."""
@@ -308,7 +319,7 @@ class Csms:
         assert connection.request is not None
         peer = Peer(self, connection.request.path.rsplit("/", 1)[-1], connection)
         self.peers[peer.id] = peer
-        await self._tell()
+        await self.tell()
         try:
             await peer.start()
         except ConnectionClosed:
@@ -316,9 +327,10 @@ class Csms:
         finally:
             if self.peers.get(peer.id) is peer:
                 del self.peers[peer.id]
-            await self._tell()
+            await self.tell()
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Something changed: whoever waits looks again."""
         async with self._news:
             self._news.notify_all()
 

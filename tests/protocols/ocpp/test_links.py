@@ -1,0 +1,304 @@
+"""Links on real sockets: TLS, BasicAuth, bad frames, flaps, restarts (OCPP-2, OCPP-7, OCPP-19; settled 1, 5, 7, 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from bessctl.errors import UsageError
+from bessctl.protocols.ocpp.binding.clock import SystemClock
+from bessctl.protocols.ocpp.binding.station import run_station
+from bessctl.protocols.ocpp.config import BackOff, Role, StationConfig, Tls
+from bessctl.protocols.ocpp.session.backoff import Retry
+from bessctl.protocols.ocpp.transport.credentials import authorization
+from bessctl.sim.csms import Csms, Policy
+from bessctl.store import Store
+from tests.protocols.ocpp.certificates import issue, server_context
+from tests.protocols.ocpp.fakes import FakePlans, FakePlant
+from tests.protocols.ocpp.harness import LOG, link_to, station
+from tests.protocols.ocpp.test_frames import BAD
+
+
+def password(path: Path, text: str) -> Path:
+    file = path / "password"
+    file.write_text(text)
+    file.chmod(0o600)
+    return file
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_with_basic_auth(version: ssl.TLSVersion, tmp_path: Path) -> None:
+    """OCPP-2: profile 2."""
+    cert, key = issue(tmp_path, "csms")
+
+    async def story() -> None:
+        context = server_context(cert, key, version=version)
+        link: dict[str, Any] = {"tls": Tls(ca_file=cert), "password_file": password(tmp_path, "s3cret\n")}
+        async with Csms(context=context, passwords={"BESS1": b"s3cret"}) as csms, station(csms, tmp_path, **link) as rig:
+            assert (await rig.peer()).id == "BESS1"
+            assert csms.url.startswith("wss:")
+
+    asyncio.run(story())
+
+
+def test_client_certificate(tmp_path: Path) -> None:
+    """OCPP-2: profile 3."""
+    cert, key = issue(tmp_path, "csms")
+    own, own_key = issue(tmp_path, "station")
+
+    async def story() -> None:
+        tls = Tls(cert, own, own_key)
+        async with Csms(context=server_context(cert, key, client_ca=own)) as csms, station(csms, tmp_path, tls=tls) as rig:
+            assert await rig.peer()
+
+    asyncio.run(story())
+
+
+def refused(tmp_path: Path, caplog: pytest.LogCaptureFixture, csms: Csms, **link: Any) -> str:
+    """Dial a CSMS that must not be reached; returns what the log says."""
+    caplog.set_level(logging.INFO)
+
+    async def story() -> None:
+        async with csms, station(csms, tmp_path, **link) as rig:
+            await rig.until(lambda: any("dialling again" in r.message for r in caplog.records))
+            assert csms.events == []
+
+    asyncio.run(story())
+    return caplog.text
+
+
+@pytest.mark.parametrize(("host", "days", "says"), [("127.0.0.2", 1, "mismatch"), ("127.0.0.1", -1, "expired")])
+def test_a_wrong_certificate_is_refused(host: str, days: int, says: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Settled 1."""
+    cert, key = issue(tmp_path, "csms", host=host, days=days)
+    assert says in refused(tmp_path, caplog, Csms(context=server_context(cert, key)), tls=Tls(ca_file=cert))
+
+
+def test_an_unknown_authority_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cert, key = issue(tmp_path, "csms")
+    other, _ = issue(tmp_path, "other")
+    assert "CERTIFICATE_VERIFY_FAILED" in refused(tmp_path, caplog, Csms(context=server_context(cert, key)), tls=Tls(ca_file=other))
+
+
+def test_a_wrong_password_is_told_without_the_password(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = refused(tmp_path, caplog, Csms(passwords={"BESS1": b"right"}), password_file=password(tmp_path, "wrongwrong"))
+    assert "401" in text
+    assert "wrongwrong" not in text
+
+
+def test_passwords_are_files_of_our_own(tmp_path: Path) -> None:
+    """Settled 12: hex stands for 20 bytes; a file open to others is refused."""
+
+    class At:
+        url = "ws://x"
+
+    file = password(tmp_path, "00ff" * 10)
+    link = link_to(At(), password_file=file, password_encoding="hex", allow_plain=True)  # type: ignore[arg-type]
+    assert authorization(link) == "Basic QkVTUzE6AP8A/wD/AP8A/wD/AP8A/wD/AP8="
+    file.write_text("no hex")
+    with pytest.raises(UsageError, match="not hexadecimal"):
+        authorization(link)
+    file.chmod(0o640)
+    with pytest.raises(UsageError, match="chmod 600"):
+        authorization(link)
+    file.unlink()
+    with pytest.raises(UsageError, match="cannot be read"):
+        authorization(link)
+
+
+def test_malformed_frames_never_close_a_good_connection(tmp_path: Path) -> None:
+    """Settled 8, on the wire, with a good CALL after each."""
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path) as rig:
+            peer = await rig.peer()
+            await csms.wait("StatusNotification", 3)
+            for text, *_ in BAD:
+                await peer.connection.send(text)
+                await peer.connection.send(b"\xff\xfe")
+            assert await peer.change_configuration("HeartbeatInterval", "60") == "Accepted"
+            assert csms.peers["BESS1"] is peer
+
+    asyncio.run(story())
+
+
+def test_calls_are_served_while_ours_is_unanswered(tmp_path: Path) -> None:
+    """Concurrent handlers: the CSMS holds our BootNotification back and asks meanwhile."""
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path) as rig:
+            peer = await rig.peer()
+            await csms.wait("StatusNotification", 3)
+            csms.policy.delay_s["Heartbeat"] = 3600
+            assert await peer.trigger("Heartbeat") == "Accepted"
+            await csms.wait("Heartbeat")
+            await peer.connection.send('[2,"x1","GetConfiguration",{"key":["NumberOfConnectors"]}]')
+            await peer.connection.send('[2,"x2","RemoteStartTransaction",{"idTag":"T"}]')
+            await rig.until(lambda: rig.plans.target_w() == 150_000.0)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("action", ["BootNotification", "StartTransaction", "StopTransaction"])
+def test_a_link_that_breaks_under_a_message_comes_back(action: str, tmp_path: Path) -> None:
+    """OCPP-19: the connection closed instead of an answer; sent again as it was."""
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path) as rig:
+            if action == "BootNotification":
+                csms.policy.drop.add(action)
+                await csms.wait(action, 2)
+                csms.policy.drop.clear()
+            peer = await rig.peer()
+            await csms.wait("StatusNotification", 3)
+            csms.policy.drop |= {action} - {"BootNotification"}
+            await peer.connection.send('[2,"x","RemoteStartTransaction",{"idTag":"T"}]')
+            await csms.wait("StartTransaction")
+            if action == "StartTransaction":
+                await csms.wait(action, 2)
+                csms.policy.drop.clear()
+            await csms.wait("StatusNotification", where=lambda p: p["status"] == "Charging")
+            await csms.peers["BESS1"].connection.send('[2,"y","RemoteStopTransaction",{"transactionId":1}]')
+            await csms.wait("StopTransaction", 2 if action == "StopTransaction" else 1)
+            csms.policy.drop.clear()
+            for kept in ("StartTransaction", "StopTransaction"):
+                assert len({str(e.payload) for e in csms.of(kept)}) == 1
+
+    asyncio.run(story())
+
+
+def test_the_supervisor_restarts_and_the_transaction_goes_on(tmp_path: Path) -> None:
+    """OCPP-19: same transaction, the plan written again once the boot was accepted, never before."""
+
+    async def story() -> None:
+        async with Csms() as csms:
+            async with station(csms, tmp_path) as rig:
+                assert await (await rig.peer()).remote_start("T") == "Accepted"
+                await csms.wait("StatusNotification", where=lambda p: p["status"] == "Charging")
+            csms.policy.boot = "Pending"
+            csms.policy.interval_s = 1
+            async with station(csms, tmp_path) as rig:
+                await csms.wait("BootNotification", 2)
+                assert rig.plans.plans == []
+                csms.policy.boot = "Accepted"
+                await rig.peer()
+                await rig.until(lambda: rig.plans.target_w() == 150_000.0)
+                assert len(csms.of("StartTransaction")) == 1
+                assert await csms.peers["BESS1"].remote_stop(1) == "Accepted"
+                await csms.wait("StopTransaction")
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("Soft", "SoftReset"), ("Hard", "HardReset")])
+def test_reset_begins_the_station_anew(kind: str, reason: str, tmp_path: Path) -> None:
+    """OCPP-7: a new boot over a new connection, counted on disk; the transaction's end is delivered."""
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path, role=Role.OWNER) as rig:
+            peer = await rig.peer()
+            assert await peer.remote_start("T") == "Accepted"
+            await csms.wait("StatusNotification", where=lambda p: p["status"] == "Charging")
+            assert await peer.reset(kind) == "Accepted"
+            await csms.wait("BootNotification", 2)
+            stop = await csms.wait("StopTransaction")
+            assert stop.payload["reason"] == reason
+            assert rig.store.read("SELECT value FROM ocpp_state WHERE name = 'boots'") == [("2",)]
+            assert rig.plans.target_w() is None
+
+    asyncio.run(story())
+
+
+def test_an_owners_hard_reset_is_handed_up(tmp_path: Path) -> None:
+    """Settled 5: Hard from an owner restarts the supervisor, from an operator its own station."""
+
+    async def story() -> None:
+        told: list[str] = []
+        async with Csms() as csms:
+            store = Store(tmp_path / "s.sqlite")
+            for role in (Role.OPERATOR, Role.OWNER):
+                config = StationConfig((link_to(csms, role=role),))
+                run = run_station(config, store, FakePlans(), FakePlant(), SystemClock(), LOG, on_hard_reset=told.append)
+                boots = len(csms.of("BootNotification"))
+                task = asyncio.create_task(run)
+                await csms.wait("BootNotification", boots + 1)
+                await (await csms.station("BESS1")).reset("Hard")
+                await csms.wait("BootNotification", boots + 2)
+                task.cancel()
+                await asyncio.wait([task])
+                await csms.until(lambda: not csms.peers)
+            store.close()
+        assert told == ["cpo"]
+
+    asyncio.run(story())
+
+
+def test_the_lease_lapses_when_the_peer_is_silent(tmp_path: Path) -> None:
+    """The lease is renewed by frames from the peer (pongs among them) and by nothing else."""
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path, lease_s=0.6, keys={"MeterValueSampleInterval": "0"}) as rig:
+            peer = await rig.peer()
+            assert await peer.remote_start("T") == "Accepted"
+            first = rig.plans.last.lease_until_ns
+            await rig.until(lambda: rig.plans.last.lease_until_ns > first + 1_000_000_000)
+            assert rig.plans.target_w() == 150_000.0
+            csms.policy.drop.add("BootNotification")
+            await csms.stop()
+            await rig.until(lambda: rig.plans.target_w() is None)
+            assert rig.plans.last.fallback == ()
+
+    asyncio.run(story())
+
+
+def test_two_links_share_the_plant(tmp_path: Path) -> None:
+    """Settled 2: two CSMSs discharge together; each sees its own transaction; a crash of neither peer touches the other."""
+
+    async def story() -> None:
+        async with Csms() as a, Csms() as b:
+            store, plans = Store(tmp_path / "s.sqlite"), FakePlans()
+            links = (link_to(a), link_to(b, name="utility"))
+            task = asyncio.create_task(run_station(StationConfig(links, plant_poll_s=0.01), store, plans, FakePlant(), SystemClock(), LOG))
+            one, two = await a.station("BESS1"), await b.station("BESS1")
+            assert await one.remote_start("T") == "Accepted"
+            assert await two.remote_start("U", connector=2) == "Rejected"
+            assert await two.remote_start("U") == "Accepted"
+            assert plans.target_w() == 200_000.0
+            await b.wait("StartTransaction")
+            assert [e.payload["id_tag"] for e in a.of("StartTransaction")] == ["T"]
+            assert await two.remote_stop(1) == "Accepted"
+            assert plans.target_w() == 150_000.0
+            task.cancel()
+            await asyncio.wait([task])
+            store.close()
+
+    asyncio.run(story())
+
+
+def test_redialling_is_random_doubles_and_holds() -> None:
+    """Settled 7."""
+    retry = Retry(BackOff(10.0, 5.0, 3), Random(4))
+    waits = [retry.next_s() for _ in range(6)]
+    assert all(low <= wait <= low + 5.0 for wait, low in zip(waits, (10, 20, 40, 80, 80, 80), strict=True))
+    assert len(set(waits)) == 6
+    retry.good()
+    assert retry.next_s() <= 15.0
+
+
+def test_policies_of_the_judge(tmp_path: Path) -> None:
+    """The CSMS's id-tag list and failures reach the station as the standard says."""
+
+    async def story() -> None:
+        async with Csms(policy=Policy(tags={"GOOD": "Accepted"})) as csms, station(csms, tmp_path) as rig:
+            peer = await rig.peer()
+            assert await peer.remote_start("BAD") == "Accepted"
+            stop = await csms.wait("StopTransaction")
+            assert stop.payload["reason"] == "DeAuthorized"
+
+    asyncio.run(story())

@@ -1,0 +1,121 @@
+"""SIGKILL at each step of a transaction: nothing lost, nothing sent twice as new (OCPP-19)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bessctl.sim.csms import Csms, Event, Policy
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextlib.contextmanager
+def child(csms: Csms, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "tests.protocols.ocpp.child", csms.url, str(path)]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
+async def cut(process: subprocess.Popen[bytes], csms: Csms) -> None:
+    """The power goes; the CSMS notices."""
+    process.send_signal(signal.SIGKILL)
+    await csms.until(lambda: "BESS1" not in csms.peers)
+
+
+def distinct(events: list[Event]) -> list[dict[str, Any]]:
+    """The different payloads: an identical one is a retry."""
+    return list({str(sorted(e.payload.items())): e.payload for e in events}.values())
+
+
+# What the CSMS has in hand, unanswered, when the power goes; how many transactions were begun by then.
+STEPS = [
+    "StartTransaction",  # begun, the CSMS saw it, we never learnt its number
+    "MeterValues",
+    "StopTransaction",
+    "StatusNotification",
+]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_while_the_csms_holds_an_answer_back(step: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(60), Csms(policy=Policy()) as csms:
+            with child(csms, tmp_path) as process:
+                peer = await csms.station("BESS1")
+                await csms.wait("StatusNotification", 3)
+                seen = len(csms.of(step))
+                csms.policy.delay_s[step] = 3600
+                asking = asyncio.create_task(_drive(peer, csms, step))
+                await csms.wait(step, seen + 1)
+                await cut(process, csms)
+                asking.cancel()
+            csms.policy.delay_s.clear()
+            with child(csms, tmp_path):
+                await csms.until(lambda: len(csms.of("BootNotification")) == 2)
+                peer = await csms.station("BESS1")
+                await csms.wait("StartTransaction")
+                if step != "StopTransaction":
+                    await csms.wait("MeterValues", len(csms.of("MeterValues")) + 1)
+                    assert await peer.remote_stop(1) == "Accepted"
+                await csms.wait("StopTransaction", 2 if step == "StopTransaction" else 1)
+                await csms.wait("StatusNotification", where=lambda p: p["connector_id"] == 1 and p["status"] == "Available")
+            starts, stops = distinct(csms.of("StartTransaction")), distinct(csms.of("StopTransaction"))
+            assert len(starts) == len(stops) == 1
+            assert stops[0]["transaction_id"] == 1
+            _ordered(csms)
+
+    asyncio.run(story())
+
+
+async def _drive(peer: Any, csms: Csms, step: str) -> None:
+    assert await peer.remote_start("TAG1") == "Accepted"
+    if step == "StopTransaction":
+        await csms.wait("StatusNotification", where=lambda p: p["status"] == "Charging")
+        await peer.remote_stop(1)
+
+
+def _ordered(csms: Csms) -> None:
+    """Delivered in the order things happened: the start, values in time, the end; a retry repeats the one before it."""
+    kinds = [e.action for e in csms.events if e.action in {"StartTransaction", "MeterValues", "StopTransaction"}]
+    assert kinds == sorted(kinds, key=["StartTransaction", "MeterValues", "StopTransaction"].index)
+    stamps = [e.payload["meter_value"][0]["timestamp"] for e in csms.of("MeterValues")]
+    assert stamps == sorted(stamps)
+
+
+def test_an_accepted_start_is_never_forgotten(tmp_path: Path) -> None:
+    """Killed as soon as RemoteStart was answered: the transaction is on disk, and its StartTransaction comes after the power does."""
+
+    async def one(csms: Csms, n: int) -> None:
+        csms.policy.delay_s["StartTransaction"] = 3600
+        with child(csms, tmp_path) as process:
+            await csms.wait("BootNotification", 2 * n - 1)
+            peer = await csms.station("BESS1")
+            assert await peer.remote_start(f"TAG{n}") == "Accepted"
+            await cut(process, csms)
+        csms.policy.delay_s.clear()
+        with child(csms, tmp_path) as process:
+            await csms.wait("MeterValues", where=lambda p: p.get("transaction_id") == n)
+            assert await csms.peers["BESS1"].remote_stop(n) == "Accepted"
+            await csms.wait("StopTransaction", where=lambda p: p["transaction_id"] == n)
+            await cut(process, csms)
+
+    async def story() -> None:
+        async with asyncio.timeout(100), Csms() as csms:
+            for n in (1, 2):
+                await one(csms, n)
+            assert [p["id_tag"] for p in distinct(csms.of("StartTransaction"))] == ["TAG1", "TAG2"]
+            assert [p["transaction_id"] for p in distinct(csms.of("StopTransaction"))] == [1, 2]
+
+    asyncio.run(story())
