@@ -1,0 +1,5 @@
+"""`python -m bessctl` is `bessctl`."""
+
+from bessctl.cli import main
+
+main()

@@ -1,0 +1,109 @@
+"""The supervisor's own socket, `supervisor.sock` in the run directory: the operator's plans and a look at the parts.
+
+One JSON object on a line, one back: `{"command": "set", "source", "power_w", "ttl_s"}`, `{"command": "release", "source"}`. The answer
+is `{"ok", "outcome": "done" | "refused" | "unreachable" | "usage", "reason"}`. Done means that the loop has the plan in its slot: whether
+it follows it, and who limits it, is what `bessctl limits` shows. Mode 0600: the supervisor's user and root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bessctl.errors import BessctlError, NotReachable, UsageError
+from bessctl.model.plan import Block, Plan, PlanWriter
+
+SOCKET = "supervisor.sock"
+MAX_LINE = 4096
+IDLE_S = 10.0
+RELEASE_LEASE_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Answers the operator. `owned`: slots that a protocol writes; nobody else does."""
+
+    writer: Callable[[str], PlanWriter]
+    owned: frozenset[str]
+
+    def answer(self, line: bytes) -> dict[str, Any]:
+        """One request, judged. Raises nothing."""
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise UsageError("a request is one JSON object on a line")
+            return {"ok": True, "outcome": "done", "reason": "", **self._do(request)}
+        except NotReachable as e:
+            return _refusal("unreachable", str(e))
+        except UsageError as e:
+            return _refusal("usage", str(e))
+        except BessctlError as e:
+            return _refusal("refused", str(e))
+        except ValueError as e:
+            return _refusal("usage", f"not understood: {e}")
+
+    def _do(self, request: dict[str, Any]) -> dict[str, Any]:
+        source = request.get("source", "manual")
+        if not isinstance(source, str) or source in self.owned:
+            raise UsageError(f"source {source!r} belongs to its protocol; only that writes its plan")
+        match request.get("command"):
+            case "set":
+                return {"serial": self._set(source, _number(request, "power_w"), _number(request, "ttl_s"))}
+            case "release":
+                writer = self.writer(source)
+                return {"serial": writer.write(Plan(lease_until_ns=writer.now_ns() + RELEASE_LEASE_NS))}
+            case other:
+                raise UsageError(f"no command {other!r}; there are set and release")
+
+    def _set(self, source: str, power_w: float, ttl_s: float) -> int:
+        if ttl_s <= 0:
+            raise UsageError(f"ttl_s {ttl_s:g} must be above 0")
+        writer = self.writer(source)
+        start_ns = writer.now_ns()
+        end_ns = start_ns + round(ttl_s * 1e9)
+        return writer.write(Plan(lease_until_ns=end_ns, blocks=(Block(start_ns, end_ns, target_w=power_w),)))
+
+
+def _number(request: dict[str, Any], key: str) -> float:
+    value = request.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"{key} must be a finite number, is {value!r}")
+    return float(value)
+
+
+def _refusal(outcome: str, reason: str) -> dict[str, Any]:
+    return {"ok": False, "outcome": outcome, "reason": reason}
+
+
+async def serve(desk: Desk, run_dir: Path) -> None:
+    """Serve until cancelled. Raises OSError when the socket cannot be made there."""
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_S)
+            writer.write(json.dumps(desk.answer(line)).encode() + b"\n")
+            await asyncio.wait_for(writer.drain(), IDLE_S)
+        writer.close()
+
+    place, beside = run_dir / SOCKET, run_dir / f"{SOCKET}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    before = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(peer, beside, limit=MAX_LINE)
+    finally:
+        os.umask(before)
+    os.rename(beside, place)
+    try:
+        async with server:
+            await server.serve_forever()
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(place)

@@ -1,0 +1,143 @@
+"""The composition root: everything the supervisor is made of, put together here and nowhere else.
+
+    site file -> store, link to the loop -> parts: events, the operator's socket, one per protocol
+
+The loop does not need us: without a supervisor each plan ends with its lease. We wait for the loop, attach, and attach again when it was
+restarted (the link does that). SIGTERM and SIGINT end all parts in order. A protocol's package is imported when it is configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bessctl.app import desk, logs
+from bessctl.app.parts import Part, Time, keep
+from bessctl.config.load import LoadedSite, load_site
+from bessctl.corelink import CoreLink, attach
+from bessctl.errors import NotReachable, OperationFailed
+from bessctl.store.database import Store
+
+DRAIN_S = 0.1
+ATTACH_S = 0.5
+STORE = "bessctl.db"
+
+log = logging.getLogger("bessctl")
+
+
+def supervise(file: Path) -> None:
+    """Run until SIGTERM. Raises BessctlError for what only a person can change."""
+    loaded = load_site(file)
+    logs.set_up(loaded.site.supervisor.log)
+    supervisor = Supervisor(loaded)
+    asyncio.run(supervisor.run())
+    if supervisor.again:
+        log.info("restarting because %s asked for it", supervisor.again)
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "bessctl", "supervise", str(file)])
+
+
+@dataclass
+class Supervisor:
+    """One run of the supervisor."""
+
+    loaded: LoadedSite
+    again: str = ""
+    """Who asked for a restart; empty = nobody."""
+    _end: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Everything, until the end is asked for."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end.set)
+        link = await self._attached()
+        if link is None:
+            return
+        with link, closing(self._store()) as store:
+            log.info("attached to the loop of site %s in %s", link.site.name, self.loaded.run_dir)
+            await self._run_parts(self.parts(link, store))
+        log.info("stopped")
+
+    def restart(self, link_name: str) -> None:
+        """A protocol's owner ordered a restart of the controller's software."""
+        self.again = link_name
+        self._end.set()
+
+    def parts(self, link: CoreLink, store: Store) -> list[Part]:
+        """What this site's supervisor consists of."""
+        site = self.loaded.site
+        owned = frozenset({site.ocpp.source} if site.ocpp else ())
+        operator = desk.Desk(link.writer, owned)
+        parts = [
+            Part("events", lambda: tell_events(link)),
+            Part("operator", lambda: desk.serve(operator, self.loaded.run_dir)),
+        ]
+        if site.ocpp is not None:
+            parts.append(Part("ocpp", lambda: self._ocpp(link, store)))
+        return parts
+
+    async def _ocpp(self, link: CoreLink, store: Store) -> None:
+        from bessctl.app.stations import station  # noqa: PLC0415 - the protocol's packages only where it is configured
+        from bessctl.protocols.ocpp.binding.clock import SystemClock  # noqa: PLC0415
+        from bessctl.protocols.ocpp.binding.station import run_station  # noqa: PLC0415
+
+        ocpp = self.loaded.site.ocpp
+        assert ocpp is not None
+        config = station(ocpp, self.loaded.file.parent)
+        writer = link.writer(config.source)
+        await run_station(config, store, writer, link, SystemClock(), logging.getLogger("bessctl.ocpp"), on_hard_reset=self.restart)
+
+    async def _attached(self) -> CoreLink | None:
+        """The link, as soon as a loop answers; None when the end was asked for meanwhile."""
+        told = ""
+        while not self._end.is_set():
+            try:
+                return attach(str(self.loaded.run_dir))
+            except NotReachable as e:
+                if str(e) != told:
+                    told = str(e)
+                    log.warning("waiting for the loop: %s", e)
+            try:
+                await asyncio.wait_for(self._end.wait(), ATTACH_S)
+            except TimeoutError:
+                continue
+        return None
+
+    def _store(self) -> Store:
+        try:
+            self.loaded.state_dir.mkdir(parents=True, exist_ok=True)
+            return Store(self.loaded.state_dir / STORE)
+        except OSError as e:
+            raise OperationFailed(f"{self.loaded.state_dir}: {e.strerror or e}; the supervisor must be able to write there") from e
+
+    async def _run_parts(self, parts: list[Part]) -> None:
+        async with asyncio.TaskGroup() as group:
+            clock = Time(time.monotonic, asyncio.sleep)
+            tasks = [group.create_task(keep(part, clock, logging.getLogger(f"bessctl.{part.name}")), name=part.name) for part in parts]
+            await self._end.wait()
+            for task in tasks:
+                task.cancel()
+
+
+async def tell_events(link: CoreLink) -> None:
+    """What the loop has to say becomes log lines; a loop that left is told once."""
+    events = logging.getLogger("bessctl.loop")
+    there = True
+    while True:
+        for event in link.events():
+            logs.tell(events, event)
+        if link.attached != there:
+            there = not there
+            if there:
+                events.info("attached to the loop again")
+            else:
+                events.error("the loop is gone; waiting for the next one (start it with `bessctl loop` or systemd)")
+        await asyncio.sleep(DRAIN_S)

@@ -1,0 +1,98 @@
+"""Commands that are processes: run, loop, supervise, sim, demo."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from bessctl.cli.output import Output, OutputOption, say
+from bessctl.errors import NotReachable, OperationFailed
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands on the program."""
+    for command in (run, loop, supervise, sim, demo):
+        app.command()(command)
+
+
+SiteArgument = Annotated[Path, typer.Argument(help="The site file (YAML), already sealed.")]
+
+
+def loop_command(sealed: Path) -> list[str]:
+    """The loop process: an isolated interpreter without site packages (R, real-time hygiene)."""
+    spec = importlib.util.find_spec("bessctl_core")
+    if spec is None or not spec.submodule_search_locations:
+        raise OperationFailed("bessctl_core is not installed; build it with `make build`")
+    program = Path(next(iter(spec.submodule_search_locations))) / "__main__.py"
+    if not program.exists():
+        raise OperationFailed(f"{program}: this build has no loop process")
+    return [sys.executable, "-I", "-S", str(program), str(sealed)]
+
+
+def sealed_file(given: Path) -> Path:
+    """A sealed file as it is; for a site file the one it was sealed into. Raises NotReachable, ConfigError."""
+    from bessctl.config.load import load_site
+    from bessctl.corelink import seal
+
+    sealed = given
+    if given.suffix in {".yaml", ".yml"}:
+        sealed = load_site(given).sealed_file
+        if not sealed.exists():
+            raise NotReachable(f"{sealed}: the site is not sealed yet; run: bessctl check --seal {given}")
+        if sealed.stat().st_mtime < given.stat().st_mtime:
+            say(f"{given} is newer than {sealed}: the loop runs what was sealed; `bessctl check --seal {given}` takes the change over")
+    seal.load(str(sealed))
+    return sealed
+
+
+def loop(sealed: Annotated[Path, typer.Argument(help="The sealed configuration, or the site file it was sealed from.")]) -> NoReturn:
+    """Run the control loop in this process."""
+    command = loop_command(sealed_file(sealed))
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
+def supervise(site: SiteArgument) -> None:
+    """Run the supervisor: protocols, plans, events. Ends with SIGTERM."""
+    from bessctl.app.supervisor import supervise as main
+
+    main(site)
+
+
+def run(site: SiteArgument) -> None:
+    """Run loop and supervisor side by side, as two processes; Ctrl-C stops both in order."""
+    from bessctl.app.launcher import launch
+
+    sealed = sealed_file(site)
+    code = launch(loop_command(sealed), [sys.executable, "-m", "bessctl", "supervise", str(site)])
+    raise typer.Exit(code)
+
+
+def sim(
+    plant: Annotated[Path, typer.Argument(help="The simulated plant's file (YAML).")],
+    tcp_port: Annotated[int | None, typer.Option("--tcp-port", min=0, max=65535)] = None,
+    rtu: Annotated[bool, typer.Option("--rtu", help="Serve Modbus RTU on a pty too.")] = False,
+    duration_s: Annotated[float | None, typer.Option("--duration", min=0, help="Seconds; absent = until Ctrl-C.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Serve a simulated plant: battery, PCS and meter over Modbus."""
+    from bessctl.sim.run import run_sim
+
+    run_sim(plant, tcp_port=tcp_port, rtu=rtu, output=output.value, duration_s=duration_s)
+
+
+def demo(
+    duration_s: Annotated[float | None, typer.Option("--duration", min=1, help="Seconds; absent = as long as it takes.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the product's main job on a simulated plant, from boot to trip and recovery."""
+    if importlib.util.find_spec("bessctl.demo") is None:
+        raise OperationFailed("this build has no demo")
+    module = importlib.import_module("bessctl.demo")
+    raise typer.Exit(module.main(duration_s=duration_s, output=output.value) or 0)

@@ -1,0 +1,138 @@
+"""`check` and `discover`: what is done before a plant runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bessctl.cli.output import Output, OutputOption, pairs, say, show, table
+from bessctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from bessctl.config.load import LoadedSite
+    from bessctl.devices.discovery import FoundDevice
+
+SiteArgument = Annotated[Path, typer.Argument(help="The site file (YAML).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands on the program."""
+    app.command()(check)
+    app.command()(discover)
+
+
+def check(
+    site: SiteArgument,
+    seal: Annotated[bool, typer.Option("--seal", help="Compile the site into the file the loop runs from.")] = False,
+    online: Annotated[bool, typer.Option("--online", help="Discover the devices now and store what is found.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Check a site file; say what its protection means in seconds; with --seal write the sealed configuration."""
+    from bessctl.config import seal as sealing
+    from bessctl.config.load import load_site
+    from bessctl.config.report import report
+
+    loaded = load_site(site)
+    found = _discover_site(loaded) if online else _stored(loaded)
+    result = report(loaded)
+    sealed = None
+    if found or seal:
+        compiled = sealing.seal(loaded, found)
+        sealed = {"hash": compiled.digest.hex(), "path": str(loaded.sealed_file), "written": seal}
+        if seal:
+            sealing.write(loaded, compiled)
+    else:
+        say("no device was discovered yet: checked without them; `bessctl discover --into SITE` looks, then --seal compiles")
+    if output is Output.JSON:
+        show({**result, "sealed": sealed}, output)
+        return
+    _print_report(result, sealed)
+
+
+def _print_report(result: dict[str, Any], sealed: dict[str, Any] | None) -> None:
+    print(f"site {result['site']}: {result['counts']}\n")
+    for unit in result["units"]:
+        print(f"{unit['name']}: loop dead -> 0 W within {unit['loop_dead_to_0w_s']:g} s (allowed {unit['allowed_s']:g} s)")
+    print()
+    print(table(result["buses"]), end="\n\n")
+    print(table(result["rows"]), end="\n\n")
+    for row in result["disabled"]:
+        print(f"disabled: {row['row']}: {row['reason']}")
+    if sealed is None:
+        print("ok; not sealed")
+    else:
+        print(f"ok; {'sealed' if sealed['written'] else 'would seal'} {sealed['path']}\nhash {sealed['hash']}")
+
+
+def discover(
+    address: Annotated[str | None, typer.Argument(help="tcp://HOST[:PORT] or rtu:/dev/ttyX?baud=19200&parity=even&stop=1")] = None,
+    unit_id: Annotated[int, typer.Option("--unit-id", min=1, max=247, help="Modbus id of the device.")] = 1,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Discover all devices of this site and store what is found beside it.")
+    ] = None,
+    timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.05, max=60)] = 2.0,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Ask a device, or all devices of a site, which SunSpec models it has. Reads only."""
+    from bessctl.config.load import load_site
+    from bessctl.devices import address as addresses
+    from bessctl.devices.sunspec import discover as look
+
+    if (address is None) == (into is None):
+        raise UsageError("name either an ADDRESS (with --unit-id) or --into SITE")
+    if address is not None:
+        found = {"": look(addresses.parse(address), unit_id, timeout_s)}
+    else:
+        assert into is not None
+        found = _discover_site(load_site(into), timeout_s)
+    if output is Output.JSON:
+        show({name: asdict(record) for name, record in found.items()} if into else asdict(found[""]), output)
+        return
+    print("\n\n".join(_device_text(name, record) for name, record in found.items()))
+
+
+def _device_text(name: str, record: FoundDevice) -> str:
+    head = {
+        **({"device": name} if name else {}),
+        "where": f"{record.where} id {record.modbus_id}",
+        "maker": record.manufacturer,
+        "model": record.model,
+        "version": record.version,
+        "serial": record.serial,
+        "base": record.base,
+    }
+    models = [
+        {"model": m.id, "address": m.address, "length": m.length, "points": len(m.present), "ratings": _ratings(m.ratings)}
+        for m in record.models
+    ]
+    return f"{pairs(head)}\n\n{table(models)}"
+
+
+def _ratings(ratings: dict[str, float]) -> str:
+    return " ".join(f"{name}={value:g}" for name, value in ratings.items())
+
+
+def _stored(loaded: LoadedSite) -> dict[str, FoundDevice]:
+    from bessctl.devices import discovery
+
+    return discovery.load(loaded.discovery_file)
+
+
+def _discover_site(loaded: LoadedSite, timeout_s: float = 2.0) -> dict[str, FoundDevice]:
+    """All devices of the site, one after the other; stored beside the site file when all answered."""
+    from bessctl.config.report import address_of
+    from bessctl.devices import discovery
+    from bessctl.devices.sunspec import discover as look
+
+    found = {}
+    for device in loaded.site.devices:
+        say(f"looking at {device.name}")
+        found[device.name] = look(address_of(loaded.site, device), device.modbus_id, timeout_s)
+    try:
+        discovery.store(loaded.discovery_file, found)
+    except OSError as e:
+        raise UsageError(f"{loaded.discovery_file}: cannot be written: {e.strerror or e}") from e
+    return found
