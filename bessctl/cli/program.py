@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except TyperException as e:
-        e.show()
+        print(f"bessctl: {e.format_message()}\nTry: bessctl --help, or bessctl COMMAND --help", file=sys.stderr)
         return e.exit_code
     except (typer.Abort, KeyboardInterrupt):
         print("bessctl: interrupted", file=sys.stderr)

@@ -17,7 +17,7 @@ NO_BMS = (
     ("    bms: bms1                   # absent: the PCS answers for its battery\n", ""),
     (
         "  - name: bms1\n    kind: bms                   # SunSpec models 1, 802, 803\n    bus: lan\n    modbus_id: 2\n"
-        "    poll: {fast_s: 0.05}\n",
+        "    response_s: 0.002\n    poll: {fast_s: 0.05}\n",
         "",
     ),
 )
@@ -77,7 +77,6 @@ def test_a_curve_arrives_and_picks_up_at_its_healthy_end(row: str, pickup: float
 
 def test_a_row_template_is_expanded_for_each_unit_and_plant_rows_once() -> None:
     second = (
-        ("    timeout_s: 0.3\n", "    response_s: 0.001\n"),
         (
             "  - name: meter1\n",
             "  - {name: pcs2, kind: pcs, bus: lan, modbus_id: 4, response_s: 0.001, poll: {fast_s: 0.05}}\n  - name: meter1\n",
@@ -140,7 +139,7 @@ def point_scale(sealing: Sealing, quantity: str) -> float:
         ("pcc_w", (("meter_positive: import", "meter_positive: export"),), 1.0),
         ("pack_a", (), 1.0),
         ("pack_a", (("    modbus_id: 2\n", "    modbus_id: 2\n    dc_positive: charge\n"),), -1.0),
-        ("dc_w", (("    timeout_s: 0.3\n", "    timeout_s: 0.3\n    dc_positive: charge\n"),), -1.0),
+        ("dc_w", (("    modbus_id: 1\n", "    modbus_id: 1\n    dc_positive: charge\n"),), -1.0),
         ("bms_cha_max_a", (("    modbus_id: 2\n", "    modbus_id: 2\n    dc_positive: charge\n"),), 1.0),  # a magnitude
     ],
 )

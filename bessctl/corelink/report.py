@@ -1,0 +1,153 @@
+"""One published state as `bessctl status` and `bessctl limits` show it. Pure: times are ages in seconds against the state's own instant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bessctl.corelink import view, words
+from bessctl.corelink.words import Site
+from bessctl.model.snapshot import Binding
+
+State = dict[str, Any]
+
+GOOD_MODES = {"acquire", "run", "stopping", "stopped", "out_of_service"}
+BUS_COUNTERS = ("ok", "timeouts", "late", "bad", "exceptions", "reconnects")
+RT_REMEDY = "give the loop CAP_SYS_NICE and CAP_IPC_LOCK (systemd: AmbientCapabilities=), or LimitRTPRIO and LimitMEMLOCK"
+
+
+def age_s(state: State, since_ns: int) -> float | None:
+    """Seconds since an instant; None = never."""
+    return (state["now_ns"] - since_ns) / 1e9 if since_ns > 0 else None
+
+
+def left_s(state: State, until_ns: int) -> float | None:
+    """Seconds until an instant; None = open."""
+    return (until_ns - state["now_ns"]) / 1e9 if 0 < until_ns < 2**62 else None
+
+
+def status_report(site: Site, state: State) -> dict[str, Any]:
+    """Plant, units, sources, buses, alarms and loop health. `healthy`: the mode is an ordinary one, no trip stands, no flag is up."""
+    snapshot = view.snapshot(site, state)
+    troubles = [alarm for alarm in snapshot.alarms if alarm.tier == "trip" or alarm.code in words.FLAGS.values()]
+    flags = [word for bit, word in words.FLAGS.items() if state["flags"] & bit]
+    return {
+        "healthy": snapshot.mode in GOOD_MODES and not troubles,
+        "plant": {
+            "site": site.name,
+            "mode": snapshot.mode,
+            "power_w": snapshot.ess_w,
+            "command_w": snapshot.command_w,
+            "target_w": snapshot.target_w,
+            "target_source": snapshot.target_source or None,
+            "lo_w": snapshot.lo.value_w,
+            "lo_by": str(snapshot.lo.binding),
+            "hi_w": snapshot.hi.value_w,
+            "hi_by": str(snapshot.hi.binding),
+            "pcc_w": snapshot.pcc_w,
+            "flags": ", ".join(flags) or None,
+            **({"remedy": RT_REMEDY} if {"rt_refused", "mlock_refused"} & set(flags) else {}),
+        },
+        "units": [_unit(unit) for unit in snapshot.units],
+        "sources": [_source(state, slot) for slot in snapshot.slots],
+        "buses": [_bus(site, state, index) for index in range(len(site.buses))],
+        "alarms": [_alarm(state, alarm) for alarm in snapshot.alarms],
+        "loop": _loop(site, state),
+    }
+
+
+def _unit(unit: Any) -> dict[str, Any]:
+    return {
+        "unit": unit.name,
+        "state": unit.state,
+        "command_w": unit.command_w,
+        "power_w": unit.ac_w,
+        "soc_pct": unit.soc_pct,
+        "cell_v_max": unit.cell_v_max_v,
+        "cell_v_min": unit.cell_v_min_v,
+        "cell_c_max": unit.cell_temp_max_c,
+        "dc_v": unit.dc_v,
+        "dc_a": unit.dc_a,
+    }
+
+
+def _source(state: State, slot: Any) -> dict[str, Any]:
+    return {
+        "source": slot.source,
+        "state": slot.state,
+        "plan": slot.serial,
+        "target_w": slot.target_w,
+        "lease_left_s": left_s(state, slot.lease_until_ns),
+        "reason": slot.reason or None,
+    }
+
+
+def _bus(site: Site, state: State, index: int) -> dict[str, Any]:
+    return {"bus": site.buses[index], **{name: state[f"bus_{name}"][index] for name in BUS_COUNTERS}}
+
+
+def _alarm(state: State, alarm: Any) -> dict[str, Any]:
+    return {
+        "alarm": alarm.code,
+        "unit": alarm.unit or None,
+        "tier": alarm.tier,
+        "active": alarm.active,
+        "latched": alarm.latched,
+        "value": alarm.value,
+        "threshold": alarm.threshold,
+        "since_s": age_s(state, alarm.since_ns),
+    }
+
+
+def _loop(site: Site, state: State) -> dict[str, Any]:
+    return {
+        "rate_hz": site.rate_hz,
+        "tick": state["tick"],
+        "periods": state["periods"],
+        "missed": state["missed"],
+        "missed_own": state["missed_own"],
+        "wake_max_us": state["wake_max_ns"] / 1e3,
+        "step_max_us": state["step_max_ns"] / 1e3,
+        "config": site.config.digest.hex(),
+    }
+
+
+def limit_stack(site: Site, state: State) -> list[dict[str, Any]]:
+    """From what was asked for to what was sent: requested, each clamp with its binding, applied, measured."""
+    wanted = words.present(state["wanted_w"])
+    source = site.source(state["target_slot"]) or "nobody"
+    lines = [_line("requested", wanted, Binding("source", source))]
+    lines += [_line("others", slot.target_w, Binding("source", slot.source)) for slot in _waiting(site, state, source)]
+    lines += _device(state)
+    for index, unit in enumerate(site.units):
+        for side in ("lo", "hi"):
+            by = words.binding(site, state[f"unit_{side}_bind"][index], state[f"unit_{side}_bind_id"][index])
+            lines.append(_line(f"{unit} {side}", state[f"unit_{side}_w"][index], by))
+    for side in ("lo", "hi"):
+        limit = view.limit(site, state, side)
+        clamps = wanted is not None and (limit.value_w > wanted if side == "lo" else limit.value_w < wanted)
+        lines.append(_line(f"plant {side}", limit.value_w, limit.binding, state, "clamps the request" if clamps else None))
+    lines.append(_line("applied", state["command_w"], Binding("mode", words.MODES.get(state["mode"], str(state["mode"])))))
+    lines.append(_line("measured", words.present(state["ess_w"]), Binding("none", "")))
+    return lines
+
+
+def _waiting(site: Site, state: State, ruling: str) -> list[Any]:
+    """Sources with a target that another one overrules."""
+    slots = view.snapshot(site, state).slots
+    return [slot for slot in slots if slot.target_w is not None and slot.source != ruling]
+
+
+def _device(state: State) -> list[dict[str, Any]]:
+    by = Binding("device", "ratings, BMS limits, protection")
+    return [_line(f"device {side}", state[f"device_{side}_w"], by) for side in ("lo", "hi")]
+
+
+def _line(step: str, value_w: float | None, by: Binding, state: State | None = None, effect: str | None = None) -> dict[str, Any]:
+    return {
+        "step": step,
+        "value_w": value_w,
+        "by": str(by) if by.kind != "none" else None,
+        "since_s": age_s(state, by.since_ns) if state is not None else None,
+        "until_s": left_s(state, by.until_ns) if state is not None else None,
+        "effect": effect,
+    }
