@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import struct
+import time
+import tty
 from collections.abc import Iterator
 from typing import Any
 
@@ -245,6 +249,76 @@ def test_a_shared_bus_refuses_a_unit_twice() -> None:
         PlantServer([Plant(units(1)), Plant(units(3))], shared_bus=True)
 
 
+# ---- the serial line -------------------------------------------------------------------------------------------------------------
+
+
+def crc(frame: bytes) -> bytes:
+    value = 0xFFFF
+    for byte in frame:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ 0xA001 if value & 1 else value >> 1
+    return value.to_bytes(2, "little")
+
+
+def line(path: str) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    tty.setraw(fd)
+    return fd
+
+
+def answer(fd: int, length: int) -> bytes:
+    got = b""
+    while len(got) < length:
+        assert select.select([fd], [], [], 10.0)[0], "no answer"
+        got += os.read(fd, 256)
+    return got
+
+
+ASK = struct.pack(">BBHH", 1, 3, BASE, 2)
+GOOD = bytes.fromhex("01 03 04 5375 6e53")
+NOISE = [
+    ASK + b"\0\0",  # wrong CRC
+    (other := struct.pack(">BBHH", 9, 3, BASE, 2)) + crc(other),  # a unit that is not here
+    bytes.fromhex("55 00 ff"),
+    ASK[:5],  # cut short: dropped after a silence
+    bytes(2000),
+]
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_noise_on_the_line_is_survived(server: PlantServer, noise: bytes) -> None:
+    fd = line(server.pty_path)
+    requests = server.plants[0].get()["requests"]["pcs"]
+    os.write(fd, noise)
+    for _ in range(200):  # the first may be lost with the noise it follows
+        os.write(fd, ASK + crc(ASK))
+        if select.select([fd], [], [], 0.05)[0]:
+            break
+    assert answer(fd, 9)[:9] == GOOD + crc(GOOD)
+    assert server.plants[0].get()["requests"]["pcs"] > requests
+    os.close(fd)
+
+
+def test_a_function_of_unknown_length_is_refused_after_a_silence(server: PlantServer) -> None:
+    fd = line(server.pty_path)
+    frame = bytes([1, 43, 14, 1, 0])
+    os.write(fd, frame + crc(frame))
+    assert answer(fd, 5)[:3] == bytes([1, 43 | 0x80, 1])
+    os.close(fd)
+
+
+def test_a_paced_line_takes_at_least_the_time_on_the_wire() -> None:
+    with PlantServer([Plant(config())], rtu={"baud": 9600, "paced": True}, tcp_port=None, real_time=False) as server:
+        fd = line(server.pty_path)
+        began = time.monotonic()
+        os.write(fd, ASK + crc(ASK))
+        assert answer(fd, 9) == GOOD + crc(GOOD)
+        assert time.monotonic() - began >= (8 + 3.5 + 9) * 11 / 9600
+        assert server.ports == []
+        os.close(fd)
+
+
 # ---- real time -------------------------------------------------------------------------------------------------------------------
 
 
@@ -262,3 +336,15 @@ def test_real_time_moves_by_itself_and_stamps_orders_with_the_monotonic_clock() 
             p.step(1.0)
         client.close()
     p.step(1.0)
+
+
+def test_one_meter_can_stand_for_several_units() -> None:
+    quiet = {"load": {"w": 50_000}}
+    plants = [Plant(config(initial={"pcs": "running"}, meter=quiet)) for _ in range(3)]
+    for n, p in enumerate(plants):
+        order(p, 10_000 * (n + 1))
+        p.step(3.0)
+    with PlantServer(plants, shared_pcc=True):
+        while abs(plants[0].get()["pcc_w"] - 10_000) > 1:  # 10 + 20 + 30 - 50 kW; bounded by the test's own time-out
+            pass
+    assert plants[1].get()["pcc_w"] == pytest.approx(10_000, abs=1)

@@ -92,7 +92,10 @@ cdef int end_add(Server* s, int kind, int fd, int bus) noexcept nogil:
             s.ends[i].bus = bus
             s.ends[i].rx_n = s.ends[i].q_n = s.ends[i].q_head = 0
             s.ends[i].hold_ns = s.ends[i].char_ns = s.ends[i].quiet_ns = 0
-            return i if watch(s, fd, i) == 0 else -1
+            if watch(s, fd, i) == 0:
+                return i
+            s.ends[i].kind = END_FREE
+            return -1
     return -1
 
 
@@ -274,10 +277,10 @@ cdef void work(Server* s, End* e, int64_t now_ns) noexcept nogil:
 cdef void receive(Server* s, End* e, int64_t now_ns) noexcept nogil:
     cdef ssize_t n
     if e.rx_n == RX_MAX:
-        if e.kind == END_RTU:
-            e.rx_n = 0
-        else:
+        if e.kind == END_TCP:               # a client that asks on and on without waiting for answers
+            end_close(e)
             return
+        e.rx_n = 0
     n = recv(e.fd, e.rx + e.rx_n, RX_MAX - e.rx_n, 0) if e.kind == END_TCP else read(e.fd, e.rx + e.rx_n, RX_MAX - e.rx_n)
     if n > 0:
         e.rx_n += <int>n
