@@ -2,7 +2,7 @@
 
 Order of work: registers -> settings of 702 and WMaxLimPct -> P-Q circle -> ramp -> dead time -> first-order lag -> P-Q circle again
 -> what the battery can give. The lag keeps a convex mixture of ordered points, so it cannot leave the circle; the ramp can, which
-is what the second circle is for.
+is what the second circle is for. WMaxLimPct limits both directions.
 
 States (SunSpec 701 InvSt):
 - OFF. Wants to run, 703 ES permitted, grid inside the enter-service window for ESDlyTms, contactors closed, nothing latched: STARTING.
@@ -187,7 +187,7 @@ cdef void circle(double va, int var_first, double* w, double* q) noexcept nogil:
 
 
 cdef void follow(Pcs* p, const Battery* b, double dt_s) noexcept nogil:
-    cdef double goal_w, goal_q, w
+    cdef double goal_w, goal_q
     p.ramped_w = ramp(p.ramped_w, p.order_w, p.ctl.ramp_w_per_s * dt_s)
     p.ramped_var = p.order_var
     goal_w = p.ramped_w
@@ -204,8 +204,7 @@ cdef void follow(Pcs* p, const Battery* b, double dt_s) noexcept nogil:
         p.w += (goal_w - p.w) * p.lag_a
         p.var += (goal_q - p.var) * p.lag_a
     circle(p.ctl.va_max, p.ctl.var_first, &p.w, &p.var)
-    w = p.w
-    p.w = clamp(w, fmin(0.0, battery_min_w(b)), battery_max_w(b) * 0.97)
+    p.w = clamp(p.w, fmin(0.0, battery_min_w(b)), battery_max_w(b) * 0.97)
     if p.state not in (ST_RUNNING, ST_SHUTTING_DOWN):
         p.w = 0.0
         p.var = 0.0
