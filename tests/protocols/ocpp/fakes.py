@@ -10,7 +10,7 @@ from bessctl.model.plan import Plan
 from bessctl.model.snapshot import Alarm, Binding, Limit, PlantSnapshot, UnitSnapshot
 
 UNIT = UnitSnapshot(
-    "u1", "run", 0.0, ac_w=0.0, ac_v=400.0, ac_hz=50.0, soc_pct=55.0, soh_pct=98.0, cell_temp_max_c=24.5, capacity_wh=500_000.0
+    "u1", "run", 0.0, ac_w=0.0, ac_v=230.0, ac_hz=50.0, soc_pct=55.0, soh_pct=98.0, cell_temp_max_c=24.5, capacity_wh=500_000.0
 )
 SNAPSHOT = PlantSnapshot(
     tick=1,

@@ -34,17 +34,17 @@ def test_a_sampled_value_says_everything_asked_for() -> None:
     """OCPP-14, OCPP-21: Power.Offered is the envelope now."""
     talk = running(MeterValueSampleInterval="1")
     talk.plant.energy(export_wh=1234.9)
-    talk.plant.set(ess_w=69_282.0)
+    talk.plant.set(ess_w=69_000.0)
     talk.look()
     talk.pass_time(1)
     payload = talk.of("MeterValues")[-1]
     assert payload["transactionId"] == 41
     assert values(payload) == {
         "Energy.Active.Export.Register": "1234",
-        "Power.Active.Export": "69282.0",
+        "Power.Active.Export": "69000.0",
         "Power.Offered": "200000.0",
         "Current.Export": "100.0",
-        "Voltage": "400.0",
+        "Voltage": "230.0",
         "Frequency": "50.0",
         "SoC": "55.0",
         "Temperature": "24.5",

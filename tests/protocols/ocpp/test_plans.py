@@ -69,13 +69,15 @@ def test_nothing_wanted_is_an_empty_plan() -> None:
     assert (plan.blocks, plan.fallback) == ((), ())
 
 
-def test_a_series_too_long_is_cut_to_less() -> None:
-    points = [(s, float(s)) for s in range(200)]
-    blocks = plan_of([want(points)], 0).blocks
-    assert len(blocks) == MAX_BLOCKS - 1
-    capped = plan_of([want([], cap=[(s, 500.0 - s) for s in range(200)])], 0)
-    assert len(capped.blocks) == MAX_BLOCKS
-    assert (capped.blocks[-1].ess_hi_w, capped.blocks[-1].end_ns) == (301.0, END * NS)
+def test_a_series_too_long_is_shortened_to_less() -> None:
+    points = [(s, float(s)) for s in range(150)]
+    blocks = plan_of([want(points, cap=[(s, 500.0 - s) for s in range(150)])], 0).blocks
+    assert len(blocks) <= MAX_BLOCKS
+    assert (blocks[0].target_w, blocks[0].ess_hi_w, blocks[-1].end_ns) == (0.0, 500.0, END * NS)
+    for block in blocks:
+        assert (block.target_w or 0.0) <= block.start_ns / NS
+        assert block.ess_hi_w is not None
+        assert block.ess_hi_w <= 500.0 - block.start_ns / NS
 
 
 POINTS = st.dictionaries(st.integers(0, 400), st.floats(0, 1e5), min_size=1, max_size=30).map(lambda d: sorted({0: 1.0, **d}.items()))

@@ -41,7 +41,7 @@ def test_state_of_charge_is_weighed_by_capacity() -> None:
     assert reading_of(replace(SNAPSHOT, units=units), "ocpp").soc_pct == 20.0
 
 
-@pytest.mark.parametrize("mode", ["stopped", "out_of_service", "tripped", "standby", "acquire"])
+@pytest.mark.parametrize("mode", ["stopped", "stopping", "out_of_service", "tripped", "standby", "acquire", "start_failed"])
 def test_modes_that_take_no_command(mode: str) -> None:
     assert not reading_of(replace(SNAPSHOT, mode=mode), "ocpp").running
 
@@ -49,6 +49,9 @@ def test_modes_that_take_no_command(mode: str) -> None:
 @pytest.mark.parametrize(
     ("code", "error"),
     [
+        ("pcs_temp_high.warn", "HighTemperature"),
+        ("internal_assertion", "InternalError"),
+        ("overruns", "InternalError"),
         ("contactor_open", "ConnectorLockFailure"),
         ("contactor_welded", "ConnectorLockFailure"),
         ("bms_silent", "EVCommunicationError"),
@@ -75,4 +78,6 @@ def test_the_worst_alarm_speaks() -> None:
     state = error_state([Trouble("soc_low", "warn"), Trouble("cell_temp_high", "trip"), Trouble("pcs_fault", "derate")])
     assert (state.code, state.vendor, state.faulted) == ("HighTemperature", "cell_temp_high", True)
     assert error_state([]).code == "NoError"
+    assert error_state([Trouble("soc_low", "warn")]).code == "NoError"
+    assert error_state([Trouble("soc_low", "derate")]).vendor == "soc_low"
     assert not error_state([Trouble("cell_temp_high", "derate")]).faulted

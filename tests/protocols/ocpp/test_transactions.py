@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bessctl.errors import NotReachable
+from bessctl.model.plan import Plan
 from bessctl.model.snapshot import Binding
-from bessctl.protocols.ocpp.config import Role
+from bessctl.protocols.ocpp.binding.desk import Desk
+from bessctl.protocols.ocpp.config import Role, StationConfig
 from bessctl.protocols.ocpp.session import writes as w
+from bessctl.protocols.ocpp.session.clock import Now
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.plant import Direction
+from tests.protocols.ocpp.fakes import FakePlans
 from tests.protocols.ocpp.sansio import LINK, Talk, profile, saved_after, with_keys
 
 START = {"idTag": "TAG", "connectorId": 1}
@@ -105,6 +111,43 @@ def test_granted_less_than_asked_is_accepted() -> None:
     assert demand is not None
     assert demand.target[0].watts == 80_000.0
     assert any(isinstance(x, w.Audit) and "row:cell_temp_high" in x.detail for x in talk.writes)
+
+
+def test_a_slot_that_cannot_be_written_is_told_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """No loop attached: the station lives on, and writes as soon as there is one."""
+    talk, plans = started(), Unreachable()
+    desk = Desk(StationConfig((LINK,)), plans, talk.plant, Still(talk), ledger=talk.ledger, log=logging.getLogger("desk"))
+    desk.stations["cpo"] = lambda: talk.station
+    desk.replan()
+    desk.replan(renew_only=True)
+    assert caplog.text.count("no loop is attached") == 1
+    plans.reachable = True
+    desk.replan(renew_only=True)
+    assert plans.target_w(talk.now.mono_ns) == 150_000.0
+    written = len(plans.plans)
+    desk.replan(renew_only=True)
+    assert len(plans.plans) == written, "nothing new, no new evidence: nothing is written"
+
+
+class Unreachable(FakePlans):
+    reachable = False
+
+    def write(self, plan: Plan) -> int:
+        if not self.reachable:
+            raise NotReachable("ocpp: no loop is attached")
+        return super().write(plan)
+
+
+class Still:
+    """A clock that shows what a talk's does."""
+
+    boot = "boot-1"
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def now(self) -> Now:
+        return self._talk.now
 
 
 def test_a_connector_serves_one_transaction() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from bessctl.errors import PlanRefused
+from bessctl.errors import NotReachable, PlanRefused
 from bessctl.model.plan import Plan, PlanWriter
 from bessctl.model.snapshot import PlantView
 from bessctl.protocols.ocpp.binding.clock import Clock
@@ -48,7 +48,6 @@ class Desk:
         demands = [d for d in (s.demand(now) for s in stations) if d is not None]
         if self._written is None and not demands and not any(s.registered for s in stations):
             return  # what the slot holds from before a restart stays until a CSMS is back (design R7)
-        # Plans are written in the writer's own clock; both are CLOCK_MONOTONIC, a test's may be another.
         plan = plan_of(demands, now.mono_ns)
         if self._written is not None and same(plan, self._written, now.mono_ns):
             moved = plan.lease_until_ns - self._written.lease_until_ns
@@ -60,9 +59,10 @@ class Desk:
     def _write(self, plan: Plan) -> None:
         try:
             serial = self._plans.write(plan)
-        except PlanRefused as e:
+        except (PlanRefused, NotReachable) as e:
+            # Said once; tried again at each look at the plant, because what was written last stays what it was.
             if str(e) != self._refused:
-                self._log.error("ocpp: slot %s refused the plan: %s", self._config.source, e)
+                self._log.error("ocpp: slot %s did not take the plan: %s", self._config.source, e)
             self._refused = str(e)
             return
         self._refused = ""

@@ -5,8 +5,7 @@
 - The lease of the plan is that of the link heard last; a link heard earlier contributes only up to its own lease, so that each
   link lapses by itself, also with the supervisor dead. Those ends are rounded down to `GRID_NS`, which bounds their number.
 - No demand at all is an empty plan: no target, no limit.
-- A series of more than MAX_BLOCKS blocks is cut: beyond it there is no target (0 W), and the last limits stay to the end. It is
-  written again long before that.
+- A series too long for a slot is shortened into something more restrictive, from the far end; it is written again long before that.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bessctl.model.plan import MAX_BLOCKS, Block, Lapse, Plan
+from bessctl.model.plan import Block, Lapse, Plan
+from bessctl.plan.shorten import shortened
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.demand import Demand, Stretch
 from bessctl.protocols.ocpp.session.plant import Direction
@@ -60,7 +60,7 @@ def _blocks(parts: Sequence[_Part], now_ns: int, *, with_target: bool) -> tuple[
         block = _block(parts, start, end, with_target=with_target)
         if block is not None:
             _append(found, block)
-    return _cut(found)
+    return shortened(found)
 
 
 def _block(parts: Sequence[_Part], start: int, end: int, *, with_target: bool) -> Block | None:
@@ -84,16 +84,6 @@ def _append(blocks: list[Block], block: Block) -> None:
         blocks[-1] = Block(last.start_ns, block.end_ns, last.ess_lo_w, last.ess_hi_w, target_w=last.target_w)
     else:
         blocks.append(block)
-
-
-def _cut(blocks: list[Block]) -> tuple[Block, ...]:
-    if len(blocks) <= MAX_BLOCKS:
-        return tuple(blocks)
-    kept, rest = blocks[: MAX_BLOCKS - 1], blocks[MAX_BLOCKS - 1 :]
-    caps = [b.ess_hi_w for b in rest if b.ess_hi_w is not None]
-    if not caps:
-        return tuple(kept)
-    return (*kept, Block(rest[0].start_ns, rest[-1].end_ns, 0.0 - min(caps), min(caps)))
 
 
 def same(a: Plan, b: Plan, now_ns: int) -> bool:

@@ -1,7 +1,8 @@
 """Alarms of the plant -> error codes of OCPP 1.6 (OCPP-5).
 
 A code is matched by the first row whose words all occur in it, so that a new protection row finds its error code by its name.
-Without a match: OtherError, with our code as vendorErrorCode. Of several alarms the worst tier speaks, then the first row.
+Without a match: OtherError, with our code as vendorErrorCode; a mere warning without a match is not told. Of several alarms the
+worst tier speaks, and one with a match before one without.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ TABLE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("bms", "comm"), "EVCommunicationError"),
     (("bms", "lost"), "EVCommunicationError"),
     (("bms", "frozen"), "EVCommunicationError"),
-    (("pcs",), "PowerSwitchFailure"),
     (("temp", "high"), "HighTemperature"),
+    (("pcs",), "PowerSwitchFailure"),
     (("v", "high"), "OverVoltage"),
     (("voltage", "high"), "OverVoltage"),
     (("overvoltage",), "OverVoltage"),
@@ -37,7 +38,7 @@ TABLE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("overcurrent",), "OverCurrentFailure"),
     (("reset",), "ResetFailure"),
     (("internal",), "InternalError"),
-    (("overrun",), "InternalError"),
+    (("overruns",), "InternalError"),
 )
 
 
@@ -59,7 +60,8 @@ def error_code(code: str) -> str:
 
 def error_state(troubles: Iterable[Trouble]) -> ErrorState:
     """What the alarms together mean for a connector."""
-    worst = min(troubles, key=lambda t: (_RANK.get(t.tier, 0), error_code(t.code) == "OtherError"), default=None)
+    told = [t for t in troubles if t.tier != "warn" or error_code(t.code) != "OtherError"]
+    worst = min(told, key=lambda t: (_RANK.get(t.tier, 0), error_code(t.code) == "OtherError"), default=None)
     if worst is None:
         return ErrorState()
     return ErrorState(error_code(worst.code), worst.code, f"{worst.tier}: {worst.code}", worst.tier == "trip")
