@@ -30,32 +30,24 @@ any         CLOSED         bus_close
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memmove, memset
+from libc.string cimport memset
 
-from bessctl_core.frames cimport (
-    FRAME_BROKEN, FRAME_EXCEPTION, FRAME_FOREIGN, FRAME_MORE, FRAME_OK, FRAME_STALE, WRITE_SINGLE_COIL, WRITE_SINGLE_REGISTER,
-    Reply, encode_rtu, encode_tcp, expect_of, judge_rtu, judge_tcp, reply_length, request_ok,
+from bessctl_core.bus_listen cimport receive_step
+from bessctl_core.bus_state cimport (
+    BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, MS, QUEUE_MAX, SILENT_NS, Ring, connect_step, fail_queued,
+    finish_current, go_down, later, random_u64, take,
 )
-from bessctl_core.link cimport (
-    LINK_RTU, LINK_TCP, link_check, link_close, link_flush, link_init_rtu, link_init_tcp, link_open, link_recv, link_send,
-)
-from bessctl_core.posix_io cimport EINPROGRESS, EPROTO, ETIMEDOUT, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP
+from bessctl_core.frames cimport encode_rtu, encode_tcp, expect_of, reply_length, request_ok
+from bessctl_core.link cimport LINK_RTU, LINK_TCP, link_close, link_flush, link_init_rtu, link_init_tcp, link_send
+from bessctl_core.posix_io cimport ETIMEDOUT, POLLIN, POLLOUT
 
 cdef enum:
-    FRAMES_PER_STEP = 16
-    BYTES_PER_STEP = 512
-    MS = 1000000
-    SILENT_NS = 50 * MS             # a line this long without a byte is silent, also behind a USB adapter that sends every 16 ms
     T35_FAST_NS = 1750000           # above 19200 baud (Serial Line V1.02, 2.5.1.1)
     T35_FAST_BAUD = 19200
 
 
 cdef inline bint is_up(const Bus* b) noexcept nogil:
     return BUS_IDLE <= b.state <= BUS_QUIET
-
-
-cdef inline int64_t later(int64_t a, int64_t b) noexcept nogil:
-    return a if a > b else b
 
 
 # Starting
@@ -87,14 +79,6 @@ cdef bint bus_init_rtu(
     b.opt.silence_ns = T35_FAST_NS if baud > T35_FAST_BAUD else b.opt.char_ns * 7 / 2
     b.opt.worst_ns = 1000 * MS
     return True
-
-
-cdef uint64_t random_u64(Bus* b) noexcept nogil:
-    # xorshift64: good enough to keep controllers from knocking in step.
-    b.rng ^= b.rng << 13
-    b.rng ^= b.rng >> 7
-    b.rng ^= b.rng << 17
-    return b.rng
 
 
 # Queues
@@ -132,96 +116,6 @@ cdef bint bus_submit_command(Bus* b, Transaction* t) noexcept nogil:
 cdef bint bus_submit_poll(Bus* b, Transaction* t) noexcept nogil:
     """Queues t behind the commands. Result as bus_submit_command."""
     return submit(b, &b.polls, t)
-
-
-cdef Transaction* take(Ring* q) noexcept nogil:
-    cdef Transaction* t = NULL
-    if q.count:
-        t = q.slot[q.head]
-        q.head = (q.head + 1) % QUEUE_MAX
-        q.count -= 1
-    return t
-
-
-# Endings
-
-cdef void finish(Bus* b, Transaction* t, uint8_t fault, int64_t now_ns) noexcept nogil:
-    t.fault = fault
-    t.done_ns = now_ns
-    t.status = DONE if fault == FAULT_NONE else FAILED
-    b.count.faults[fault] += 1
-    b.count.ok += fault == FAULT_NONE
-    b.completed += 1
-
-
-cdef void finish_current(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil:
-    cdef Transaction* t = b.current
-    b.current = NULL
-    if t is not NULL:
-        finish(b, t, fault, now_ns)
-
-
-cdef void fail_queued(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil:
-    while b.commands.count:
-        finish(b, take(&b.commands), fault, now_ns)
-    while b.polls.count:
-        finish(b, take(&b.polls), fault, now_ns)
-
-
-cdef void go_down(Bus* b, uint8_t fault, int error, int64_t now_ns) noexcept nogil:
-    # `fault` ends the question that is out; whoever waits behind it learns only that there is no connection any more.
-    link_close(&b.link, True)
-    b.last_errno = error
-    b.count.connect_failures += fault == FAULT_CONNECT
-    b.count.disconnects += fault != FAULT_CONNECT
-    b.rx_len = b.tx_len = b.tx_done = 0
-    b.more = 0
-    b.backoff_ns = later(b.backoff_ns, b.opt.backoff_min_ns)
-    b.retry_ns = now_ns + b.backoff_ns * 3 / 4 + <int64_t>(random_u64(b) % (<uint64_t>b.backoff_ns / 2 + 1))
-    b.backoff_ns = b.backoff_ns * 2 if b.backoff_ns < b.opt.backoff_max_ns / 2 else b.opt.backoff_max_ns
-    b.state = BUS_DOWN
-    finish_current(b, fault, now_ns)
-    fail_queued(b, FAULT_CONNECT if fault == FAULT_CONNECT else FAULT_CLOSED, now_ns)
-
-
-cdef void bus_close(Bus* b, int64_t now_ns) noexcept nogil:
-    """Ends everything: what waits fails as `stopped`, nothing is tried again. Idempotent."""
-    link_close(&b.link, b.current is not NULL)
-    b.state = BUS_CLOSED
-    finish_current(b, FAULT_STOPPED, now_ns)
-    fail_queued(b, FAULT_STOPPED, now_ns)
-
-
-# Connecting
-
-cdef void go_up(Bus* b, int64_t now_ns) noexcept nogil:
-    b.epoch += 1
-    b.count.connects += 1
-    b.timeouts_in_row = 0
-    b.echo = ECHO_UNKNOWN
-    b.next_tx_ns = now_ns + b.opt.silence_ns
-    b.state = BUS_IDLE
-
-
-cdef void connected(Bus* b, int rc, int64_t now_ns) noexcept nogil:
-    if rc == 0:
-        go_up(b, now_ns)
-    elif rc != -EINPROGRESS:
-        go_down(b, FAULT_CONNECT, -rc, now_ns)
-    elif b.state == BUS_CONNECTING and now_ns >= b.deadline_ns:
-        go_down(b, FAULT_CONNECT, ETIMEDOUT, now_ns)
-    elif b.state == BUS_DOWN:
-        b.deadline_ns = now_ns + b.opt.connect_timeout_ns
-        b.state = BUS_CONNECTING
-
-
-cdef void connect_step(Bus* b, int64_t now_ns, short revents) noexcept nogil:
-    if b.state == BUS_CONNECTING and (revents or now_ns >= b.deadline_ns):
-        connected(b, link_check(&b.link), now_ns)
-    elif b.state == BUS_DOWN and now_ns >= b.retry_ns:
-        connected(b, link_open(&b.link), now_ns)
-    elif b.state == BUS_DOWN:
-        fail_queued(b, FAULT_CONNECT, now_ns)
 
 
 # Sending
@@ -275,165 +169,6 @@ cdef void send_step(Bus* b, int64_t now_ns) noexcept nogil:
         t = take(&b.commands if b.commands.count else &b.polls)
         if t is not NULL:
             ask(b, t, now_ns)
-
-
-# Receiving
-
-cdef void note(Bus* b, uint8_t fault) noexcept nogil:
-    if fault == FAULT_CRC:
-        b.count.crc_errors += 1
-    elif fault == FAULT_WRONG_UNIT:
-        b.count.wrong_unit += 1
-    elif fault == FAULT_WRONG_FUNCTION:
-        b.count.wrong_function += 1
-    elif fault == FAULT_WRONG_LENGTH:
-        b.count.wrong_length += 1
-    elif fault == FAULT_WRONG_ECHO:
-        b.count.wrong_echo += 1
-
-
-cdef void answered(Bus* b, const Reply* r, int64_t now_ns) noexcept nogil:
-    b.timeouts_in_row = 0
-    b.backoff_ns = b.opt.backoff_min_ns
-    b.next_tx_ns = later(b.next_tx_ns, now_ns + b.opt.min_gap_ns)
-    b.state = BUS_IDLE
-    note(b, r.fault)
-    if r.verdict == FRAME_EXCEPTION:
-        b.current.exception_code = r.exception_code
-        b.count.exceptions[r.exception_code if r.exception_code < EXCEPTION_CODES else 0] += 1
-    finish_current(b, r.fault, now_ns)
-
-
-cdef void drop_front(Bus* b, int n) noexcept nogil:
-    b.rx_len -= n
-    if b.rx_len > 0 and n > 0:
-        memmove(b.rx, b.rx + n, b.rx_len)
-
-
-cdef void look_tcp(Bus* b, int64_t now_ns) noexcept nogil:
-    cdef Reply r
-    cdef int i
-    cdef int pos = 0
-    for i in range(FRAMES_PER_STEP):
-        judge_tcp(b.rx + pos, b.rx_len - pos, b.transaction_id, &b.expect, NULL if b.current is NULL else b.current.regs, &r)
-        if r.verdict == FRAME_MORE:
-            break
-        pos += r.used
-        if r.verdict == FRAME_BROKEN:
-            note(b, r.fault)
-            go_down(b, r.fault, EPROTO, now_ns)
-            return
-        if r.verdict == FRAME_STALE or b.current is NULL:
-            b.count.late_replies += 1
-        elif b.tx_done < b.tx_len:
-            # An answer to a question that is not asked to its end yet.
-            go_down(b, FAULT_WRONG_PROTOCOL, EPROTO, now_ns)
-            return
-        else:
-            answered(b, &r, now_ns)
-    drop_front(b, pos)
-    b.more = r.verdict != FRAME_MORE and b.rx_len > 0
-
-
-cdef inline bint same_bytes_answer(const Bus* b) noexcept nogil:
-    return b.expect.function == WRITE_SINGLE_COIL or b.expect.function == WRITE_SINGLE_REGISTER
-
-
-cdef int own_echo(Bus* b, int pos, bint final) noexcept nogil:
-    # Bytes of our own question at pos; -1: it may become that; 0: it is not.
-    cdef int n = b.rx_len - pos
-    if b.state != BUS_AWAIT or b.heard or b.echo == ECHO_NO or (b.echo == ECHO_UNKNOWN and same_bytes_answer(b)):
-        return 0
-    if memcmp(b.rx + pos, b.tx, b.tx_len if n > b.tx_len else n) != 0:
-        return 0
-    if n < b.tx_len:
-        return 0 if final else -1
-    b.heard = 1
-    b.echo = ECHO_YES
-    b.count.echoes += 1
-    return b.tx_len
-
-
-cdef void not_the_answer(Bus* b, const Reply* r) noexcept nogil:
-    note(b, r.fault)
-    if r.verdict != FRAME_FOREIGN:
-        b.count.garbage_bytes += 1
-    if r.fault != FAULT_GARBAGE or b.suspect == FAULT_NONE:
-        b.suspect = r.fault
-
-
-cdef void answered_rtu(Bus* b, const Reply* r, int64_t now_ns) noexcept nogil:
-    # In QUIET the owner has been told "time-out" long ago.
-    if b.state == BUS_QUIET:
-        b.count.late_replies += 1
-        return
-    if b.echo == ECHO_UNKNOWN and not same_bytes_answer(b):
-        b.echo = ECHO_NO
-    answered(b, r, now_ns)
-
-
-cdef void look_rtu(Bus* b, int64_t now_ns) noexcept nogil:
-    cdef Reply r
-    cdef int i, echo
-    cdef int pos = 0
-    cdef bint final = now_ns - b.last_rx_ns >= SILENT_NS
-    b.more = 0
-    for i in range(FRAMES_PER_STEP):
-        if b.state == BUS_IDLE or pos >= b.rx_len:
-            break
-        echo = own_echo(b, pos, final)
-        if echo < 0:
-            break
-        if echo > 0:
-            pos += echo
-            continue
-        judge_rtu(b.rx + pos, b.rx_len - pos, final, &b.expect, NULL if b.current is NULL else b.current.regs, &r)
-        if r.verdict == FRAME_MORE:
-            break
-        pos += r.used
-        if r.verdict == FRAME_OK or r.verdict == FRAME_EXCEPTION:
-            answered_rtu(b, &r, now_ns)
-        else:
-            not_the_answer(b, &r)
-    else:
-        b.more = pos < b.rx_len
-    b.settled = final and not b.more
-    drop_front(b, pos)
-    if b.state == BUS_IDLE:
-        drop_unasked(b)
-
-
-cdef void drop_unasked(Bus* b) noexcept nogil:
-    b.count.garbage_bytes += b.rx_len
-    b.rx_len = 0
-    b.more = 0
-
-
-cdef bint receive(Bus* b, int64_t now_ns) noexcept nogil:
-    # False: the connection is over.
-    cdef int space = RX_MAX - b.rx_len
-    cdef int n = link_recv(&b.link, b.rx + b.rx_len, space if space < BYTES_PER_STEP else BYTES_PER_STEP) if space else 0
-    if n < 0:
-        go_down(b, FAULT_CLOSED, -n, now_ns)
-        return False
-    if n > 0:
-        b.rx_len += n
-        b.count.bytes_in += n
-        b.last_rx_ns = now_ns
-        b.settled = 0
-        b.next_tx_ns = later(b.next_tx_ns, now_ns + b.opt.silence_ns)
-    return True
-
-
-cdef void receive_step(Bus* b, int64_t now_ns, short revents) noexcept nogil:
-    cdef int before = b.rx_len
-    if revents & (POLLIN | POLLERR | POLLHUP | POLLRDHUP) and not receive(b, now_ns):
-        return
-    if b.link.kind == LINK_TCP:
-        if b.rx_len > before or b.more:
-            look_tcp(b, now_ns)
-    elif b.rx_len > 0:
-        look_rtu(b, now_ns)
 
 
 # Time
@@ -507,3 +242,11 @@ cdef int64_t bus_deadline_ns(const Bus* b) noexcept nogil:
     if b.rx_len > 0 and b.link.kind == LINK_RTU and not b.settled and b.last_rx_ns + SILENT_NS < b.deadline_ns:
         return b.last_rx_ns + SILENT_NS
     return b.deadline_ns
+
+
+cdef void bus_close(Bus* b, int64_t now_ns) noexcept nogil:
+    """Ends everything: what waits fails as `stopped`, nothing is tried again. Idempotent."""
+    link_close(&b.link, b.current is not NULL)
+    b.state = BUS_CLOSED
+    finish_current(b, FAULT_STOPPED, now_ns)
+    fail_queued(b, FAULT_STOPPED, now_ns)

@@ -373,7 +373,7 @@ def test_a_question_the_line_did_not_take_is_taken_back(rig: RtuRig) -> None:
     arrived = 0
     while select.select([rig.other_end], [], [], 0)[0]:
         arrived += len(os.read(rig.other_end, 65536))
-    assert 0 < arrived < rig.counter("bytes_out")
+    assert arrived < rig.counter("bytes_out")
     rig.due()
     assert works(rig)
 

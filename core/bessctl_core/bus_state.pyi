@@ -1,0 +1,1 @@
+"""Nothing for Python here: a part of bus.pyx."""
