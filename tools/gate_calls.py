@@ -106,6 +106,7 @@ def build(root: Path, modules: list[str]) -> str:
     for old in (C_FILES, OBJECTS.parent):
         shutil.rmtree(root / old, ignore_errors=True)
     environment = {**os.environ, "GATE": "1", "MODULES": " ".join(modules), "CYTHON_THREADS": str(os.cpu_count())}
+    environment["CCACHE_DISABLE"] = "1"  # a compiler cache keeps the object alone and loses the call graph
     command = [sys.executable, "setup.py", "-q", "build_ext", "--parallel", str(os.cpu_count())]
     command += ["--build-lib", "build/gate/modules", "--build-temp", str(OBJECTS)]
     done = subprocess.run(command, cwd=root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
