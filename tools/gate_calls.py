@@ -127,7 +127,10 @@ def examine(root: Path, modules: list[str]) -> Gate:
     gate.findings += _hints(build(root, modules), modules)
     home = {f.c_name: f"{sources[name]}:{f.c_name}" for name in modules for f in found[name] if f.nogil}
     for source in sources.values():
-        gate.graph.read(root / OBJECTS / source.with_suffix(".ci"), root / source, home)
+        graph = root / OBJECTS / source.with_suffix(".ci")
+        if not graph.exists():
+            raise SystemExit(f"the compiler wrote no {graph.name}: the gate needs gcc 10 or newer, and no cache before it")
+        gate.graph.read(graph, root / source, home)
     gate.roots = [title for title in home.values() if title in gate.graph.frame_bytes]
     if not gate.roots:
         gate.findings.append("no function to walk from: the gate would hold nothing")
