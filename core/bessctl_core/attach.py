@@ -51,7 +51,7 @@ class NotForYou(AttachError):
 
 
 @contextmanager
-def _socket_path(run_dir: str, name: str) -> Iterator[str]:
+def socket_path(run_dir: str, name: str) -> Iterator[str]:
     """A path short enough for a socket address, which holds 107 bytes: a deeper one leads through the run directory's descriptor."""
     plain = os.path.join(run_dir, name)
     if len(os.fsencode(plain)) <= SOCKET_PATH_BYTES:
@@ -92,14 +92,14 @@ class Credentials:
         return cls(pid, uid)
 
 
-def _listen(run_dir: str, name: str) -> socket.socket:
+def listen(run_dir: str, name: str, kind: int, mode: int) -> socket.socket:
     """A listening socket that appears under its name with its mode set, in place of whatever a loop that died left there."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-    with _socket_path(run_dir, f"{name}.new") as beside, _socket_path(run_dir, name) as place:
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK)
+    with socket_path(run_dir, f"{name}.new") as beside, socket_path(run_dir, name) as place:
         with suppress(FileNotFoundError):
             os.unlink(beside)
         listener.bind(beside)
-        os.chmod(beside, 0o666)
+        os.chmod(beside, mode)
         listener.listen(16)
         os.rename(beside, place)
     return listener
@@ -127,8 +127,8 @@ class AttachServer:
         self._message = json.dumps(self.hello).encode()
         self._sealed_fd = sealed_memfd(self.sealed)
         self._epoll = select.epoll()
-        self._state = _listen(self.run_dir, STATE_SOCKET)
-        self._plans = _listen(self.run_dir, PLANS_SOCKET)
+        self._state = listen(self.run_dir, STATE_SOCKET, socket.SOCK_SEQPACKET, 0o666)
+        self._plans = listen(self.run_dir, PLANS_SOCKET, socket.SOCK_SEQPACKET, 0o666)
         for listener in (self._state, self._plans):
             self._epoll.register(listener, select.EPOLLIN)
 
@@ -149,7 +149,7 @@ class AttachServer:
     def close(self) -> None:
         """Take the sockets away and end every connection: peers notice at once."""
         for name in (STATE_SOCKET, PLANS_SOCKET):
-            with suppress(FileNotFoundError), _socket_path(self.run_dir, name) as place:
+            with suppress(FileNotFoundError), socket_path(self.run_dir, name) as place:
                 os.unlink(place)
         for link in (*self._links.values(), self._state, self._plans):
             link.close()
@@ -293,7 +293,7 @@ def _connect(run_dir: str, name: str) -> socket.socket:
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     link.settimeout(ANSWER_S)
     try:
-        with _socket_path(run_dir, name) as place:
+        with socket_path(run_dir, name) as place:
             link.connect(place)
     except OSError as error:
         link.close()

@@ -79,7 +79,7 @@ cpdef enum Quantity:
     Q_METER_AGE_S = 42
     Q_CHA_A_OVER = 43       # measured charge current beyond what the BMS allows, A
     Q_DIS_A_OVER = 44
-    Q_OVERRUN_PER_S = 45    # missed periods in the last second; place PLANT
+    Q_OVERRUN_PER_S = 45    # given by the loop: missed periods in the last second; place PLANT
 
 cpdef enum Tier:
     TIER_WARN = 0
@@ -212,19 +212,19 @@ cpdef enum EventCode:
     EV_TARGET_CLAMPED = 11  # value: wanted, limit: given
     EV_LIMITS_DISJOINT = 12 # R3; value: unmet W
     EV_INTERNAL = 13        # detail: Internal
-    EV_DEVICE_UP = 14
-    EV_DEVICE_DOWN = 15     # detail: bus error
-    EV_DEVICE_REFUSED = 16  # verification failed; value: found, limit: expected, detail: register
-    EV_SETPOINT_FOREIGN = 17
-    EV_UNCONFIRMED = 18
+    EV_DEVICE_UP = 14       # this one to EV_UNCONFIRMED and EV_DEVICE_FROZEN: row is the device
+    EV_DEVICE_DOWN = 15     # detail: Fault of frames.pxd, value: errno of the connection or 0
+    EV_DEVICE_REFUSED = 16  # verification failed; value: found (NaN: exception reply), limit: expected, detail: register
+    EV_SETPOINT_FOREIGN = 17    # value: W found, limit: W of ours, detail: how often in a row
+    EV_UNCONFIRMED = 18     # value: W commanded, detail: 1 when we yielded to somebody else
     EV_RT_REFUSED = 19
     EV_COMMAND_DONE = 20    # detail: command id; once the journal holds it
     EV_COMMAND_REFUSED = 21 # detail: command id, row: what forbids it or -1
-    EV_PERIODS_MISSED = 22
-    EV_STOPPED = 23         # orderly stop finished
+    EV_PERIODS_MISSED = 22  # detail: how many since the last such event; at most one a second
+    EV_STOPPED = 23         # orderly stop finished; detail: 1 when every PCS proved 0 W and rest, 0 when stop_timeout was over first
     EV_ACQUIRED = 24
     EV_DEVICE_FROZEN = 25   # R4: a heartbeat stands still
-    EV_JOURNAL = 26
+    EV_JOURNAL = 26         # detail: 1 the journal is unreadable, 2 the disk refuses a record, 0 it takes them again
 
 cpdef enum CommandCode:
     CMD_NONE = 0
@@ -442,7 +442,7 @@ cdef struct Event:
     double limit
     int32_t detail
     int16_t place                           # unit, PLANT or -1
-    int16_t row                             # protection row or -1
+    int16_t row                             # protection row, or the device in events of devices, or -1
     int16_t slot                            # or -1
     uint8_t code
     uint8_t level                           # 0 info, 1 warning, 2 alarm
@@ -509,8 +509,10 @@ cdef struct PlantState:
     uint64_t missed_own
     int64_t wake_max_ns
     int64_t step_max_ns
-    uint32_t wake_bins[HISTOGRAM_BINS]      # half-octave bins of ns, see rt.pxd
+    uint32_t wake_bins[HISTOGRAM_BINS]      # bins of ns, see rt.pxd
     uint32_t step_bins[HISTOGRAM_BINS]
+    uint32_t done_bins[HISTOGRAM_BINS]      # from the deadline to the last command handed to the kernel
+    int64_t done_max_ns
     # buses
     uint32_t bus_state[MAX_BUSES]
     uint32_t bus_ok[MAX_BUSES]

@@ -1,0 +1,68 @@
+# One device over its bus: connect, verify, then poll and command. The rules stand on top of driver.pyx.
+#
+# All functions: loop, nogil, bounded. A device never waits for another: it hands questions to its bus and looks next tick what came of them.
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from .bus cimport Bus, Transaction
+from .events cimport EventSink
+from .layout cimport Inputs, Outputs, SiteConfig
+from .setpoint cimport Setpoint
+
+cdef enum Phase:
+    PHASE_OFFLINE
+    PHASE_VERIFY
+    PHASE_SCALE
+    PHASE_UP
+
+cdef struct Device:
+    Setpoint setpoint
+    Transaction setup           # verification, one read at a time
+    Transaction beat            # our heartbeat
+    Transaction switch          # start, stop, contactor
+    int64_t retry_ns            # OFFLINE: not before
+    int64_t backoff_ns
+    int64_t seen_ns             # newest sample
+    int64_t alive_ns            # newest sample in which something moved
+    int64_t switch_next_ns
+    int64_t open_since_ns       # since when the contactor is to open; 0 = it is not
+    uint32_t epoch              # connection it was verified on
+    uint32_t beat_sent
+    int32_t index
+    int32_t unit                # or PLANT
+    int32_t check_at            # first check not asked yet
+    int32_t check_first         # checks under way
+    int32_t check_count
+    int32_t refused_register    # what the last refusal was about
+    int32_t refused_found
+    double heartbeat
+    uint8_t phase
+    uint8_t silent              # transactions in a row without an answer
+    uint8_t refused
+    uint8_t frozen
+    uint8_t loaded              # it should see power: a unit of its is commanded
+    uint8_t told_down
+    uint8_t es_written          # 0 nothing since connecting, 1 permit, 2 no permit
+    uint8_t es_pending
+    uint8_t last_run
+
+cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogil
+
+# DeviceState, for the step.
+cdef int device_state(const Device* dev) noexcept nogil
+
+# What came back since the last tick. Fills in the device's part of the inputs that are no measurements.
+cdef void device_take(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil
+
+# Commands and verification out. `beat`: our heartbeat now. False: a command was due and the bus could not take it.
+cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, uint32_t beat,
+                      int64_t now_ns) noexcept nogil
+
+# A transaction of this device ended: an answer (also a refusal) says that it is there.
+cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil
+
+# A read came in; `moved`: an analogue changed since the read before.
+cdef void device_seen(const SiteConfig* c, Device* dev, const Inputs* inp, bint moved, int64_t sent_ns) noexcept nogil
+
+# Nothing of our own making flows there any more: 0 W proved by read-back and not running. True for a device that is not up.
+cdef bint device_stopped(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil

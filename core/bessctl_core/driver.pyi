@@ -1,0 +1,1 @@
+"""One device over its bus; C declarations only, see driver.pxd."""

@@ -1,0 +1,355 @@
+"""One device over its bus.
+
+Rules
+- After each connection, and after each silence, everything is verified again: every sealed check is read and must hold the sealed value; then
+  the scale factor of the set point is read. Only then is the device up, polled and commanded.
+- A check that fails is a refusal with both values: this is not the device that was sealed. It is tried again with a back-off, because devices
+  are exchanged while we run, and it is told again only when another value is found.
+- Three transactions in a row without an answer: the device is down. An exception reply is an answer; what it refused stays old, and the age
+  of the data speaks (R4).
+- A device that answers while its heartbeat stands still for frozen_ns is frozen (R4). One without a heartbeat is taken as frozen when under
+  load none of its analogues changes in any bit.
+- Commands to a PCS: the set point (setpoint.pxd) first, then the other orders (orders.pxd). A PCS switched to local control is not commanded
+  at all (R15).
+- Our heartbeats count the loop's progress: a beat each rate_hz ticks. A PCS gets none while its set point is unconfirmed (R11), so that its
+  own watchdog acts.
+
+Phase      leaves to    when
+OFFLINE    VERIFY       the bus is connected, and it is another connection or retry_ns is reached
+VERIFY     SCALE        every check holds
+           OFFLINE      a check does not hold (refused), no answer, connection over
+SCALE      UP           the scale factor is one; devices without a set point pass at once
+           OFFLINE      as above
+UP         OFFLINE      three times no answer, connection over
+"""
+
+from libc.math cimport NAN, isnan
+from libc.string cimport memset
+
+from .bus cimport (
+    BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, QUEUED, SENT, bus_submit_poll,
+)
+from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
+from .frames cimport READ_HOLDING_REGISTERS, WRITE_MULTIPLE_REGISTERS
+from .layout cimport (
+    DEV_DOWN, DEV_FROZEN, DEV_PCS, DEV_REFUSED, DEV_UP, DEV_VERIFYING, EV_DEVICE_DOWN, EV_DEVICE_FROZEN, EV_DEVICE_REFUSED, EV_DEVICE_UP,
+    EV_SETPOINT_FOREIGN, EV_UNCONFIRMED, MAX_UNITS, NS_PER_S, Q_LOC_REM, Q_NONE, Q_PCS_STATE, QUANTITIES,
+)
+from .orders cimport RUN_STANDBY, send_beat, send_contactor, send_switch
+from .points cimport scale_of
+from .setpoint cimport setpoint_init, setpoint_restart, setpoint_send, setpoint_take
+
+cdef enum:
+    SILENT_MAX = 3
+    CHECK_RUN_MAX = 100
+    BACKOFF_MIN_NS = 250000000
+
+cdef int64_t BACKOFF_MAX_NS = 10 * <int64_t> NS_PER_S
+
+# SunSpec 701 InvSt on its way, 715 LocRemCtl.
+cdef enum:
+    INV_STARTING = 2
+    INV_SHUTTING_DOWN = 5
+    LOCAL_CONTROL = 1
+
+
+cdef inline bint connected(const Bus* bus) noexcept nogil:
+    return BUS_IDLE <= bus.state <= BUS_QUIET
+
+
+cdef inline bint busy(const Transaction* t) noexcept nogil:
+    return t.status == QUEUED or t.status == SENT
+
+
+cdef inline bint ended(const Transaction* t) noexcept nogil:
+    return t.status == DONE or t.status == FAILED
+
+
+cdef inline bint is_unit(const Device* dev) noexcept nogil:
+    return 0 <= dev.unit < MAX_UNITS
+
+
+cdef inline bint takes_setpoint(const SiteConfig* c, const Device* dev) noexcept nogil:
+    return c.dev_kind[dev.index] == DEV_PCS and c.dev_wset_addr[dev.index] >= 0 and is_unit(dev)
+
+
+cdef inline bint reads_scale(const SiteConfig* c, const Device* dev) noexcept nogil:
+    return takes_setpoint(c, dev) and c.dev_wset_sf_addr[dev.index] >= 0
+
+
+cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogil:
+    cdef int64_t reversion_ns = 0
+    memset(dev, 0, sizeof(Device))
+    dev.index = index
+    dev.unit = c.dev_place[index]
+    dev.heartbeat = NAN
+    dev.last_run = 255
+    dev.refused_register = -1
+    if is_unit(dev):
+        reversion_ns = c.unit_reversion_ns[dev.unit]
+    setpoint_init(&dev.setpoint, c.dev_wset_addr[index], c.dev_modbus_id[index], c.dev_timeout_ns[index], reversion_ns)
+    dev.setup.function = READ_HOLDING_REGISTERS
+    dev.beat.function = dev.switch.function = WRITE_MULTIPLE_REGISTERS
+    dev.setup.unit_id = dev.beat.unit_id = dev.switch.unit_id = c.dev_modbus_id[index]
+    dev.setup.timeout_ns = dev.beat.timeout_ns = dev.switch.timeout_ns = c.dev_timeout_ns[index]
+
+
+cdef int device_state(const Device* dev) noexcept nogil:
+    if dev.phase == PHASE_UP:
+        return DEV_FROZEN if dev.frozen else DEV_UP
+    if dev.refused:
+        return DEV_REFUSED
+    return DEV_DOWN if dev.phase == PHASE_OFFLINE else DEV_VERIFYING
+
+
+# --- down, refused, up --------------------------------------------------------------------------------------------------------------------
+
+cdef void tell_down(Device* dev, const Bus* bus, int fault, EventSink* sink, int64_t now_ns) noexcept nogil:
+    if not dev.told_down:
+        dev.told_down = 1
+        emit(sink, now_ns, EV_DEVICE_DOWN, LEVEL_WARNING, dev.unit, dev.index, -1, fault, bus.last_errno, NAN)
+
+
+cdef void go_offline(Device* dev, int64_t now_ns) noexcept nogil:
+    dev.phase = PHASE_OFFLINE
+    dev.retry_ns = now_ns + dev.backoff_ns
+    dev.backoff_ns = min(max(2 * dev.backoff_ns, <int64_t> BACKOFF_MIN_NS), BACKOFF_MAX_NS)
+
+
+cdef void lose(Device* dev, const Bus* bus, int fault, EventSink* sink, int64_t now_ns) noexcept nogil:
+    go_offline(dev, now_ns)
+    dev.frozen = 0
+    tell_down(dev, bus, fault, sink, now_ns)
+
+
+cdef void refuse(Device* dev, int register, double found, double expected, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int32_t what = -1 if isnan(found) else <int32_t> found
+    go_offline(dev, now_ns)
+    if not dev.refused or dev.refused_register != register or dev.refused_found != what:
+        emit(sink, now_ns, EV_DEVICE_REFUSED, LEVEL_ALARM, dev.unit, dev.index, -1, register, found, expected)
+    dev.refused = dev.told_down = 1
+    dev.refused_register, dev.refused_found = register, what
+
+
+cdef void come_up(Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
+    dev.phase = PHASE_UP
+    dev.refused = dev.silent = dev.told_down = dev.es_written = dev.es_pending = 0
+    dev.backoff_ns = 0
+    dev.seen_ns = dev.alive_ns = now_ns
+    dev.switch_next_ns = 0
+    setpoint_restart(&dev.setpoint, now_ns)
+    emit(sink, now_ns, EV_DEVICE_UP, LEVEL_INFO, dev.unit, dev.index, -1, 0, NAN, NAN)
+
+
+cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil:
+    if t.fault == FAULT_NONE or t.fault == FAULT_EXCEPTION:
+        dev.silent = 0
+        return
+    dev.silent += dev.silent < 255
+    if dev.phase == PHASE_UP and dev.silent >= SILENT_MAX:
+        lose(dev, bus, t.fault, sink, now_ns)
+
+
+# --- verification -------------------------------------------------------------------------------------------------------------------------
+
+cdef void begin(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp) noexcept nogil:
+    dev.phase = PHASE_VERIFY
+    dev.epoch = bus.epoch
+    dev.check_at = 0
+    if takes_setpoint(c, dev):
+        inp.wset_scale_w[dev.unit] = NAN
+
+
+cdef bint next_checks(const SiteConfig* c, Device* dev) noexcept nogil:
+    """The next run of checks in neighbouring registers, as one read; False when none is left."""
+    cdef int first = dev.check_at
+    cdef int n = 0
+    while first < c.n_checks and c.check_device[first] != dev.index:
+        first += 1
+    while n < CHECK_RUN_MAX and first + n < c.n_checks and c.check_device[first + n] == dev.index \
+            and c.check_addr[first + n] == c.check_addr[first] + n:
+        n += 1
+    if n == 0:
+        return False
+    dev.check_first, dev.check_count, dev.check_at = first, n, first + n
+    dev.setup.address, dev.setup.count = <uint16_t> c.check_addr[first], <uint16_t> n
+    return True
+
+
+cdef void take_checks(const SiteConfig* c, Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int i
+    for i in range(dev.check_count):
+        if dev.setup.regs[i] != <uint16_t> c.check_value[dev.check_first + i]:
+            refuse(dev, dev.setup.address + i, dev.setup.regs[i], <uint16_t> c.check_value[dev.check_first + i], sink, now_ns)
+            return
+
+
+cdef void take_scale(Device* dev, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef double scale = scale_of(dev.setup.regs[0])
+    if isnan(scale):
+        refuse(dev, dev.setup.address, dev.setup.regs[0], NAN, sink, now_ns)
+        return
+    inp.wset_scale_w[dev.unit] = scale
+    come_up(dev, sink, now_ns)
+
+
+cdef void take_setup(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    if not ended(&dev.setup):
+        return
+    if dev.phase != PHASE_VERIFY and dev.phase != PHASE_SCALE:
+        pass
+    elif dev.setup.fault == FAULT_EXCEPTION and dev.setup.exception_code <= 3:
+        # "No such function, register or value": an answer that the sealed device would not give.
+        refuse(dev, dev.setup.address, NAN, NAN, sink, now_ns)
+    elif dev.setup.status == FAILED:
+        lose(dev, bus, dev.setup.fault, sink, now_ns)
+    elif dev.phase == PHASE_VERIFY:
+        take_checks(c, dev, sink, now_ns)
+    else:
+        take_scale(dev, inp, sink, now_ns)
+    dev.setup.status = IDLE
+
+
+cdef void send_setup(const SiteConfig* c, Device* dev, Bus* bus) noexcept nogil:
+    if busy(&dev.setup):
+        return
+    if dev.phase == PHASE_VERIFY and not next_checks(c, dev):
+        dev.phase = PHASE_SCALE
+    if dev.phase == PHASE_SCALE:
+        if not reads_scale(c, dev):
+            return
+        dev.setup.address, dev.setup.count = <uint16_t> c.dev_wset_sf_addr[dev.index], 1
+    if not bus_submit_poll(bus, &dev.setup):
+        dev.setup.status = IDLE
+        dev.check_at = dev.check_first if dev.phase == PHASE_VERIFY else dev.check_at
+
+
+# --- replies ------------------------------------------------------------------------------------------------------------------------------
+
+cdef void follow_connection(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    if not connected(bus):
+        if dev.phase != PHASE_OFFLINE:
+            lose(dev, bus, FAULT_CLOSED, sink, now_ns)
+        elif bus.count.connect_failures or bus.count.disconnects:
+            tell_down(dev, bus, FAULT_CONNECT, sink, now_ns)
+        return
+    if dev.phase != PHASE_OFFLINE and dev.epoch != bus.epoch:
+        lose(dev, bus, FAULT_CLOSED, sink, now_ns)
+    if dev.phase == PHASE_OFFLINE and not busy(&dev.setup) and (dev.epoch != bus.epoch or now_ns >= dev.retry_ns):
+        begin(c, dev, bus, inp)
+
+
+cdef void watch_confirmation(const SiteConfig* c, Device* dev, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef Setpoint* s = &dev.setpoint
+    cdef bint late = s.confirmed_ns != 0 and now_ns - s.confirmed_ns > c.unit_confirm_ns[dev.unit]
+    late = late or s.yielded
+    if late and not s.unconfirmed and dev.phase == PHASE_UP:
+        emit(sink, now_ns, EV_UNCONFIRMED, LEVEL_ALARM, dev.unit, dev.index, -1, s.yielded, s.wanted_raw * inp.wset_scale_w[dev.unit], NAN)
+    s.unconfirmed = late
+    inp.unconfirmed[dev.unit] = late
+
+
+cdef void take_setpoint(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int32_t found = 0
+    cdef double scale = inp.wset_scale_w[dev.unit]
+    if ended(&dev.setpoint.write):
+        device_note(dev, bus, &dev.setpoint.write, sink, now_ns)
+    if ended(&dev.setpoint.readback):
+        device_note(dev, bus, &dev.setpoint.readback, sink, now_ns)
+    if setpoint_take(&dev.setpoint, now_ns, &found):
+        emit(sink, now_ns, EV_SETPOINT_FOREIGN, LEVEL_ALARM, dev.unit, dev.index, -1, dev.setpoint.foreign_tries, found * scale,
+             dev.setpoint.acked_raw * scale)
+    watch_confirmation(c, dev, inp, sink, now_ns)
+
+
+cdef void take_simple(Device* dev, const Bus* bus, Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil:
+    if ended(t):
+        device_note(dev, bus, t, sink, now_ns)
+        t.status = IDLE
+
+
+cdef void take_switch(Device* dev, const Bus* bus, EventSink* sink, int64_t now_ns) noexcept nogil:
+    if dev.switch.status == DONE and dev.es_pending:
+        dev.es_written = dev.es_pending
+        dev.switch_next_ns = 0
+    if ended(&dev.switch):
+        dev.es_pending = 0
+    take_simple(dev, bus, &dev.switch, sink, now_ns)
+
+
+cdef void watch_heartbeat(const SiteConfig* c, Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef bint frozen = dev.phase == PHASE_UP and c.frozen_ns > 0 and dev.seen_ns - dev.alive_ns > c.frozen_ns
+    if frozen and not dev.frozen:
+        emit(sink, now_ns, EV_DEVICE_FROZEN, LEVEL_ALARM, dev.unit, dev.index, -1, 0, dev.heartbeat, NAN)
+    elif dev.frozen and not frozen and dev.phase == PHASE_UP:
+        emit(sink, now_ns, EV_DEVICE_UP, LEVEL_INFO, dev.unit, dev.index, -1, 0, NAN, NAN)
+    dev.frozen = frozen
+
+
+cdef void device_take(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    follow_connection(c, dev, bus, inp, sink, now_ns)
+    take_setup(c, dev, bus, inp, sink, now_ns)
+    take_switch(dev, bus, sink, now_ns)
+    take_simple(dev, bus, &dev.beat, sink, now_ns)
+    if takes_setpoint(c, dev):
+        take_setpoint(c, dev, bus, inp, sink, now_ns)
+    if dev.phase == PHASE_SCALE and not reads_scale(c, dev):
+        if takes_setpoint(c, dev):
+            inp.wset_scale_w[dev.unit] = 1.0
+        come_up(dev, sink, now_ns)
+    watch_heartbeat(c, dev, sink, now_ns)
+
+
+cdef void device_seen(const SiteConfig* c, Device* dev, const Inputs* inp, bint moved, int64_t sent_ns) noexcept nogil:
+    cdef int quantity = c.dev_hb_quantity[dev.index]
+    cdef double beat
+    dev.seen_ns = max(dev.seen_ns, sent_ns)
+    if quantity == Q_NONE:
+        if moved or not dev.loaded:
+            dev.alive_ns = dev.seen_ns
+        return
+    beat = inp.value[c.dev_place[dev.index] * QUANTITIES + quantity]
+    if not isnan(beat) and beat != dev.heartbeat:
+        dev.heartbeat = beat
+        dev.alive_ns = dev.seen_ns
+
+
+# --- commands -----------------------------------------------------------------------------------------------------------------------------
+
+cdef bint command_pcs(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
+    cdef Setpoint* s = &dev.setpoint
+    cdef bint handed
+    if inp.value[dev.unit * QUANTITIES + Q_LOC_REM] == LOCAL_CONTROL:
+        # Hands off; once it is remote again everything is asserted anew and the time to confirm starts over.
+        s.written = s.acked = s.held = 0
+        s.confirmed_ns = now_ns
+        return True
+    handed = setpoint_send(s, bus, 0 if s.yielded else out.cmd_raw[dev.unit], now_ns)
+    send_switch(c, dev, bus, inp, RUN_STANDBY if s.yielded else out.cmd_run[dev.unit], now_ns)
+    return handed
+
+
+cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, uint32_t beat,
+                      int64_t now_ns) noexcept nogil:
+    cdef bint handed = True
+    if dev.phase == PHASE_VERIFY or dev.phase == PHASE_SCALE:
+        send_setup(c, dev, bus)
+    if dev.phase != PHASE_UP or not is_unit(dev) or out.silent:
+        return True
+    if takes_setpoint(c, dev):
+        handed = command_pcs(c, dev, bus, inp, out, now_ns)
+    if c.dev_contactor_addr[dev.index] >= 0:
+        send_contactor(c, dev, bus, inp, out, now_ns)
+    if not dev.setpoint.unconfirmed and inp.value[dev.unit * QUANTITIES + Q_LOC_REM] != LOCAL_CONTROL:
+        send_beat(c, dev, bus, beat)
+    return handed
+
+
+cdef bint device_stopped(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil:
+    cdef double state
+    if dev.phase != PHASE_UP or not takes_setpoint(c, dev) or inp.value[dev.unit * QUANTITIES + Q_LOC_REM] == LOCAL_CONTROL:
+        return True
+    state = inp.value[dev.unit * QUANTITIES + Q_PCS_STATE]
+    if c.dev_opctl_addr[dev.index] >= 0 and INV_STARTING <= state <= INV_SHUTTING_DOWN:
+        return False
+    return dev.setpoint.held and dev.setpoint.acked_raw == 0

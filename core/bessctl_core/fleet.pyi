@@ -1,0 +1,1 @@
+"""All buses and devices; C declarations only, see fleet.pxd."""

@@ -1,0 +1,239 @@
+"""All buses and all devices of the site; see fleet.pxd."""
+
+from libc.math cimport NAN
+from libc.string cimport memset
+from posix.time cimport timespec
+
+from .bus cimport (
+    BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUED, QUEUE_MAX, SENT, bus_close, bus_deadline_ns,
+    bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
+)
+from .driver cimport PHASE_UP, device_init, device_note, device_seen, device_send, device_state, device_stopped, device_take
+from .frames cimport READ_HOLDING_REGISTERS
+from .layout cimport (
+    BUS_TCP, DEV_DOWN, DEV_METER, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
+)
+from .points cimport index_points, take_points
+from .rt cimport monotonic_ns, sleep_until
+from .setpoint cimport setpoint_release
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int ppoll(pollfd* fds, unsigned long count, const timespec* timeout, const void* mask)
+
+cdef enum:
+    USER_TIMEOUT_MS = 2000      # a pulled cable ends the connection after this long
+    ROUNDS_PER_WAIT = 512       # a peer that floods us gets no more of the time between two ticks
+
+
+# --- start --------------------------------------------------------------------------------------------------------------------------------
+
+cdef bint open_bus(const SiteConfig* c, int index, Bus* bus, int64_t seed) noexcept nogil:
+    cdef const char* path = &c.bus_path[index * TEXT]
+    if c.bus_kind[index] == BUS_TCP:
+        return bus_init_tcp(bus, path, c.bus_port[index], USER_TIMEOUT_MS, seed)
+    return bus_init_rtu(bus, path, c.bus_baud[index], c.bus_parity[index], c.bus_stop_bits[index], c.bus_rs485[index], seed)
+
+
+cdef void clear_inputs(Inputs* inp) noexcept nogil:
+    cdef int i
+    memset(inp, 0, sizeof(Inputs))
+    for i in range(PLACES * QUANTITIES):
+        inp.value[i] = NAN
+    for i in range(MAX_UNITS):
+        inp.wset_scale_w[i] = NAN
+
+
+cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) noexcept nogil:
+    cdef int i
+    cdef Transaction* t
+    memset(f, 0, sizeof(Fleet))
+    clear_inputs(inp)
+    index_points(c, &f.points)
+    f.beat_ticks = <uint64_t> max(1.0, c.rate_hz)
+    for i in range(c.n_buses):
+        if not open_bus(c, i, &f.bus[i], now_ns + i):
+            return i
+    for i in range(c.n_devices):
+        device_init(c, i, &f.device[i])
+    for i in range(c.n_reads):
+        t = &f.read[i]
+        t.function, t.unit_id = READ_HOLDING_REGISTERS, c.dev_modbus_id[c.read_device[i]]
+        t.address, t.count = <int> c.read_addr[i], <int> c.read_count[i]
+        t.timeout_ns = c.dev_timeout_ns[c.read_device[i]]
+    return -1
+
+
+# --- read ---------------------------------------------------------------------------------------------------------------------------------
+
+cdef void take_read(const SiteConfig* c, Fleet* f, int read, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef Transaction* t = &f.read[read]
+    cdef Device* dev = &f.device[c.read_device[read]]
+    cdef uint64_t fingerprint
+    if t.status == DONE and dev.phase == PHASE_UP and t.epoch == dev.epoch:
+        fingerprint = take_points(c, &f.points, read, t.regs, t.sent_ns, inp)
+        device_seen(c, dev, inp, fingerprint != f.read_print[read], t.sent_ns)
+        f.read_print[read] = fingerprint
+    if t.status == DONE or t.status == FAILED:
+        device_note(dev, &f.bus[c.dev_bus[dev.index]], t, sink, now_ns)
+        t.status = IDLE
+
+
+cdef int state_of(const Fleet* f, int device) noexcept nogil:
+    return device_state(&f.device[device]) if device >= 0 else DEV_DOWN
+
+
+cdef void take_states(const SiteConfig* c, const Fleet* f, Inputs* inp) noexcept nogil:
+    cdef int i
+    for i in range(c.n_units):
+        inp.pcs_state[i] = state_of(f, c.unit_pcs_device[i])
+        inp.bms_state[i] = state_of(f, c.unit_bms_device[i]) if c.unit_bms_device[i] >= 0 else inp.pcs_state[i]
+    inp.meter_state = DEV_DOWN
+    for i in range(c.n_devices):
+        if c.dev_kind[i] == DEV_METER and c.dev_place[i] == PLANT:
+            inp.meter_state = device_state(&f.device[i])
+
+
+cdef void fleet_take(const SiteConfig* c, Fleet* f, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int i
+    for i in range(c.n_buses):
+        bus_pump(&f.bus[i], now_ns)
+    for i in range(c.n_reads):
+        take_read(c, f, i, inp, sink, now_ns)
+    for i in range(c.n_devices):
+        device_take(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, sink, now_ns)
+    take_states(c, f, inp)
+
+
+# --- write --------------------------------------------------------------------------------------------------------------------------------
+
+cdef inline bint connected(const Bus* bus) noexcept nogil:
+    return BUS_IDLE <= bus.state <= BUS_QUIET
+
+
+cdef bint is_loaded(const SiteConfig* c, const Device* dev, const Outputs* out) noexcept nogil:
+    cdef int unit
+    if dev.unit < MAX_UNITS:
+        return out.cmd_raw[dev.unit] != 0
+    for unit in range(c.n_units):
+        if out.cmd_raw[unit] != 0:
+            return True
+    return False
+
+
+cdef void send_read(const SiteConfig* c, Fleet* f, int read, int64_t now_ns) noexcept nogil:
+    cdef Transaction* t = &f.read[read]
+    cdef Bus* bus = &f.bus[c.dev_bus[c.read_device[read]]]
+    if f.device[c.read_device[read]].phase != PHASE_UP or t.status != IDLE or now_ns < f.read_due_ns[read] or bus.polls.count >= QUEUE_MAX:
+        return
+    if bus_submit_poll(bus, t):
+        f.read_due_ns[read] = max(f.read_due_ns[read] + c.read_period_ns[read], now_ns)
+    else:
+        t.status = IDLE
+
+
+cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
+    cdef int i
+    cdef bint handed = True
+    f.ticks += 1
+    for i in range(c.n_devices):
+        f.device[i].loaded = is_loaded(c, &f.device[i], out)
+        handed = device_send(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, out, <int> (f.ticks // f.beat_ticks), now_ns) and handed
+    # Where more is due than a queue holds, each tick begins with another read, so that none waits for ever.
+    for i in range(c.n_reads):
+        send_read(c, f, <int> ((f.ticks + i) % c.n_reads), now_ns)
+    for i in range(c.n_buses):
+        if connected(&f.bus[i]):
+            bus_step(&f.bus[i], now_ns, 0)
+    return handed
+
+
+# --- sleep --------------------------------------------------------------------------------------------------------------------------------
+
+cdef inline bint at_work(const Bus* bus) noexcept nogil:
+    return bus.state == BUS_CONNECTING or bus.state == BUS_AWAIT or (connected(bus) and bus.commands.count + bus.polls.count > 0)
+
+
+cdef int64_t watch(const SiteConfig* c, const Fleet* f, pollfd* fds, int64_t until_ns) noexcept nogil:
+    """What to poll, and until when; 0 when no bus is at work."""
+    cdef int i
+    cdef int64_t next_ns = 0
+    for i in range(c.n_buses):
+        fds[i].fd = -1
+        fds[i].revents = 0
+        if at_work(&f.bus[i]):
+            fds[i].fd, fds[i].events = bus_fd(&f.bus[i]), bus_events(&f.bus[i])
+            next_ns = min(bus_deadline_ns(&f.bus[i]), next_ns if next_ns else until_ns)
+            next_ns = max(next_ns, 1)
+    return next_ns
+
+
+cdef void poll_until(pollfd* fds, int count, int64_t wait_ns) noexcept nogil:
+    cdef timespec t
+    wait_ns = max(wait_ns, 0)
+    t.tv_sec, t.tv_nsec = wait_ns // NS_PER_S, wait_ns % NS_PER_S
+    ppoll(fds, count, &t, NULL)
+
+
+cdef void fleet_wait(const SiteConfig* c, Fleet* f, int64_t until_ns) noexcept nogil:
+    cdef pollfd[MAX_BUSES] fds
+    cdef int i, rounds
+    cdef int64_t now_ns, next_ns
+    for rounds in range(ROUNDS_PER_WAIT):
+        next_ns = watch(c, f, fds, until_ns)
+        now_ns = monotonic_ns()
+        if next_ns == 0 or now_ns >= until_ns:
+            break
+        poll_until(fds, c.n_buses, next_ns - now_ns)
+        now_ns = monotonic_ns()
+        for i in range(c.n_buses):
+            if fds[i].revents or (fds[i].fd >= 0 and bus_deadline_ns(&f.bus[i]) <= now_ns):
+                bus_step(&f.bus[i], now_ns, fds[i].revents)
+    sleep_until(until_ns)
+
+
+# --- the rest -----------------------------------------------------------------------------------------------------------------------------
+
+cdef bint fleet_stopped(const SiteConfig* c, const Fleet* f, const Inputs* inp) noexcept nogil:
+    cdef int i
+    for i in range(c.n_devices):
+        if not device_stopped(c, &f.device[i], inp):
+            return False
+    return True
+
+
+cdef void fleet_release(const SiteConfig* c, Fleet* f) noexcept nogil:
+    cdef int i
+    for i in range(c.n_devices):
+        setpoint_release(&f.device[i].setpoint)
+
+
+cdef void fleet_account(const SiteConfig* c, const Fleet* f, PlantState* state) noexcept nogil:
+    cdef int i
+    cdef const Bus* b
+    for i in range(c.n_buses):
+        b = &f.bus[i]
+        state.bus_state[i] = b.state
+        state.bus_ok[i] = <int> b.count.ok
+        state.bus_timeouts[i] = <int> b.count.faults[<int> FAULT_TIMEOUT]
+        state.bus_late[i] = <int> b.count.late_replies
+        state.bus_bad[i] = <int> (b.count.crc_errors + b.count.wrong_unit + b.count.wrong_function + b.count.wrong_length + b.count.wrong_echo)
+        state.bus_exceptions[i] = exceptions_of(b)
+        state.bus_reconnects[i] = b.epoch - 1 if b.epoch > 0 else 0
+
+
+cdef int exceptions_of(const Bus* b) noexcept nogil:
+    cdef int i
+    cdef uint64_t sum = 0
+    for i in range(16):
+        sum += b.count.exceptions[i]
+    return <int> sum
+
+
+cdef void fleet_close(const SiteConfig* c, Fleet* f, int64_t now_ns) noexcept nogil:
+    cdef int i
+    for i in range(c.n_buses):
+        bus_close(&f.bus[i], now_ns)

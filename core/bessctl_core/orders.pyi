@@ -1,0 +1,1 @@
+"""Start, stop, heartbeat, contactor; C declarations only, see orders.pxd."""

@@ -1,0 +1,29 @@
+# Registers become measurements: types, scale factors, and the values by which SunSpec says "not implemented".
+#
+# A point that is not there, whose scale factor is not there or out of -10..10, or that turns to its not-implemented value, is NaN: the step
+# takes that for a violation, never for "nothing to report" (R5). Counters and bit fields come through a double exactly up to 2^53.
+
+from libc.stdint cimport int64_t, uint16_t, uint64_t
+
+from .layout cimport MAX_POINTS, MAX_READS, Inputs, SiteConfig
+
+# Which points lie in which read, found once at start: points[first[r]] .. points[first[r + 1] - 1].
+cdef struct PointIndex:
+    int first[MAX_READS + 1]
+    int points[MAX_POINTS]
+
+cdef void index_points(const SiteConfig* c, PointIndex* index) noexcept nogil
+
+# Registers that a type takes.
+cdef int type_registers(int point_type) noexcept nogil
+
+# Ten to the power of a SunSpec scale factor; NaN for "not implemented" and for anything outside -10..10.
+cdef double scale_of(uint16_t sunssf) noexcept nogil
+
+# The value of one point in its block of registers. Loop, nogil, bounded.
+cdef double point_value(const SiteConfig* c, int point, const uint16_t* registers) noexcept nogil
+
+# All points of one read into the inputs, as of `sent_ns`. Returns a fingerprint of what was measured: it stays the same as long as no
+# analogue changes in any bit. Loop, nogil, bounded by the points of that read.
+cdef uint64_t take_points(const SiteConfig* c, const PointIndex* index, int read, const uint16_t* registers, int64_t sent_ns,
+                          Inputs* inp) noexcept nogil

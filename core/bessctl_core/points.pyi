@@ -1,0 +1,1 @@
+"""Registers become measurements; C declarations only, see points.pxd."""

@@ -1,0 +1,193 @@
+"""What the loop has to say, in words: one line on stderr for each event. Standard library only; the loop process's service thread.
+
+A line says what happened, where, with the values, and what to do where somebody has to do something. `--log json` gives the same as one
+JSON object a line, with the numbers as the event carries them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from . import layout
+from .layout import EventCode as E
+
+LEVELS = ("info", "warning", "alarm")
+
+# Why a transaction failed; the order of Fault in frames.pxd.
+FAULTS = (
+    "no fault",
+    "no answer in time",
+    "an exception reply",
+    "a wrong check sum",
+    "an answer of another unit",
+    "an answer to another function",
+    "a wrong length",
+    "a wrong echo",
+    "no Modbus",
+    "garbage",
+    "no connection",
+    "the connection ended",
+    "the bus is closed",
+    "a request out of range",
+    "the queue is full",
+)
+
+RT_REMEDY = "give the process CAP_SYS_NICE (systemd: AmbientCapabilities=CAP_SYS_NICE, or LimitRTPRIO=99; as root: it is there by itself)"
+MLOCK_REMEDY = "give the process CAP_IPC_LOCK (systemd: AmbientCapabilities=CAP_IPC_LOCK, or LimitMEMLOCK=infinity)"
+
+
+def names_of(enum: Any) -> dict[int, str]:
+    """Number to name, for enums whose numbers are no bits."""
+    return {int(number): name for name, number in enum.__members__.items()}
+
+
+MODES = {number: name.removeprefix("MODE_").lower().replace("_", " ") for number, name in names_of(layout.Mode).items()}
+CODES = names_of(layout.EventCode)
+PLAN_FAULTS = names_of(layout.PlanFault)
+BINDINGS = names_of(layout.BindKind)
+
+JOURNAL = (
+    "the journal is written again",
+    "the journal is unreadable: tripped; check the disk, then `bessctl reset` begins a new one",
+    "the journal cannot be written: resets and stops wait; check space and health of the disk",
+)
+
+
+def row_name(row: dict[str, str]) -> str:
+    """A protection row as the operator knows it: `cell_v_high trip of unit1`."""
+    return f"{row['name']} {row['tier']}" + (f" of {row['unit']}" if row["unit"] else "")
+
+
+class Told:
+    """One event with its numbers as the site calls them."""
+
+    def __init__(self, event: dict[str, Any], names: dict[str, Any], where: Callable[[int], str]) -> None:
+        self._event, self._names, self._where = event, names, where
+        self.detail, self.value, self.limit = int(event["detail"]), float(event["value"]), float(event["limit"])
+
+    def _name(self, kind: str, index: int) -> str:
+        names = self._names.get(kind, [])
+        return str(names[index]) if 0 <= index < len(names) else f"{kind.rstrip('s')} {index}"
+
+    @property
+    def row(self) -> str:
+        rows = self._names.get("rows", [])
+        return row_name(rows[self._event["row"]]) if 0 <= self._event["row"] < len(rows) else f"row {self._event['row']}"
+
+    @property
+    def has_row(self) -> bool:
+        return bool(self._event["row"] >= 0)
+
+    @property
+    def slot(self) -> str:
+        return self._name("slots", self._event["slot"])
+
+    @property
+    def place(self) -> str:
+        place = self._event["place"]
+        return "the plant" if place == layout.LIMITS["plant"] else self._name("units", place)
+
+    @property
+    def device(self) -> str:
+        return self._name("devices", self._event["row"])
+
+    @property
+    def address(self) -> str:
+        return self._where(self._event["row"])
+
+
+def down(t: Told) -> str:
+    why = FAULTS[t.detail] if 0 <= t.detail < len(FAULTS) else f"fault {t.detail}"
+    if t.value > 0:
+        why += f" ({os.strerror(int(t.value))})"
+    return f"{t.device} at {t.address}: {why}; it is tried again, check power, cable and address"
+
+
+def refused(t: Told) -> str:
+    found = f"holds {t.value:g}" if not math.isnan(t.value) else "does not exist"
+    expected = f", sealed was {t.limit:g}" if not math.isnan(t.limit) else ""
+    return (
+        f"{t.device} at {t.address} is not the device that was sealed: register {t.detail} {found}{expected}; "
+        "connect the right one, or discover and seal again"
+    )
+
+
+def unconfirmed(t: Told) -> str:
+    if t.detail:
+        return f"{t.device}: set point left to whoever keeps changing it, 0 W and standby; end the other writer, then `bessctl reset`"
+    return f"{t.device} does not confirm its set point; our heartbeat to it stops, so that its own watchdog acts"
+
+
+def stopped(t: Told) -> str:
+    if t.detail:
+        return f"stopped after {t.value:.2f} s: every PCS read back at 0 W and at rest"
+    return f"stopped after {t.value:.2f} s without proof that every PCS is at rest; their reversion timers bring them to 0 W"
+
+
+SENTENCES: dict[int, Callable[[Told], str]] = {
+    E.EV_STARTED: lambda t: f"loop started at {t.value:g} Hz, {'warm' if t.detail else 'cold'}",
+    E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}",
+    E.EV_ROW_PICKUP: lambda t: f"protection row {t.row} picked up at {t.place}: {t.value:g}, limit {t.limit:g}",
+    E.EV_ROW_DROPOFF: lambda t: f"protection row {t.row} dropped off at {t.place}: {t.value:g}",
+    E.EV_ROW_LATCHED: lambda t: f"protection row {t.row} latched at {t.place}; `bessctl reset` clears it once it has dropped off",
+    E.EV_RESET_DONE: lambda t: f"reset: {t.detail} rows cleared",
+    E.EV_RESET_REFUSED: lambda t: f"reset refused: {t.row + ' forbids it' if t.has_row else 'only the operator at the machine may do it'}",
+    E.EV_PLAN_ACCEPTED: lambda t: f"plan {t.detail} of {t.slot} accepted",
+    E.EV_PLAN_REFUSED: lambda t: (
+        f"plan of {t.slot} refused, {PLAN_FAULTS.get(t.detail, t.detail)}: its last good plan runs on to its lease"
+    ),
+    E.EV_PLAN_LAPSED: lambda t: f"the lease of {t.slot} is over: its target is dropped, its lapse rule applies",
+    E.EV_TARGET_CLAMPED: lambda t: f"target of {t.slot}, {t.value:g} W, limited to {t.limit:g} W: {BINDINGS.get(t.detail, t.detail)}",
+    E.EV_LIMITS_DISJOINT: lambda t: f"limits of {t.slot} cannot be met, {t.value:g} W remain",
+    E.EV_INTERNAL: lambda t: f"the machine tripped by itself, {layout.Internal(t.detail).name}: find the cause, then `bessctl reset`",
+    E.EV_DEVICE_UP: lambda t: f"{t.device} at {t.address} is up",
+    E.EV_DEVICE_DOWN: down,
+    E.EV_DEVICE_REFUSED: refused,
+    E.EV_DEVICE_FROZEN: lambda t: f"{t.device} answers, but nothing moves in it any more; check the device itself",
+    E.EV_SETPOINT_FOREIGN: lambda t: (
+        f"somebody else wrote the set point of {t.device}: {t.value:g} W instead of {t.limit:g} W, change {t.detail}"
+    ),
+    E.EV_UNCONFIRMED: unconfirmed,
+    E.EV_RT_REFUSED: lambda t: f"real-time priority refused ({os.strerror(t.detail)}), periods may be missed: {RT_REMEDY}",
+    E.EV_COMMAND_DONE: lambda t: f"request {t.value:.0f} done",
+    E.EV_COMMAND_REFUSED: lambda t: f"request {t.value:.0f} refused",
+    E.EV_PERIODS_MISSED: lambda t: f"{t.detail} periods missed, the last by {t.value:.4f} s: see what else runs on this processor",
+    E.EV_STOPPED: stopped,
+    E.EV_ACQUIRED: lambda t: f"all inputs valid after {t.value:.1f} s",
+    E.EV_JOURNAL: lambda t: JOURNAL[min(max(t.detail, 0), 2)],
+}
+
+
+class Teller:
+    """Turns events into lines. `names` are those of the sealed configuration; `where(device)` is the address of a device's bus."""
+
+    def __init__(self, names: dict[str, Any], where: Callable[[int], str], *, as_json: bool = False, out: TextIO | None = None) -> None:
+        self.names, self.where, self.as_json, self.out = names, where, as_json, out or sys.stderr
+
+    def say(self, level: str, message: str, **fields: Any) -> None:
+        """One line, whole, at once."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        if self.as_json:
+            line = json.dumps({"time": now, "level": level, "message": message, **fields}, default=str)
+        else:
+            line = f"{now} {level:7} {message}"
+        try:
+            print(line, file=self.out, flush=True)
+        except OSError:
+            return  # nobody listens any more; the events are in the ring all the same
+
+    def event(self, event: dict[str, Any]) -> None:
+        """One event of the loop, as LoopCore.next_event() gives it."""
+        if "lost" in event:
+            self.say("warning", f"{event['lost']} events came faster than they could be told", code="lost")
+            return
+        stated = {key: value for key, value in event.items() if key != "level" and not (isinstance(value, float) and math.isnan(value))}
+        sentence = SENTENCES.get(event["code"])
+        words = sentence(Told(event, self.names, self.where)) if sentence else f"event {event['code']}"
+        self.say(LEVELS[event["level"]], words, **{**stated, "code": CODES.get(event["code"], event["code"])})
