@@ -12,6 +12,7 @@ import socket
 import struct
 import tty
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -170,13 +171,27 @@ class TcpRig(Rig):
 class RtuRig(Rig):
     """A pseudo-terminal: the bus has the line, the test the other end."""
 
-    def __init__(self, *, baud: int = 9600, parity: str = "E", worst_s: float = 1.0) -> None:
+    def __init__(self, *, baud: int = 9600, parity: str = "E", name: Path | None = None) -> None:
+        self.other_end = -1
+        self.name = name
+        super().__init__(Master.rtu(str(name or self.plug_in()), baud, parity))
+        self.connect()
+
+    def plug_in(self) -> str:
+        """A new line, under the rig's name if it has one; returns its own path."""
         self.other_end, line = os.openpty()
         tty.setraw(line)
-        self.path = os.ttyname(line)
-        super().__init__(Master.rtu(self.path, baud, parity, worst_s=worst_s))
-        self.pump()
+        path = os.ttyname(line)
         os.close(line)
+        if self.name is not None:
+            self.name.unlink(missing_ok=True)
+            self.name.symlink_to(path)
+        return path
+
+    def connect(self) -> None:
+        if self.other_end < 0:
+            self.plug_in()
+        self.due()
         assert self.master.state == "idle", os.strerror(self.master.last_errno)
 
     def peer_fd(self) -> int:

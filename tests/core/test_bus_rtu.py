@@ -12,6 +12,7 @@ import threading
 import tty
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -389,37 +390,35 @@ def test_the_line_vanishes(rig: RtuRig) -> None:
     assert rig.counter("connect_failures") == 1
 
 
-def test_the_line_comes_back_as_a_new_epoch(rig: RtuRig, tmp_path: os.PathLike[str]) -> None:
-    name = os.path.join(tmp_path, "line")
-    os.symlink(rig.path, name)
-    with Master.rtu(name, 9600) as master:
-        now = 0
-        master.pump(now)
-        assert master.last_errno == errno.EBUSY  # the rig has it
-        rig.master.close()
-        now = master.deadline_ns()
-        master.pump(now)
-        assert (master.state, master.epoch) == ("idle", 1)
-        rig.hang_up()
-        assert select.select([master.fileno()], [], [], PATIENCE_S)[0]
-        master.pump(now)
-        assert master.state == "down"
-        other, line = os.openpty()
-        os.unlink(name)
-        os.symlink(os.ttyname(line), name)
-        now = master.deadline_ns()
-        master.pump(now)
-        assert (master.state, master.epoch) == ("idle", 2)
-        os.close(other)
-        os.close(line)
+def unplug_and_plug_in(rig: RtuRig) -> None:
+    rig.hang_up()
+    rig.settle(lambda: rig.master.state == "down")
+    rig.connect()
 
 
-def test_no_such_line_and_no_line_at_all(tmp_path: os.PathLike[str]) -> None:
-    ordinary = os.path.join(tmp_path, "file")
-    with open(ordinary, "w", encoding="ascii"):
-        pass
-    for path, error in ((os.path.join(tmp_path, "none"), errno.ENOENT), (ordinary, errno.ENOTTY)):
-        with Master.rtu(path) as master, pytest.raises(BusError, match="connect") as caught:
+def test_the_line_comes_back_as_a_new_epoch(tmp_path: Path) -> None:
+    with RtuRig(name=tmp_path / "line") as rig:
+        assert works(rig)
+        unplug_and_plug_in(rig)
+        assert rig.master.epoch == 2
+        assert works(rig)
+
+
+def test_what_was_learnt_about_echo_ends_with_the_connection(tmp_path: Path) -> None:
+    with RtuRig(name=tmp_path / "line") as rig:
+        _, question = rig.ask()
+        rig.give(question + RIGHT)
+        unplug_and_plug_in(rig)
+        ticket, question = rig.ask(fc=6, address=5, count=1, regs=[1])
+        rig.give(question)
+        assert rig.outcome(ticket) == ("done", "none", 0, None)
+
+
+def test_no_such_line_and_no_line_at_all(tmp_path: Path) -> None:
+    ordinary = tmp_path / "file"
+    ordinary.touch()
+    for path, error in ((tmp_path / "none", errno.ENOENT), (ordinary, errno.ENOTTY)):
+        with Master.rtu(str(path)) as master, pytest.raises(BusError, match="connect") as caught:
             master.read(1, 3, 0, 1)
         assert caught.value.fault == "connect"
         assert master.last_errno == error
