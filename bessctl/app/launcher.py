@@ -68,9 +68,8 @@ def _watch(asked: socket.socket, loop: subprocess.Popen[bytes], supervisor: subp
                     return asked.fileno() in ready
                 if supervisor.pid in ready:
                     events.unregister(next(fd for fd, pid in watched.items() if pid == supervisor.pid))
-                    _say(
-                        f"the supervisor ended (exit {supervisor.wait()}); the loop goes on until its plans' leases end, then at its defaults"
-                    )
+                    code = supervisor.wait()
+                    _say(f"the supervisor ended (exit {code}); the loop goes on by its plans' leases, then by its defaults")
         finally:
             for fd in watched.keys() - {asked.fileno()}:
                 os.close(fd)
