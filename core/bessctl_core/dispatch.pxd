@@ -1,8 +1,8 @@
 # The plant's power as commands to its units: split, encode, and the last look.
 #
 # Units share by what each may give in the direction asked, so none leaves its interval and all run in one direction. A PCS understands counts
-# of its scale factor: encoding rounds toward 0. Last action (R1): the counts are decoded again, and every unit's and the plant's limits are
-# asserted on what the PCS will really understand; a violation sends 0 everywhere and trips.
+# of its scale factor: encoding rounds toward 0. Last action (R1): the counts are decoded again, and every unit's and the plant's limits, and
+# one direction for all, are asserted on what the PCS will really understand; a violation sends 0 everywhere and trips.
 
 from libc.stdint cimport int32_t
 
@@ -12,7 +12,7 @@ from .layout cimport Inputs, Outputs, SiteConfig
 # Fills cmd_raw and cmd_w for a plant power within the envelope.
 cdef void dispatch(const SiteConfig* c, const Inputs* inp, const Envelope* e, double plant_w, Outputs* out) noexcept nogil
 
-# R1: True when every decoded command holds every limit. `lo_w`, `hi_w`: the plant's envelope.
+# R1: True when every decoded command holds every limit.
 cdef bint commands_hold(const SiteConfig* c, const Inputs* inp, const Envelope* e, const Outputs* out) noexcept nogil
 
 cdef void command_zero(const SiteConfig* c, Outputs* out) noexcept nogil

@@ -36,6 +36,8 @@ cdef void dispatch(const SiteConfig* c, const Inputs* inp, const Envelope* e, do
 cdef bint commands_hold(const SiteConfig* c, const Inputs* inp, const Envelope* e, const Outputs* out) noexcept nogil:
     cdef int unit
     cdef double w
+    cdef double least = 0
+    cdef double most = 0
     cdef double total = 0
     for unit in range(c.n_units):
         w = out.cmd_raw[unit] * inp.wset_scale_w[unit] if out.cmd_raw[unit] != 0 else 0
@@ -43,6 +45,9 @@ cdef bint commands_hold(const SiteConfig* c, const Inputs* inp, const Envelope* 
         if not (w <= e.unit_hi[unit].w + SLACK_W and w >= e.unit_lo[unit].w - SLACK_W):
             return False
         total += w
+        least, most = min(least, w), max(most, w)
+    if least < 0 and most > 0:
+        return False    # R2: never against each other
     return total <= max(e.hi.w, 0.0) + SLACK_W and total >= min(e.lo.w, 0.0) - SLACK_W
 
 

@@ -4,10 +4,10 @@
 # derating and protection. It always contains 0 and never yields. The plant's device interval is the sum over its units.
 #
 # Sources then narrow it, class by class: grid, contract, market. Within a class limits intersect; where they are disjoint the point nearest 0
-# counts. A class that is disjoint from what the better ones left gets the nearest point of it, and the rest is reported as unmet (R3). ess
-# limits always contain 0. A pcc limit becomes an ess limit by the rest of the site (pcc minus ess, taken at each meter sample); it may ask for
+# counts. A class that is disjoint from what the better ones left gets the nearest point of it. Either way the rest is reported as unmet, with
+# the slot that asked for it (R3). ess limits always contain 0. A pcc limit becomes an ess limit by the rest of the site (pcc minus ess, taken at each meter sample); it may ask for
 # power away from 0 only in a direction its slot may force, and a stale meter never commands power (R10): what was known is held for
-# meter_hold, then the worst load and PV of the site count.
+# meter_hold, then the worst load and PV of the site count. A meter that is not up, frozen for one (R4), brings no samples.
 
 from libc.stdint cimport int16_t, int64_t, uint8_t
 
@@ -48,5 +48,5 @@ cdef void rest_update(const SiteConfig* c, const Inputs* inp, Envelope* e, int64
 # The sources, class by class.
 cdef void arbitrate(const SiteConfig* c, const SlotTable* slots, Envelope* e, int64_t now_ns) noexcept nogil
 
-# Is this measurement of a unit there and no older than the unit's data age?
+# Is this measurement of a unit there, finite, and no older than the unit's data age?
 cdef bint unit_sees(const SiteConfig* c, const Inputs* inp, int unit, int quantity, int64_t now_ns) noexcept nogil

@@ -1,7 +1,7 @@
 """What is allowed now, and who says so; the rules stand in envelope.pxd. Loop, nogil, bounded."""
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.math cimport INFINITY, NAN, isfinite, isnan
+from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
 
 from .layout cimport (
     ACT_ZERO, BIND_BMS, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_RATING, BIND_ROW, CLASS_MARKET, DEV_UP,
@@ -47,19 +47,26 @@ cdef inline void at_least(Bound* b, double w, int bind, int ident, int64_t until
 
 cdef bint unit_sees(const SiteConfig* c, const Inputs* inp, int unit, int quantity, int64_t now_ns) noexcept nogil:
     cdef int at = unit * QUANTITIES + quantity
-    return inp.sampled_ns[at] > 0 and now_ns - inp.sampled_ns[at] <= c.unit_data_age_ns[unit] and not isnan(inp.value[at])
+    return inp.sampled_ns[at] > 0 and now_ns - inp.sampled_ns[at] <= c.unit_data_age_ns[unit] and isfinite(inp.value[at])
 
 
 cdef inline double reading(const Inputs* inp, int place, int quantity) noexcept nogil:
     return inp.value[place * QUANTITIES + quantity]
 
 
+cdef inline bint is_mapped(const Inputs* inp, int place, int quantity) noexcept nogil:
+    """Some device brings this point. One that turns to NaN later is a violation (R5), not a point that is not there."""
+    return inp.sampled_ns[place * QUANTITIES + quantity] > 0
+
+
 cdef bint unit_follows(const SiteConfig* c, const Inputs* inp, int unit, int64_t now_ns) noexcept nogil:
-    """The PCS and its battery are there, verified, running and not switched to local control."""
+    """The PCS and its battery are there, verified, running and not switched to local control, and a watt can be put into a count."""
     cdef double state = reading(inp, unit, Q_PCS_STATE)
     if inp.pcs_state[unit] != DEV_UP or c.unit_bms_device[unit] >= 0 and inp.bms_state[unit] != DEV_UP:
         return False
-    if reading(inp, unit, Q_LOC_REM) == 1:
+    if is_mapped(inp, unit, Q_LOC_REM) and reading(inp, unit, Q_LOC_REM) != 0:
+        return False
+    if not isfinite(inp.wset_scale_w[unit]) or inp.wset_scale_w[unit] <= 0:
         return False
     return unit_sees(c, inp, unit, Q_PCS_STATE, now_ns) and (state == INVST_RUNNING or state == INVST_THROTTLED)
 
@@ -75,16 +82,20 @@ cdef double bms_share_w(const SiteConfig* c, const Inputs* inp, int unit, int qu
     return max(0.0, amps) * c.unit_vdc_min_v[unit]
 
 
+cdef double stated_rating_w(const Inputs* inp, int unit, int quantity) noexcept nogil:
+    """The rating a PCS states of itself; +inf for one that has no such point, 0 for one that stopped stating it."""
+    cdef double w = reading(inp, unit, quantity)
+    if not is_mapped(inp, unit, quantity):
+        return INFINITY
+    return max(0.0, w) if isfinite(w) else 0
+
+
 cdef void unit_ratings(const SiteConfig* c, const Inputs* inp, int unit, Bound* lo, Bound* hi, int64_t now_ns) noexcept nogil:
-    cdef double states_dis = reading(inp, unit, Q_W_MAX_DIS)
-    cdef double states_cha = reading(inp, unit, Q_W_MAX_CHA)
     hi.w, hi.bind, hi.id, hi.until_ns = min(c.unit_w_dis_max[unit], c.unit_va_max[unit]), BIND_RATING, unit, 0
     lo.w, lo.bind, lo.id, lo.until_ns = -min(c.unit_w_cha_max[unit], c.unit_va_max[unit]), BIND_RATING, unit, 0
     # What the PCS states of itself can only narrow; a PCS that states nothing keeps the sealed rating.
-    if not isnan(states_dis):
-        at_most(hi, max(0.0, states_dis), BIND_RATING, unit, 0)
-    if not isnan(states_cha):
-        at_least(lo, -max(0.0, states_cha), BIND_RATING, unit, 0)
+    at_most(hi, stated_rating_w(inp, unit, Q_W_MAX_DIS), BIND_RATING, unit, 0)
+    at_least(lo, -stated_rating_w(inp, unit, Q_W_MAX_CHA), BIND_RATING, unit, 0)
     at_most(hi, bms_share_w(c, inp, unit, Q_BMS_DIS_MAX_A, now_ns) * c.unit_eta[unit], BIND_BMS, unit, 0)
     at_least(lo, -bms_share_w(c, inp, unit, Q_BMS_CHA_MAX_A, now_ns) / c.unit_eta[unit], BIND_BMS, unit, 0)
 
@@ -146,7 +157,7 @@ cdef void rest_update(const SiteConfig* c, const Inputs* inp, Envelope* e, int64
     if not c.has_meter:
         e.rest_usable = 0
         return
-    if sampled > e.rest_ns and not isnan(inp.value[at]) and not isnan(e.ess_w):
+    if inp.meter_state == DEV_UP and sampled > e.rest_ns and isfinite(inp.value[at]) and isfinite(e.ess_w):
         e.rest_w, e.rest_ns = inp.value[at] - e.ess_w, sampled
     e.rest_usable = e.rest_ns > 0 and now_ns - e.rest_ns <= c.meter_hold_ns
 
@@ -171,7 +182,7 @@ cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Envelope* e, int 
     """Narrow a class's interval by one slot's ask."""
     cdef const Ask* a = &t.ask[slot]
     cdef double pcc_lo, pcc_hi
-    cdef int64_t until = a.until_ns
+    cdef int64_t until = a.until_ns if a.until_ns != INT64_MAX else 0     # 0 = open
     cdef int bind = a.bind
     at_most(hi, a.ess_hi_w, bind, slot, until)
     at_least(lo, a.ess_lo_w, bind, slot, until)
@@ -189,8 +200,8 @@ cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Envelope* e, int 
 
 cdef void connection_bounds(const SiteConfig* c, const Envelope* e, Bound* lo, Bound* hi) noexcept nogil:
     """The connection's own rating, of class grid; it never forces power."""
-    cdef double pcc_lo = -c.pcc_import_max_w if c.has_meter and isfinite(c.pcc_import_max_w) else -INFINITY
-    cdef double pcc_hi = c.pcc_export_max_w if c.has_meter and isfinite(c.pcc_export_max_w) else INFINITY
+    cdef double pcc_lo = -c.pcc_import_max_w if isfinite(c.pcc_import_max_w) else -INFINITY
+    cdef double pcc_hi = c.pcc_export_max_w if isfinite(c.pcc_export_max_w) else INFINITY
     pcc_bounds(c, e, pcc_lo, pcc_hi, 0, &pcc_lo, &pcc_hi)
     at_most(hi, pcc_hi, BIND_RATING if e.rest_usable else BIND_METER, PLANT, 0)
     at_least(lo, pcc_lo, BIND_RATING if e.rest_usable else BIND_METER, PLANT, 0)
@@ -208,14 +219,12 @@ cdef void settle_class(Bound* lo, Bound* hi) noexcept nogil:
         lo.w = hi.w = 0
 
 
-cdef bint narrow(Envelope* e, Bound* lo, Bound* hi, const Bound* class_lo, const Bound* class_hi) noexcept nogil:
-    """Intersect with a worse class. False when nothing is left of it: the nearest point stays, the rest is unmet."""
+cdef bint narrow(Bound* lo, Bound* hi, const Bound* class_lo, const Bound* class_hi) noexcept nogil:
+    """Intersect with a worse class. False when nothing is left of it: the nearest point stays."""
     if class_lo.w > hi.w:
-        e.unmet_w, e.unmet_slot = class_lo.w - hi.w, <int16_t> class_lo.id
         lo[0] = hi[0]
         return False
     if class_hi.w < lo.w:
-        e.unmet_w, e.unmet_slot = class_hi.w - lo.w, <int16_t> class_hi.id
         hi[0] = lo[0]
         return False
     at_most(hi, class_hi.w, class_hi.bind, class_hi.id, class_hi.until_ns)
@@ -223,9 +232,20 @@ cdef bint narrow(Envelope* e, Bound* lo, Bound* hi, const Bound* class_lo, const
     return True
 
 
+cdef void report_unmet(Envelope* e, const Bound* lo, const Bound* hi, const Bound* asked_lo, const Bound* asked_hi) noexcept nogil:
+    """R3: what a class asked for and did not get; the larger part of it, where both sides went short."""
+    cdef double over = asked_lo.w - hi.w
+    cdef double under = asked_hi.w - lo.w
+    if over > 0 and over > -under and over > fabs(e.unmet_w):
+        e.unmet_w, e.unmet_slot = over, <int16_t> asked_lo.id
+    elif under < 0 and -under > fabs(e.unmet_w):
+        e.unmet_w, e.unmet_slot = under, <int16_t> asked_hi.id
+
+
 cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Envelope* e, int64_t now_ns) noexcept nogil:
-    cdef Bound lo, hi, class_lo, class_hi
+    cdef Bound lo, hi, class_lo, class_hi, asked_lo, asked_hi
     cdef int rank, slot
+    cdef bint left
     lo.w, lo.bind, lo.id, lo.until_ns = e.device_lo.w, e.device_lo.bind, e.device_lo.id, 0
     hi.w, hi.bind, hi.id, hi.until_ns = e.device_hi.w, e.device_hi.bind, e.device_hi.id, 0
     e.unmet_w, e.unmet_slot, e.cease = 0, -1, 0
@@ -237,8 +257,11 @@ cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Envelope* e, int64_
         for slot in range(c.n_slots):
             if c.slot_class[slot] == rank:
                 slot_bounds(c, t, e, slot, &class_lo, &class_hi)
+        asked_lo, asked_hi = class_lo, class_hi
         settle_class(&class_lo, &class_hi)
-        if not narrow(e, &lo, &hi, &class_lo, &class_hi):
+        left = narrow(&lo, &hi, &class_lo, &class_hi)
+        report_unmet(e, &lo, &hi, &asked_lo, &asked_hi)
+        if not left:
             break
     set_side(&e.lo, lo.w, lo.bind, lo.id, lo.until_ns, now_ns)
     set_side(&e.hi, hi.w, hi.bind, hi.id, hi.until_ns, now_ns)

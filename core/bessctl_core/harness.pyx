@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from .layout cimport (
-    PLACES, QUANTITIES, Event, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig,
+    MAX_ROWS, MAX_SLOTS, MAX_UNITS, PLACES, QUANTITIES, Event, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig,
 )
 from .state cimport StartFacts, StepState
 from .step cimport step_ask_stop, step_init, step_journal, step_offer_plan, step_run, step_stopped
@@ -115,12 +115,25 @@ cdef class StepHarness:
     @property
     def out(self) -> dict:
         """The commands of the last tick (Outputs)."""
-        return self._out
+        cdef Outputs* o = &self._out
+        fields = <dict> o[0]
+        fields["cmd_run"], fields["cmd_open"] = o.cmd_run[:MAX_UNITS], o.cmd_open[:MAX_UNITS]
+        return fields
 
     @property
     def state(self) -> dict:
         """The published state of the last tick (PlantState)."""
-        return self._pub
+        cdef PlantState* s = &self._pub
+        fields = <dict> s[0]
+        # Left to itself Cython takes an array of bytes for a C string and ends it at the first zero.
+        for name, codes in (
+            ("unit_lo_bind", s.unit_lo_bind[:MAX_UNITS]), ("unit_hi_bind", s.unit_hi_bind[:MAX_UNITS]),
+            ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
+            ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
+            ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
+        ):
+            fields[name] = codes
+        return fields
 
     def value(self, int place, int quantity) -> float:
         """One input as the step sees it, derived quantities included."""

@@ -74,7 +74,7 @@ cpdef enum Quantity:
     Q_PCC_HZ = 38
     Q_LOC_REM = 39          # SunSpec 715 LocRemCtl: 0 remote, 1 local
     # Derived by the step, never read from a device:
-    Q_PCS_AGE_S = 40        # seconds since the request that brought Q_AC_W (Q_PACK_V, Q_PCC_W) was sent
+    Q_PCS_AGE_S = 40        # seconds since the request that brought Q_AC_W (Q_PACK_V, Q_PCC_W) was sent; infinite for a frozen device (R4)
     Q_BMS_AGE_S = 41
     Q_METER_AGE_S = 42
     Q_CHA_A_OVER = 43       # measured charge current beyond what the BMS allows, A
@@ -141,7 +141,7 @@ cpdef enum SlotState:
     SLOT_EMPTY = 0          # nothing written yet: the sealed default rules
     SLOT_LIVE = 1
     SLOT_LAPSED = 2
-    SLOT_REFUSED = 3        # a plan arrived that breaks a rule; the last good one runs to its lease
+    SLOT_REFUSED = 3        # a plan arrived that breaks a rule; the last good one runs to its lease (then: lapsed), else the sealed default
 
 cpdef enum PlanFault:
     PLAN_OK = 0
@@ -209,7 +209,7 @@ cpdef enum EventCode:
     EV_PLAN_ACCEPTED = 8    # detail: serial
     EV_PLAN_REFUSED = 9     # detail: PlanFault
     EV_PLAN_LAPSED = 10
-    EV_TARGET_CLAMPED = 11  # value: wanted, limit: given
+    EV_TARGET_CLAMPED = 11  # value: wanted, limit: given; detail and row: BindKind of who limits, place: its id as in the state's *_bind_id
     EV_LIMITS_DISJOINT = 12 # R3; value: unmet W
     EV_INTERNAL = 13        # detail: Internal
     EV_DEVICE_UP = 14       # this one to EV_UNCONFIRMED and EV_DEVICE_FROZEN: row is the device
@@ -473,7 +473,7 @@ cdef struct PlantState:
     int64_t hi_until_ns
     uint8_t lo_bind
     uint8_t hi_bind
-    uint8_t unmet_slot
+    uint8_t unmet_slot                      # 255 none, PLANT the connection
     int16_t lo_bind_id
     int16_t hi_bind_id
     int16_t target_slot                     # -1 none

@@ -5,12 +5,14 @@ from libc.string cimport memcmp, memcpy, memset
 
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
-    CMD_OUT_OF_SERVICE, CMD_RELEASE, CMD_RESET, CMD_START, CMD_STOP, DEV_UP, EV_ACQUIRED, EV_COMMAND_DONE, EV_COMMAND_REFUSED, EV_INTERNAL,
-    EV_MODE, EV_RESET_DONE, EV_RESET_REFUSED, LAYOUT_VERSION, MAX_ROWS, MODE_ACQUIRE, MODE_OUT_OF_SERVICE, MODE_RUN, MODE_STANDBY,
-    MODE_START_FAILED, MODE_STOPPED, MODE_STOPPING, MODE_TRIPPED, NS_PER_S, PLANT, Command, TRIP_JOURNAL, TRIP_OTHER_CONFIG, TRIP_STARTS,
+    ACT_BLOCK, CMD_OUT_OF_SERVICE, CMD_RELEASE, CMD_RESET, CMD_START, CMD_STOP, DEV_UP, EV_ACQUIRED, EV_COMMAND_DONE,
+    EV_COMMAND_REFUSED, EV_INTERNAL, EV_MODE, EV_RESET_DONE, EV_RESET_REFUSED, LAYOUT_VERSION, MAX_ROWS, MODE_ACQUIRE,
+    MODE_OUT_OF_SERVICE, MODE_RUN, MODE_STANDBY, MODE_START_FAILED, MODE_STOPPED, MODE_STOPPING, MODE_TRIPPED, NS_PER_S, PLANT, Command,
+    TRIP_JOURNAL, TRIP_OTHER_CONFIG, TRIP_STARTS,
 )
 from .plans cimport slot_clear
-from .protect cimport row_sees, rows_ask_reset, rows_reset
+from .protect cimport row_sees, rows_ask_reset, rows_keep, rows_reset
+from .state cimport Pending
 
 cdef enum:
     START_WINDOW_S = 600            # R6: three starts within it are a trip
@@ -76,18 +78,37 @@ cdef void modes_init(const SiteConfig* c, StepState* s, const StartFacts* facts,
 # --- requests -----------------------------------------------------------------------------------------------------------------------------
 
 cdef void answer(StepState* s, uint64_t command_id, bint done, int row, int64_t now_ns) noexcept nogil:
-    if command_id:
-        emit(&s.sink, now_ns, EV_COMMAND_DONE if done else EV_COMMAND_REFUSED, LEVEL_INFO if done else LEVEL_WARNING, -1, row, -1,
-             <int> command_id, <double> command_id, 0)
+    emit(&s.sink, now_ns, EV_COMMAND_DONE if done else EV_COMMAND_REFUSED, LEVEL_INFO if done else LEVEL_WARNING, -1, row, -1,
+         <int> command_id, <double> command_id, 0)
+
+
+cdef void settle(StepState* s, Pending* pending, bint done, int row, int64_t now_ns) noexcept nogil:
+    if pending.waiting:
+        pending.waiting = 0
+        answer(s, pending.command_id, done, row, now_ns)
+
+
+cdef void wait_for_journal(StepState* s, Pending* pending, uint64_t command_id, int64_t now_ns) noexcept nogil:
+    """The record of this tick makes it durable. A newer request replaces one that still waits."""
+    settle(s, pending, False, -1, now_ns)
+    s.journal_due = 1
+    pending.waiting, pending.command_id, pending.journal_seq = 1, command_id, s.journal_seq + 1
+
+
+cdef void call_off_reset(StepState* s, int row, int64_t now_ns) noexcept nogil:
+    """Something tripped again before the reset was durable. The record that told of it is replaced."""
+    rows_keep(&s.rows)
+    s.internal_clearing = 0
+    s.journal_due = 1
+    emit(&s.sink, now_ns, EV_RESET_REFUSED, LEVEL_WARNING, -1, row, -1, row, 0, 0)
+    settle(s, &s.reset, False, row, now_ns)
 
 
 cdef void ask_operator(StepState* s, const Command* command, int mode, int64_t now_ns) noexcept nogil:
-    answer(s, s.operator.command_id, False, -1, now_ns)     # a newer request replaces one that still waits
     s.operator_next = <uint8_t> mode
     if mode != MODE_RUN:
         s.operator_mode = <uint8_t> mode
-    s.journal_due = 1
-    s.operator.command_id, s.operator.journal_seq = command.id, s.journal_seq + 1
+    wait_for_journal(s, &s.operator, command.id, now_ns)
 
 
 cdef void ask_reset(const SiteConfig* c, StepState* s, const Command* command, int64_t now_ns) noexcept nogil:
@@ -96,10 +117,8 @@ cdef void ask_reset(const SiteConfig* c, StepState* s, const Command* command, i
         emit(&s.sink, now_ns, EV_RESET_REFUSED, LEVEL_WARNING, -1, row, -1, row, 0, 0)
         answer(s, command.id, False, row, now_ns)
         return
-    answer(s, s.reset.command_id, False, -1, now_ns)
     s.internal_clearing = s.internal
-    s.journal_due = 1
-    s.reset.command_id, s.reset.journal_seq = command.id, s.journal_seq + 1
+    wait_for_journal(s, &s.reset, command.id, now_ns)
 
 
 cdef void take_command(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
@@ -126,27 +145,26 @@ cdef void take_command(const SiteConfig* c, const Inputs* inp, StepState* s, int
 
 cdef void settle_pending(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
     cdef int cleared
-    if s.operator.command_id and inp.journalled_seq >= s.operator.journal_seq:
+    if s.operator.waiting and inp.journalled_seq >= s.operator.journal_seq:
         s.operator_mode = s.operator_next
-        answer(s, s.operator.command_id, True, -1, now_ns)
-        s.operator.command_id = 0
-    if s.reset.command_id and inp.journalled_seq >= s.reset.journal_seq:
+        settle(s, &s.operator, True, -1, now_ns)
+    if s.reset.waiting and inp.journalled_seq >= s.reset.journal_seq:
         cleared = rows_reset(c, &s.rows)
         s.internal &= ~s.internal_clearing
         s.internal_clearing = 0
         emit(&s.sink, now_ns, EV_RESET_DONE, LEVEL_INFO, -1, -1, -1, cleared, 0, 0)
-        answer(s, s.reset.command_id, True, -1, now_ns)
-        s.reset.command_id = 0
+        settle(s, &s.reset, True, -1, now_ns)
 
 
 # --- the mode -----------------------------------------------------------------------------------------------------------------------------
 
 cdef void trip_internal(StepState* s, int bit, int64_t now_ns) noexcept nogil:
-    s.internal_clearing &= ~bit
-    s.journal_due = s.journal_due or not s.internal & bit
     if not s.internal & bit:
+        s.journal_due = 1
         emit(&s.sink, now_ns, EV_INTERNAL, LEVEL_ALARM, -1, -1, -1, bit, 0, 0)
     s.internal |= <uint8_t> bit
+    if s.internal_clearing & bit:
+        call_off_reset(s, -1, now_ns)
 
 
 cdef bint tripped(const SiteConfig* c, const StepState* s) noexcept nogil:
@@ -173,8 +191,19 @@ cdef bint inputs_complete(const SiteConfig* c, const Inputs* inp, int64_t now_ns
     return True
 
 
+cdef bint row_stands(const SiteConfig* c, const Inputs* inp, const StepState* s, int64_t now_ns) noexcept nogil:
+    """A row sees its value, and its value is not as it should be."""
+    cdef int row
+    for row in range(c.n_rows):
+        if s.rows.active[row] and c.row_action[row] >= ACT_BLOCK and row_sees(c, inp, row, now_ns):
+            return True
+    return False
+
+
 cdef int acquire(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
     """MODE_RUN once the inputs are complete and settled, else how the waiting is called."""
+    if s.warm and (now_ns - s.start_ns > c.warm_gap_ns or row_stands(c, inp, s, now_ns)):
+        s.warm = 0
     if not inputs_complete(c, inp, now_ns):
         s.valid_since_ns = 0
     elif s.valid_since_ns == 0:
@@ -183,18 +212,16 @@ cdef int acquire(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t n
         s.acquired = 1
         emit(&s.sink, now_ns, EV_ACQUIRED, LEVEL_INFO, -1, -1, -1, 0, <double> (now_ns - s.mode_since_ns) * 1e-9, 0)
         return MODE_RUN
-    if s.warm and now_ns - s.start_ns > c.warm_gap_ns:
-        s.warm = 0
     if s.mode == MODE_ACQUIRE and now_ns - s.mode_since_ns < c.acquire_timeout_ns:
         return MODE_ACQUIRE
     return MODE_START_FAILED
 
 
 cdef int next_mode(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
-    if s.rt_blocked:
-        return MODE_STANDBY
     if s.stop_asked:
         return MODE_STOPPING
+    if s.rt_blocked:
+        return MODE_STANDBY
     if tripped(c, s):
         return MODE_TRIPPED
     if s.operator_mode != MODE_RUN:
@@ -208,8 +235,10 @@ cdef int next_mode(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t
 
 
 cdef void modes_update(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
-    cdef int mode = next_mode(c, inp, s, now_ns)
-    cdef int level
+    cdef int mode, level
+    if s.rows.retripped >= 0:
+        call_off_reset(s, s.rows.retripped, now_ns)
+    mode = next_mode(c, inp, s, now_ns)
     if mode == s.mode:
         return
     level = LEVEL_ALARM if mode in (MODE_TRIPPED, MODE_START_FAILED, MODE_STANDBY) else LEVEL_INFO

@@ -5,10 +5,11 @@
 #   fallback  the fallback block that covers now; in its gaps and after its end the sealed default
 #   hold      the limits of the live series until its blocks end, then the sealed default
 #   zero      ess [0, 0]
-#   drop      nothing (only in a slot sealed as advisory)
+#   drop      nothing (only in a slot of class market sealed as advisory)
 # Lapsing never widens: in a slot of class grid or contract the limits after the lease are intersected with what the live series says for the
-# same instant, and where neither fallback nor default says anything the last limits stay.
-# A slot nothing was written to states its sealed default. A plan that breaks a rule is refused whole and the last good one runs on.
+# same instant, whatever the lapse rule; where neither fallback nor default says anything the last limits stay as well; and drop is refused.
+# A slot nothing was written to states its sealed default. A plan that breaks a rule is refused whole and the last good one runs on. A plan
+# with serial 0 was never written and is no plan.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 

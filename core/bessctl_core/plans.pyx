@@ -11,6 +11,9 @@ from .layout cimport (
     PLAN_LEASE, PLAN_NUMBER, PLAN_OK, PLAN_ORDER, PLAN_RANGE, PLAN_SCOPE, QC_NONE, SCOPE_ESS, SCOPE_PCC, SLOT_EMPTY, SLOT_LAPSED, SLOT_LIVE, Series,
 )
 
+cdef enum:
+    STATED_KNOWN = HAS_ESS_LO | HAS_ESS_HI | HAS_PCC_LO | HAS_PCC_HI | HAS_TARGET | HAS_ENERGIZE | HAS_RATE
+
 
 # --- is it a plan? ----------------------------------------------------------------------------------------------------------------------
 
@@ -20,6 +23,11 @@ cdef inline bint stated_number(const Series* s, int i, int bit, double value) no
 
 cdef inline bint scope_allowed(const SiteConfig* c, int slot, int scope) noexcept nogil:
     return (c.slot_scopes[slot] >> scope) & 1
+
+
+cdef inline bint is_binding(const SiteConfig* c, int slot) noexcept nogil:
+    """Grid and contract limits never widen by lapsing."""
+    return c.slot_class[slot] <= CLASS_CONTRACT
 
 
 cdef int block_fault(const SiteConfig* c, int slot, const Series* s, int i) noexcept nogil:
@@ -36,7 +44,7 @@ cdef int block_fault(const SiteConfig* c, int slot, const Series* s, int i) noex
         return PLAN_RANGE
     if stated & HAS_RATE and s.rate_w_per_s[i] <= 0:
         return PLAN_RANGE
-    if stated & HAS_ENERGIZE and s.energize[i] > 1 or s.q_kind[i] != QC_NONE:
+    if stated & ~STATED_KNOWN or stated & HAS_ENERGIZE and s.energize[i] > 1 or s.q_kind[i] != QC_NONE:
         return PLAN_KIND
     if stated & HAS_TARGET:
         if s.target_scope[i] > SCOPE_PCC:
@@ -70,7 +78,7 @@ cdef int plan_fault(const SiteConfig* c, int slot, const Plan* plan, uint64_t bo
         return PLAN_LEASE
     if plan.lapse < LAPSE_FALLBACK or plan.lapse > LAPSE_DROP:
         return PLAN_KIND
-    if plan.lapse == LAPSE_DROP and not c.slot_advisory[slot]:
+    if plan.lapse == LAPSE_DROP and (not c.slot_advisory[slot] or is_binding(c, slot)):
         return PLAN_DROP
     fault = series_fault(c, slot, &plan.live)
     return fault if fault != PLAN_OK else series_fault(c, slot, &plan.fallback)
@@ -94,6 +102,13 @@ cdef inline int64_t next_change(const Series* s, int cursor, int block) noexcept
 cdef void ask_nothing(Ask* a) noexcept nogil:
     a.ess_lo_w, a.ess_hi_w, a.pcc_lo_w, a.pcc_hi_w = -INFINITY, INFINITY, -INFINITY, INFINITY
     a.target_w, a.rate_w_per_s, a.has_target, a.target_scope, a.energize = 0, 0, 0, SCOPE_ESS, NO_ENERGIZE
+
+
+cdef void limit_by_ask(Ask* a, const Ask* other) noexcept nogil:
+    """Intersect the ask's limits with those of another one."""
+    a.ess_lo_w, a.ess_hi_w = max(a.ess_lo_w, other.ess_lo_w), min(a.ess_hi_w, other.ess_hi_w)
+    a.pcc_lo_w, a.pcc_hi_w = max(a.pcc_lo_w, other.pcc_lo_w), min(a.pcc_hi_w, other.pcc_hi_w)
+    a.energize = min(a.energize, other.energize)
 
 
 cdef void limit_by_block(Ask* a, const Series* s, int i) noexcept nogil:
@@ -153,7 +168,7 @@ cdef void ask_lapsed(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns
     cdef const Plan* plan = &t.plan[slot]
     cdef Ask* a = &t.ask[slot]
     cdef Ask before = a[0]
-    cdef bint binding = c.slot_class[slot] <= CLASS_CONTRACT
+    cdef bint binding = is_binding(c, slot)
     cdef bint spoken = False
     cdef int live = block_now(&plan.live, &t.live_at[slot], now_ns)
     cdef int fallback = block_now(&plan.fallback, &t.fallback_at[slot], now_ns)
@@ -163,8 +178,8 @@ cdef void ask_lapsed(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns
     if plan.lapse == LAPSE_DROP:
         return
     if plan.lapse == LAPSE_ZERO:
-        a.ess_lo_w, a.ess_hi_w, a.until_ns = 0, 0, INT64_MAX
-        return
+        a.ess_lo_w = a.ess_hi_w = 0
+        spoken = True
     if plan.lapse == LAPSE_FALLBACK and fallback >= 0:
         limit_by_block(a, &plan.fallback, fallback)
         spoken = True
@@ -176,8 +191,8 @@ cdef void ask_lapsed(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns
         a.bind = BIND_DEFAULT
     if not spoken and binding:
         # Nothing speaks for a binding source: what bound last goes on binding.
-        before.has_target, before.bind, before.until_ns = 0, BIND_FALLBACK, a.until_ns
-        a[0] = before
+        limit_by_ask(a, &before)
+        a.bind = BIND_FALLBACK
 
 
 # --- the table ----------------------------------------------------------------------------------------------------------------------------
@@ -185,13 +200,13 @@ cdef void ask_lapsed(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns
 cdef void slots_init(const SiteConfig* c, SlotTable* t, int64_t now_ns) noexcept nogil:
     cdef int slot
     for slot in range(c.n_slots):
-        t.fault[slot] = PLAN_OK
         slot_clear(c, t, slot, now_ns)
 
 
 cdef void slot_clear(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns) noexcept nogil:
     t.plan[slot].serial = 0
     t.plan[slot].lease_until_ns = 0
+    t.fault[slot] = PLAN_OK
     t.state[slot] = SLOT_EMPTY
     ask_default(c, t, slot, INT64_MAX, now_ns)
 

@@ -1,7 +1,7 @@
 """The protection table; the rules of a row stand in protect.pxd. Loop, nogil, bounded."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.math cimport isnan
+from libc.math cimport isfinite
 from libc.string cimport memset
 
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
@@ -13,6 +13,7 @@ from .layout cimport (
 
 cdef void rows_init(RowTable* t) noexcept nogil:
     memset(t, 0, sizeof(RowTable))
+    t.retripped = -1
     clear_demands(t)
 
 
@@ -26,7 +27,7 @@ cdef void clear_demands(RowTable* t) noexcept nogil:
 
 cdef bint row_sees(const SiteConfig* c, const Inputs* inp, int row, int64_t now_ns) noexcept nogil:
     cdef int at = c.row_unit[row] * QUANTITIES + c.row_quantity[row]
-    return inp.sampled_ns[at] > 0 and now_ns - inp.sampled_ns[at] <= c.row_max_age_ns[row] and not isnan(inp.value[at])
+    return inp.sampled_ns[at] > 0 and now_ns - inp.sampled_ns[at] <= c.row_max_age_ns[row] and isfinite(inp.value[at])
 
 
 cdef inline double row_value(const SiteConfig* c, const Inputs* inp, int row) noexcept nogil:
@@ -78,8 +79,7 @@ cdef void say(const SiteConfig* c, const Inputs* inp, EventSink* sink, int row, 
     emit(sink, now_ns, code, level, c.row_unit[row], row, -1, c.row_action[row], row_value(c, inp, row), c.row_pickup[row])
 
 
-cdef void move(const SiteConfig* c, const Inputs* inp, RowTable* t, EventSink* sink, int row, bint seen, bint may_latch,
-               int64_t now_ns) noexcept nogil:
+cdef void move(const SiteConfig* c, const Inputs* inp, RowTable* t, int row, bint seen, int64_t now_ns) noexcept nogil:
     """The state table of one row."""
     cdef double value = row_value(c, inp, row)
     cdef bint above = c.row_above[row]
@@ -98,16 +98,24 @@ cdef void move(const SiteConfig* c, const Inputs* inp, RowTable* t, EventSink* s
     t.turning_ns[row] = 0
     t.active[row] = not t.active[row]
     t.since_ns[row] = now_ns
-    if not t.active[row]:
-        say(c, inp, sink, row, EV_ROW_DROPOFF, LEVEL_INFO, now_ns)
-    elif may_latch:
+
+
+cdef void tell(const SiteConfig* c, const Inputs* inp, RowTable* t, EventSink* sink, int row, bint may_latch, int64_t now_ns) noexcept nogil:
+    """Each pickup once, and its drop-off; what only the start brought is not told."""
+    if t.active[row] and may_latch and not t.told[row]:
+        t.told[row] = 1
         say(c, inp, sink, row, EV_ROW_PICKUP, LEVEL_WARNING if c.row_tier[row] == TIER_WARN else LEVEL_ALARM, now_ns)
+    elif t.told[row] and not t.active[row]:
+        t.told[row] = 0
+        say(c, inp, sink, row, EV_ROW_DROPOFF, LEVEL_INFO, now_ns)
 
 
 cdef void latch(const SiteConfig* c, const Inputs* inp, RowTable* t, EventSink* sink, int row, int64_t now_ns) noexcept nogil:
     # A row that is active again while its reset waits for the journal stays latched.
     if t.latched[row] and not t.resetting[row]:
         return
+    if t.resetting[row]:
+        t.retripped = <int16_t> row
     t.resetting[row] = 0
     t.latched_new = 1
     if not t.latched[row]:
@@ -119,10 +127,11 @@ cdef void rows_update(const SiteConfig* c, const Inputs* inp, RowTable* t, Event
     cdef int row
     cdef bint seen
     clear_demands(t)
-    t.latched_new = 0
+    t.latched_new, t.retripped = 0, -1
     for row in range(c.n_rows):
         seen = row_sees(c, inp, row, now_ns)
-        move(c, inp, t, sink, row, seen, may_latch, now_ns)
+        move(c, inp, t, row, seen, now_ns)
+        tell(c, inp, t, sink, row, may_latch, now_ns)
         if t.active[row] and may_latch and c.row_reset[row] != RESET_AUTO:
             latch(c, inp, t, sink, row, now_ns)
         demand(c, inp, t, row, seen)
@@ -136,6 +145,10 @@ cdef int rows_ask_reset(const SiteConfig* c, RowTable* t, bint local) noexcept n
     for row in range(c.n_rows):
         t.resetting[row] = t.latched[row]
     return -1
+
+
+cdef void rows_keep(RowTable* t) noexcept nogil:
+    memset(t.resetting, 0, sizeof(t.resetting))
 
 
 cdef int rows_reset(const SiteConfig* c, RowTable* t) noexcept nogil:

@@ -4,7 +4,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.math cimport NAN, isnan
 from libc.string cimport memcpy
 
-from .layout cimport PLANT, PLAN_OK, QUANTITIES, Q_PCC_W, SLOT_EMPTY, SLOT_LIVE, SLOT_REFUSED
+from .layout cimport PLANT, PLAN_OK, QUANTITIES, Q_PCC_W, SLOT_LAPSED, SLOT_REFUSED
 
 
 cdef void publish_powers(const SiteConfig* c, const Inputs* inp, const StepState* s, const Outputs* out, PlantState* pub) noexcept nogil:
@@ -40,7 +40,7 @@ cdef void publish_slots(const SiteConfig* c, const StepState* s, PlantState* pub
         pub.slot_target_w[slot] = s.slots.ask[slot].target_w if s.slots.ask[slot].has_target else NAN
         pub.slot_fault[slot] = s.slots.fault[slot]
         pub.slot_state[slot] = s.slots.state[slot]
-        if s.slots.fault[slot] != PLAN_OK and s.slots.state[slot] != SLOT_LIVE:
+        if s.slots.fault[slot] != PLAN_OK and s.slots.state[slot] != SLOT_LAPSED:
             pub.slot_state[slot] = SLOT_REFUSED
 
 

@@ -22,7 +22,8 @@ cdef struct StartFacts:
 
 # A request whose answer waits for the journal.
 cdef struct Pending:
-    uint64_t command_id         # 0 = none
+    uint8_t waiting
+    uint64_t command_id
     uint64_t journal_seq        # the record that makes it durable
 
 cdef struct StepState:

@@ -4,14 +4,14 @@ Validate, protect, decide the mode, allow, want, ramp, split, encode, look once 
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.math cimport INFINITY, NAN, fabs, isnan
+from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
 from libc.string cimport memset
 
 from .dispatch cimport command_zero, commands_hold, dispatch
 from .envelope cimport arbitrate, device_interval, rest_update, unit_sees
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
-    ACT_OPEN, ACT_STANDBY, BIND_NONE, EV_LIMITS_DISJOINT, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED, FLAG_LOCAL_CONTROL,
+    ACT_OPEN, ACT_STANDBY, BIND_NONE, DEV_FROZEN, EV_LIMITS_DISJOINT, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED, FLAG_LOCAL_CONTROL,
     FLAG_RT_REFUSED, FLAG_UNCONFIRMED, MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_START_FAILED, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK,
     QUANTITIES, Q_AC_W, Q_BMS_AGE_S, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_CHA_A_OVER, Q_DC_A, Q_DIS_A_OVER, Q_LOC_REM, Q_METER_AGE_S, Q_PACK_A,
     Q_PACK_V, Q_PCC_W, Q_PCS_AGE_S, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION,
@@ -48,7 +48,7 @@ cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, 
 
 cdef void step_offer_plan(const SiteConfig* c, StepState* s, int slot, const Plan* plan, int64_t now_ns) noexcept nogil:
     cdef int fault
-    if slot < 0 or slot >= c.n_slots:
+    if slot < 0 or slot >= c.n_slots or plan.serial == 0:
         return
     fault = plan_fault(c, slot, plan, s.boot_id_hi, s.boot_id_lo, now_ns)
     if fault != PLAN_OK:
@@ -68,10 +68,10 @@ cdef inline void derive(Inputs* inp, int place, int quantity, double value, int6
     inp.sampled_ns[place * QUANTITIES + quantity] = sampled_ns
 
 
-cdef void derive_age(Inputs* inp, int place, int quantity, int of_quantity, int64_t now_ns) noexcept nogil:
-    """The age is always known: what never arrived is infinitely old."""
+cdef void derive_age(Inputs* inp, int place, int quantity, int of_quantity, int device_state, int64_t now_ns) noexcept nogil:
+    """The age is always known: what never arrived is infinitely old, and so is what a frozen device says (R4)."""
     cdef int64_t sampled = inp.sampled_ns[place * QUANTITIES + of_quantity]
-    derive(inp, place, quantity, <double> (now_ns - sampled) * 1e-9 if sampled > 0 else INFINITY, now_ns)
+    derive(inp, place, quantity, <double> (now_ns - sampled) * 1e-9 if sampled > 0 and device_state != DEV_FROZEN else INFINITY, now_ns)
 
 
 cdef void derive_over(Inputs* inp, int unit, int quantity, int current, int limit, double sign) noexcept nogil:
@@ -82,14 +82,15 @@ cdef void derive_over(Inputs* inp, int unit, int quantity, int current, int limi
 
 
 cdef void validate(const SiteConfig* c, Inputs* inp, int64_t now_ns) noexcept nogil:
-    cdef int unit, current
+    cdef int unit, current, battery
     for unit in range(c.n_units):
         current = Q_PACK_A if c.unit_bms_device[unit] >= 0 else Q_DC_A
-        derive_age(inp, unit, Q_PCS_AGE_S, Q_AC_W, now_ns)
-        derive_age(inp, unit, Q_BMS_AGE_S, Q_PACK_V, now_ns)
+        battery = inp.bms_state[unit] if c.unit_bms_device[unit] >= 0 else inp.pcs_state[unit]
+        derive_age(inp, unit, Q_PCS_AGE_S, Q_AC_W, inp.pcs_state[unit], now_ns)
+        derive_age(inp, unit, Q_BMS_AGE_S, Q_PACK_V, battery, now_ns)
         derive_over(inp, unit, Q_DIS_A_OVER, current, Q_BMS_DIS_MAX_A, 1)
         derive_over(inp, unit, Q_CHA_A_OVER, current, Q_BMS_CHA_MAX_A, -1)
-    derive_age(inp, PLANT, Q_METER_AGE_S, Q_PCC_W, now_ns)
+    derive_age(inp, PLANT, Q_METER_AGE_S, Q_PCC_W, inp.meter_state, now_ns)
 
 
 # --- want: the target of the best source -----------------------------------------------------------------------------------------------
@@ -134,17 +135,21 @@ cdef double clamp_target(StepState* s, double wanted, int64_t now_ns) noexcept n
 cdef double next_power(const SiteConfig* c, StepState* s, int64_t now_ns) noexcept nogil:
     """The plant's power for this tick: target, limits, ramp."""
     cdef double rate = 0
-    cdef double given, w
+    cdef double wanted, given, w
     s.wanted_w = wanted_power(c, s)
-    given = clamp_target(s, 0 if isnan(s.wanted_w) else s.wanted_w, now_ns)
-    if s.target_slot >= 0:
+    wanted = 0 if isnan(s.wanted_w) else s.wanted_w
+    given = clamp_target(s, wanted, now_ns)
+    # A source's rate is for its own wish; where limits force power, the plant's own rate counts.
+    if s.target_slot >= 0 and given * wanted >= 0 and fabs(given) <= fabs(wanted):
         rate = s.slots.ask[s.target_slot].rate_w_per_s
     if s.warm and s.mode == MODE_RUN:
-        # R5: the PCS still gives what it gave; the ramp starts there.
-        ramp_init(&s.ramp, 0 if isnan(s.envelope.ess_w) else s.envelope.ess_w, now_ns)
+        # R5: the PCS still gives what it gave; that is the first command, and the ramp starts there.
+        ramp_init(&s.ramp, s.envelope.ess_w if isfinite(s.envelope.ess_w) else 0, now_ns)
+        given = min(max(s.ramp.w, s.envelope.lo.w), s.envelope.hi.w)
         s.warm = 0
     if s.mode == MODE_STOPPING:
-        rate, given = c.ramp_w_per_s, min(max(0.0, s.envelope.lo.w), s.envelope.hi.w)
+        # Even limits that force power give way to an orderly stop.
+        rate, given = c.ramp_w_per_s, 0
     w = ramp_next(&s.ramp, given, s.envelope.lo.w, s.envelope.hi.w, c.ramp_w_per_s, rate, c.reversal_dead_ns,
                   <int64_t> (NS_PER_S / c.rate_hz), now_ns)
     return w if fabs(w) >= c.min_power_w else 0
@@ -243,7 +248,9 @@ cdef bint step_stopped(const SiteConfig* c, const Inputs* inp, const StepState* 
         state = inp.value[unit * QUANTITIES + Q_PCS_STATE]
         if state not in (INVST_OFF, INVST_SLEEPING, INVST_STANDBY):
             return False
-        if fabs(inp.value[unit * QUANTITIES + Q_AC_W]) > REST_SHARE * c.unit_va_max[unit]:
+        # Written so that a NaN is no rest.
+        if not (unit_sees(c, inp, unit, Q_AC_W, now_ns)
+                and fabs(inp.value[unit * QUANTITIES + Q_AC_W]) <= REST_SHARE * c.unit_va_max[unit]):
             return False
     return True
 

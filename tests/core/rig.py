@@ -16,6 +16,7 @@ START_NS = 1_000 * S
 PLANT = L.LIMITS["plant"]
 FOREVER = 2**62
 RUNNING = 3  # SunSpec 701 InvSt
+Q = L.Quantity
 
 PLAN = L.dtype("Plan")
 CONFIG = L.dtype("SiteConfig")
@@ -140,22 +141,51 @@ class Rig:
         self.values: dict[tuple[int, int], float] = {(u, q): v for u in range(self.units) for q, v in HEALTHY.items()}
         self.frozen: set[tuple[int, int]] = set()
         self.seen: list[dict[str, Any]] = []
+        self.load_w: float | None = None
         for unit in range(self.units):
             self.h.set_devices(unit, L.DeviceState.DEV_UP, L.DeviceState.DEV_UP, 1.0)
 
-    def tick(self, n: int = 1) -> dict[str, Any]:
+    def tick(self, n: int = 1, period_ns: int = PERIOD_NS) -> dict[str, Any]:
         """n ticks with fresh inputs; the PCS gives what it was told (follow). Returns the published state."""
         for _ in range(n):
-            self.now_ns += PERIOD_NS
+            self.now_ns += period_ns
             for (place, quantity), value in self.values.items():
                 if (place, quantity) not in self.frozen:
                     self.h.set(place, quantity, value, self.now_ns - 1_000_000)
+            if self.load_w is not None and (PLANT, Q.Q_PCC_W) not in self.frozen:
+                power = sum(self.values[unit, Q.Q_AC_W] for unit in range(self.units))
+                self.h.set(PLANT, Q.Q_PCC_W, power - self.load_w, self.now_ns - 1_000_000)
             self.h.tick(self.now_ns)
             self.seen += self.h.events()
             if self.follow:
                 for unit in range(self.units):
                     self.values[unit, L.Quantity.Q_AC_W] = self.h.out["cmd_w"][unit]
         return self.h.state
+
+    def set(self, quantity: int, value: float, place: int = 0) -> None:
+        """From the next tick on this is measured."""
+        self.values[place, quantity] = value
+
+    def freeze(self, *quantities: int, place: int = 0) -> None:
+        """From the next tick on these bring no new sample."""
+        self.frozen |= {(place, quantity) for quantity in quantities}
+
+    def meter(self, load_w: float) -> None:
+        """A meter at the PCC that sees this load beside the BESS."""
+        self.h.set_meter(L.DeviceState.DEV_UP)
+        self.load_w = load_w
+
+    def local(self, code: int, ident: int = 7, arg: int = 0) -> None:
+        """The operator at the machine asks."""
+        self.h.command(ident, code, local=True, arg=arg)
+
+    def remote(self, code: int, ident: int = 7, arg: int = 0) -> None:
+        """A protocol asks."""
+        self.h.command(ident, code, local=False, arg=arg)
+
+    def disk(self) -> None:
+        """All records so far are on disk."""
+        self.h.journalled(self.h.out["journal_seq"])
 
     def run(self) -> Rig:
         """To MODE_RUN."""
@@ -174,6 +204,16 @@ class Rig:
     def events(self, code: int) -> list[dict[str, Any]]:
         """All events of one code so far."""
         return [event for event in self.seen if event["code"] == code]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the last tick published."""
+        return self.h.state
+
+    def side(self, side: str) -> tuple[float, int, int]:
+        """One side of the plant's envelope: W, BindKind, its id."""
+        state = self.h.state
+        return state[f"{side}_w"], state[f"{side}_bind"], state[f"{side}_bind_id"]
 
     @property
     def power_w(self) -> float:
