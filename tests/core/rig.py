@@ -216,6 +216,11 @@ class Rig:
         return state[f"{side}_w"], state[f"{side}_bind"], state[f"{side}_bind_id"]
 
     @property
+    def record(self) -> Any:
+        """The journal record that is due now, by the names of its fields."""
+        return np.frombuffer(self.h.journal(), L.dtype("JournalRecord"))[0]
+
+    @property
     def power_w(self) -> float:
         """What the plant was told in the last tick."""
         return float(sum(self.h.out["cmd_w"]))

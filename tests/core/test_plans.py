@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.rig import PERIOD_NS, PLAN, START_NS, Rig, S, Slot, config, plan
+from tests.core.rig import PERIOD_NS, PLAN, Rig, S, Slot, config, plan
 
 F = L.PlanFault
 RULE = L.LapseRule
@@ -120,7 +120,7 @@ def test_a_wrong_block_refuses_the_plan_in_either_series(blocks: tuple[dict[str,
     assert r.tick()["slot_fault"][0] == fault
 
 
-@pytest.mark.parametrize(("blocks",), [row[1:] for row in RIGHT_BLOCKS], ids=[row[0] for row in RIGHT_BLOCKS])
+@pytest.mark.parametrize("blocks", [row[1] for row in RIGHT_BLOCKS], ids=[row[0] for row in RIGHT_BLOCKS])
 def test_a_block_at_the_edge_of_a_rule_is_taken(blocks: tuple[dict[str, Any], ...]) -> None:
     r = rig()
     r.offer(0, *blocks, fallback=blocks)
@@ -209,7 +209,7 @@ def test_the_same_refusal_is_told_once_and_the_next_good_plan_is_told() -> None:
     assert (state["slot_state"][0], state["slot_fault"][0]) == (L.SlotState.SLOT_LIVE, F.PLAN_OK)
 
 
-# --- which block speaks ---------------------------------------------------------------------------------------------------------------------
+# --- which block speaks -------------------------------------------------------------------------------------------------------------------
 
 
 def at(r: Rig, now_ns: int) -> dict[str, Any]:
@@ -290,7 +290,7 @@ def test_R7_default_limits_hold_from_the_first_tick_until_a_plan_comes(required:
     assert r.side("hi") == (60e3, L.BindKind.BIND_SLOT, 0)
 
 
-# --- the lease ends -------------------------------------------------------------------------------------------------------------------------
+# --- the lease ends -----------------------------------------------------------------------------------------------------------------------
 
 GRID, CONTRACT, MARKET = L.SlotClass.CLASS_GRID, L.SlotClass.CLASS_CONTRACT, L.SlotClass.CLASS_MARKET
 WIDE = 200e3  # the device interval of the rig
@@ -316,11 +316,12 @@ LAPSES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "klass", "live", "fallback", "default", "after"), LAPSES)
+@pytest.mark.parametrize("case", LAPSES)
 def test_when_the_lease_ends_the_target_goes_and_the_limits_follow_the_rule(
-    rule: int, klass: int, live: float, fallback: float | None, default: float | None, after: float
+    case: tuple[int, int, float, float | None, float | None, float],
 ) -> None:
     """CARD-1: in the tick whose time is the lease's end, neither one ns before nor one tick later."""
+    rule, klass, live, fallback, default, after = case
     r = rig(Slot(klass=klass, default={} if default is None else {"ess_hi_w": default}), Slot(priority=9))
     end = r.now_ns + S
     r.offer(1, {"target_w": 150e3})
@@ -442,7 +443,7 @@ def test_a_slot_that_is_not_there_cannot_be_released(arg: int) -> None:
     assert len(r.events(L.EventCode.EV_COMMAND_REFUSED)) == 1
 
 
-# --- whose target ---------------------------------------------------------------------------------------------------------------------------
+# --- whose target -------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,547 @@
+"""The protection table: a row picks up, drops off, latches and is reset by its numbers alone, and what cannot be seen is violated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bessctl_core import layout as L
+from tests.core.rig import PERIOD_NS, PLANT, START_NS, Q, Rig, Row, S, Slot, config, plan
+
+A = L.Action
+D = L.Direction
+E = L.EventCode
+RESET = L.CommandCode.CMD_RESET
+NAN, INF = float("nan"), float("inf")
+
+OVER = Row(Q.Q_CELL_V_MAX, 3.6, 3.5)
+UNDER = Row(Q.Q_CELL_V_MIN, 2.8, 2.9, above=False)
+LATCHING = replace(OVER, action=A.ACT_STANDBY, reset=L.ResetRule.RESET_ANY)
+
+
+def rig(*rows: Row, units: int = 1, target_w: float | None = 100e3) -> Rig:
+    r = Rig(config(units, rows=rows, slots=(Slot(),))).run()
+    if target_w is not None:
+        r.offer(0, {"target_w": target_w})
+    r.tick(5)
+    return r
+
+
+def active(r: Rig, row: int = 0) -> bool:
+    return bool(r.state["row_active"][row])
+
+
+def latched(r: Rig, row: int = 0) -> bool:
+    return bool(r.state["row_latched"][row])
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "beyond"),
+    [
+        # above: at the pickup is beyond
+        (OVER, 3.5999, False),
+        (OVER, 3.6, True),
+        (OVER, 3.7, True),
+        # below: likewise
+        (UNDER, 2.8001, False),
+        (UNDER, 2.8, True),
+        (UNDER, 2.7, True),
+        # what is no number
+        (OVER, NAN, True),
+        (UNDER, NAN, True),
+        (OVER, INF, True),
+        (OVER, -INF, True),
+        (UNDER, INF, True),
+        (UNDER, -INF, True),
+    ],
+)
+def test_a_row_picks_up_at_its_threshold_and_when_its_value_is_no_number(row: Row, value: float, beyond: bool) -> None:
+    """CARD-1: detection and command in the same tick."""
+    r = rig(row)
+    r.set(row.quantity, value)
+    r.tick()
+    assert (active(r), r.power_w) == (beyond, 0 if beyond else 100e3)
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "back"),
+    [
+        (OVER, 3.5001, False),
+        (OVER, 3.5, True),
+        (UNDER, 2.8999, False),
+        (UNDER, 2.9, True),
+        (OVER, NAN, False),
+        (UNDER, INF, False),
+    ],
+)
+def test_a_row_drops_off_past_its_own_threshold_and_never_unseen(row: Row, value: float, back: bool) -> None:
+    r = rig(row)
+    r.set(row.quantity, row.pickup)
+    r.tick()
+    r.set(row.quantity, value)
+    r.tick()
+    assert active(r) is not back
+
+
+@pytest.mark.parametrize("age_ns", [0, 999_999_999, S, S + 1, 5 * S])
+def test_R4_a_value_counts_until_it_is_older_than_the_row_allows(age_ns: int) -> None:
+    """The age runs from when the request was sent."""
+    r = rig(OVER)
+    r.freeze(Q.Q_CELL_V_MAX)
+    r.h.set(0, Q.Q_CELL_V_MAX, 3.3, r.now_ns + PERIOD_NS - age_ns)
+    r.tick()
+    assert active(r) is (age_ns > S)
+
+
+def test_a_value_that_never_came_is_a_violation() -> None:
+    r = Rig(config(rows=(Row(Q.Q_SOH_PCT, 0, 1, above=False),)))
+    r.tick(50)
+    assert active(r)
+    assert r.power_w == 0
+
+
+@pytest.mark.parametrize(("delay_s", "ticks"), [(0.0, 1), (0.01, 2), (0.03, 4), (0.1, 11)])
+def test_pickup_waits_for_its_delay_in_real_elapsed_time(delay_s: float, ticks: int) -> None:
+    r = rig(replace(OVER, pickup_s=delay_s))
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick(ticks - 1)
+    assert not active(r)
+    r.tick()
+    assert (active(r), r.power_w) == (True, 0)
+    late = rig(replace(OVER, pickup_s=delay_s))
+    late.set(Q.Q_CELL_V_MAX, 3.7)
+    late.tick()
+    late.tick(1, S)
+    assert active(late), "one late tick counts for the time it took"
+
+
+@pytest.mark.parametrize(("delay_s", "ticks"), [(0.0, 1), (0.02, 3), (0.1, 11)])
+def test_drop_off_waits_for_its_delay(delay_s: float, ticks: int) -> None:
+    r = rig(replace(OVER, dropoff_s=delay_s))
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    r.set(Q.Q_CELL_V_MAX, 3.3)
+    r.tick(ticks - 1)
+    assert not ticks > 1 or active(r)
+    r.tick()
+    assert not active(r)
+
+
+def test_a_delay_starts_anew_when_the_value_returns_between() -> None:
+    r = rig(replace(OVER, pickup_s=0.05, dropoff_s=0.05))
+    for _ in range(5):
+        r.set(Q.Q_CELL_V_MAX, 3.7)
+        r.tick(5)
+        r.set(Q.Q_CELL_V_MAX, 3.59)
+        r.tick()
+        assert not active(r)
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick(6)
+    assert active(r)
+    for _ in range(5):
+        r.set(Q.Q_CELL_V_MAX, 3.3)
+        r.tick(5)
+        r.set(Q.Q_CELL_V_MAX, 3.51)
+        r.tick()
+        assert active(r)
+
+
+def test_within_the_band_a_row_keeps_its_state() -> None:
+    r = rig(Row(Q.Q_SOC_PCT, 10, 15, above=False))
+    for soc, expected in ((12, False), (10, True), (12, True), (14.9, True), (15, False), (12, False)):
+        r.set(Q.Q_SOC_PCT, soc)
+        r.tick()
+        assert active(r) is expected, soc
+
+
+def test_each_pickup_and_drop_off_is_told_once() -> None:
+    r = rig(OVER)
+    for value in (3.7, 3.7, 3.3, 3.3):
+        r.set(Q.Q_CELL_V_MAX, value)
+        r.tick()
+    (up,) = r.events(E.EV_ROW_PICKUP)
+    (down,) = r.events(E.EV_ROW_DROPOFF)
+    assert (up["row"], up["place"], up["value"], up["limit"], up["level"]) == (0, 0, 3.7, 3.6, 2)
+    assert (down["row"], down["at_ns"] - up["at_ns"]) == (0, 2 * PERIOD_NS)
+
+
+# --- actions ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "direction", "interval", "run", "opened"),
+    [
+        (A.ACT_WARN, D.DIR_BOTH, (-200e3, 200e3), 1, 0),
+        (A.ACT_BLOCK, D.DIR_CHARGE, (0, 200e3), 1, 0),
+        (A.ACT_BLOCK, D.DIR_DISCHARGE, (-200e3, 0), 1, 0),
+        (A.ACT_BLOCK, D.DIR_BOTH, (0, 0), 1, 0),
+        (A.ACT_ZERO, D.DIR_BOTH, (0, 0), 1, 0),
+        (A.ACT_STANDBY, D.DIR_BOTH, (0, 0), 2, 0),
+        (A.ACT_OPEN, D.DIR_BOTH, (0, 0), 0, 1),
+    ],
+)
+def test_what_each_action_takes_away(action: int, direction: int, interval: tuple[float, float], run: int, opened: int) -> None:
+    r = rig(replace(OVER, action=action, direction=direction))
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    state = r.tick()
+    assert (state["device_lo_w"], state["device_hi_w"]) == interval
+    assert (r.h.out["cmd_run"][0], r.h.out["cmd_open"][0]) == (run, opened)
+    if action != A.ACT_WARN:
+        sides = [side for side, w in (("lo", interval[0]), ("hi", interval[1])) if w == 0]
+        assert [r.side(side)[1:] for side in sides] == [(L.BindKind.BIND_ROW, 0)] * len(sides)
+    r.set(Q.Q_CELL_V_MAX, 3.3)
+    state = r.tick()
+    assert (state["device_lo_w"], state["device_hi_w"]) == (-200e3, 200e3)
+
+
+def test_the_strongest_of_several_rows_is_named() -> None:
+    rows = (OVER, replace(OVER, action=A.ACT_OPEN), replace(OVER, action=A.ACT_STANDBY))
+    r = rig(*rows)
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    assert r.side("hi")[1:] == (L.BindKind.BIND_ROW, 1)
+    assert r.h.out["cmd_run"][0] == 0
+
+
+CURVE = ((45.0, 1.0), (50.0, 0.5), (50.0, 0.2), (60.0, 0.0))
+DERATE = Row(Q.Q_CELL_TEMP_MAX_C, 45, 44, action=A.ACT_DERATE, tier=L.Tier.TIER_DERATE, curve=CURVE)
+
+
+@pytest.mark.parametrize(
+    ("celsius", "share"),
+    [
+        # before the first point, at each, between them, a vertical step, behind the last
+        (-40, 1.0),
+        (45, 1.0),
+        (46, 0.9),
+        (47.5, 0.75),
+        (50, 0.5),
+        (50.000001, 0.2),
+        (55, 0.1),
+        (60, 0.0),
+        (99, 0.0),
+        # nothing to see
+        (NAN, 0.0),
+        (-INF, 0.0),
+    ],
+)
+def test_derating_follows_its_polyline_and_missing_data_is_nothing(celsius: float, share: float) -> None:
+    r = rig(DERATE)
+    r.set(Q.Q_CELL_TEMP_MAX_C, celsius)
+    state = r.tick()
+    assert state["device_hi_w"] == pytest.approx(200e3 * share, abs=0.01)
+    assert state["device_lo_w"] == pytest.approx(-200e3 * share, abs=0.01)
+    assert r.power_w == pytest.approx(min(100e3, 200e3 * share), abs=1.01)
+    if 0 < share < 1:
+        assert r.side("hi")[1:] == (L.BindKind.BIND_ROW, 0)
+
+
+@pytest.mark.parametrize(
+    ("direction", "lo", "hi"),
+    [(D.DIR_CHARGE, -100e3, 200e3), (D.DIR_DISCHARGE, -200e3, 100e3), (D.DIR_BOTH, -100e3, 100e3)],
+)
+def test_derating_takes_away_its_own_direction(direction: int, lo: float, hi: float) -> None:
+    r = rig(replace(DERATE, direction=direction))
+    r.set(Q.Q_CELL_TEMP_MAX_C, 50)
+    state = r.tick()
+    assert (state["device_lo_w"], state["device_hi_w"]) == (lo, hi)
+
+
+def test_a_curve_of_one_point_and_one_of_none() -> None:
+    for curve, share in ((((45.0, 0.5),), 0.5), ((), 0.0)):
+        r = rig(replace(DERATE, curve=curve))
+        assert r.tick()["device_hi_w"] == 200e3 * share
+
+
+def test_old_data_derates_to_nothing() -> None:
+    r = rig(DERATE)
+    r.freeze(Q.Q_CELL_TEMP_MAX_C)
+    r.tick(90)
+    assert r.power_w == 100e3
+    r.tick(20)
+    assert r.power_w == 0
+
+
+def test_the_lowest_of_several_curves_binds() -> None:
+    r = rig(DERATE, replace(DERATE, quantity=Q.Q_CELL_TEMP_MIN_C))
+    r.set(Q.Q_CELL_TEMP_MAX_C, 46)
+    r.set(Q.Q_CELL_TEMP_MIN_C, 49)
+    state = r.tick()
+    assert state["device_hi_w"] == pytest.approx(120e3)
+    assert r.side("hi")[1:] == (L.BindKind.BIND_ROW, 1)
+
+
+# --- places -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_of_one_unit_leaves_the_others_alone() -> None:
+    r = rig(replace(LATCHING, unit=1), units=3, target_w=300e3)
+    r.set(Q.Q_CELL_V_MAX, 3.7, place=1)
+    state = r.tick()
+    assert [state["unit_hi_w"][unit] for unit in range(3)] == [200e3, 0, 200e3]
+    assert list(r.h.out["cmd_run"][:3]) == [1, 2, 1]
+    assert state["mode"] == L.Mode.MODE_RUN, "the plant runs on with what is left"
+    assert r.power_w == 300e3
+
+
+def test_a_row_of_the_plant_takes_all_units() -> None:
+    row = Row(Q.Q_PCC_HZ, 51.5, 51.0, unit=PLANT, action=A.ACT_STANDBY, reset=L.ResetRule.RESET_ANY)
+    array = config(3, rows=(row,), slots=(Slot(),))
+    r = Rig(array)
+    r.set(Q.Q_PCC_HZ, 50.0, place=PLANT)
+    r.run()
+    r.set(Q.Q_PCC_HZ, 52.0, place=PLANT)
+    state = r.tick()
+    assert [state["unit_hi_w"][unit] for unit in range(3)] == [0, 0, 0]
+    assert {(state["unit_hi_bind"][unit], state["unit_hi_bind_id"][unit]) for unit in range(3)} == {(L.BindKind.BIND_ROW, 0)}
+    assert state["mode"] == L.Mode.MODE_TRIPPED
+
+
+def test_a_curve_of_the_plant_derates_each_unit() -> None:
+    row = Row(Q.Q_PCC_HZ, 50.2, 50.1, unit=PLANT, action=A.ACT_DERATE, curve=((50.2, 1.0), (51.2, 0.0)))
+    r = Rig(config(2, rows=(row,)))
+    r.set(Q.Q_PCC_HZ, 50.7, place=PLANT)
+    r.run()
+    assert r.state["device_hi_w"] == pytest.approx(200e3)
+
+
+# --- latch and reset ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_latched_row_acts_until_it_is_reset() -> None:
+    """CARD-1."""
+    r = rig(LATCHING)
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    assert (active(r), latched(r), r.state["mode"]) == (True, True, L.Mode.MODE_TRIPPED)
+    r.set(Q.Q_CELL_V_MAX, 3.3)
+    r.tick(200)
+    assert (active(r), latched(r), r.power_w, r.h.out["cmd_run"][0]) == (False, True, 0, 2)
+    assert r.side("hi")[1:] == (L.BindKind.BIND_ROW, 0), "the answer to who limits me is the row, not the mode"
+
+
+def test_a_latched_block_keeps_its_direction_shut_and_does_not_stop_the_plant() -> None:
+    r = rig(replace(LATCHING, action=A.ACT_BLOCK, direction=D.DIR_CHARGE))
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    r.set(Q.Q_CELL_V_MAX, 3.3)
+    state = r.tick()
+    assert (state["device_lo_w"], state["mode"], r.power_w) == (0, L.Mode.MODE_RUN, 100e3)
+
+
+def test_a_row_that_resets_itself_never_latches() -> None:
+    r = rig(replace(OVER, action=A.ACT_OPEN))
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    assert (active(r), latched(r)) == (True, False)
+    r.set(Q.Q_CELL_V_MAX, 3.3)
+    r.tick(20)
+    assert r.power_w == 100e3
+
+
+def trip(r: Rig, *, back: bool = True) -> None:
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    if back:
+        r.set(Q.Q_CELL_V_MAX, 3.3)
+        r.tick()
+
+
+@pytest.mark.parametrize(
+    ("reset", "local", "back", "done"),
+    [
+        (L.ResetRule.RESET_ANY, False, True, True),
+        (L.ResetRule.RESET_ANY, True, True, True),
+        (L.ResetRule.RESET_LOCAL, True, True, True),
+        # refused
+        (L.ResetRule.RESET_LOCAL, False, True, False),
+        (L.ResetRule.RESET_ANY, True, False, False),
+        (L.ResetRule.RESET_LOCAL, True, False, False),
+    ],
+)
+def test_R6_who_may_reset_what_and_when(reset: int, local: bool, back: bool, done: bool) -> None:
+    """OCPP-9: a protocol cannot lift what is marked local, and nobody lifts what still stands."""
+    r = rig(replace(LATCHING, reset=reset))
+    trip(r, back=back)
+    r.h.command(21, RESET, local=local)
+    r.tick()
+    r.disk()
+    r.tick(30)
+    assert latched(r) is not done
+    code = E.EV_COMMAND_DONE if done else E.EV_COMMAND_REFUSED
+    assert [(event["value"], event["row"]) for event in r.events(code)] == [(21, -1 if done else 0)]
+    assert len(r.events(E.EV_RESET_DONE if done else E.EV_RESET_REFUSED)) == 1
+
+
+def test_one_row_that_forbids_it_keeps_all_of_them() -> None:
+    other = replace(LATCHING, quantity=Q.Q_CELL_V_MIN, reset=L.ResetRule.RESET_LOCAL)
+    r = rig(LATCHING, other)
+    r.set(Q.Q_CELL_V_MIN, 3.7)
+    trip(r)
+    r.set(Q.Q_CELL_V_MIN, 3.2)
+    r.tick()
+    r.remote(RESET)
+    r.tick()
+    r.disk()
+    r.tick()
+    assert (latched(r, 0), latched(r, 1)) == (True, True)
+    assert r.events(E.EV_RESET_REFUSED)[0]["detail"] == 1
+    r.local(RESET)
+    r.tick()
+    r.disk()
+    r.tick()
+    assert (latched(r, 0), latched(r, 1)) == (False, False)
+
+
+def test_R6_a_reset_counts_once_the_journal_holds_it() -> None:
+    r = rig(LATCHING)
+    trip(r)
+    r.local(RESET, 33)
+    r.tick()
+    due = r.h.out["journal_seq"]
+    assert r.h.out["journal_due"]
+    r.h.journalled(due - 1)
+    r.tick(300)
+    assert (latched(r), r.power_w, r.events(E.EV_COMMAND_DONE)) == (True, 0, [])
+    r.h.journalled(due)
+    r.tick()
+    assert not latched(r)
+    assert [event["value"] for event in r.events(E.EV_COMMAND_DONE)] == [33]
+    r.tick(30)
+    assert r.power_w == 100e3
+
+
+def test_R6_what_trips_again_while_its_reset_waits_stays_latched_and_the_reset_is_refused() -> None:
+    r = rig(LATCHING, replace(LATCHING, quantity=Q.Q_CELL_V_MIN))
+    r.set(Q.Q_CELL_V_MIN, 3.7)
+    trip(r)
+    r.set(Q.Q_CELL_V_MIN, 3.2)
+    r.tick()
+    r.local(RESET, 33)
+    r.tick()
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    assert r.h.out["journal_due"], "the record on its way says unlatched; a new one must follow"
+    assert list(r.record["latched"][:2]) == [1, 1]
+    r.set(Q.Q_CELL_V_MAX, 3.3)
+    r.tick()
+    r.disk()
+    r.tick(5)
+    assert (latched(r, 0), latched(r, 1), r.power_w) == (True, True, 0)
+    assert not r.events(E.EV_COMMAND_DONE)
+    assert [(event["value"], event["row"]) for event in r.events(E.EV_COMMAND_REFUSED)] == [(33, 0)]
+    assert not r.events(E.EV_RESET_DONE)
+
+
+def test_a_reset_with_the_number_0_is_answered_like_any_other() -> None:
+    r = rig(LATCHING)
+    trip(r)
+    r.local(RESET, 0)
+    r.tick()
+    r.disk()
+    r.tick()
+    assert not latched(r)
+    assert [event["value"] for event in r.events(E.EV_COMMAND_DONE)] == [0]
+
+
+# --- the start ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_R5_nothing_latches_and_nothing_is_told_while_the_inputs_come_in() -> None:
+    r = Rig(config(rows=(LATCHING,)))
+    r.freeze(Q.Q_CELL_V_MAX)
+    state = r.tick(50)
+    assert (state["mode"], active(r), latched(r)) == (L.Mode.MODE_ACQUIRE, True, False)
+    r.frozen.clear()
+    r.run()
+    assert not {E.EV_ROW_PICKUP, E.EV_ROW_DROPOFF, E.EV_ROW_LATCHED} & set(r.codes())
+
+
+@pytest.mark.parametrize("row", [LATCHING, replace(OVER, action=A.ACT_WARN, tier=L.Tier.TIER_WARN)])
+def test_R5_what_stands_at_the_end_of_the_start_latches_and_is_told_then(row: Row) -> None:
+    r = Rig(config(rows=(row,), slots=(Slot(),)))
+    r.offer(0, {"target_w": 100e3})
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    powers = []
+    for _ in range(60):
+        r.tick()
+        powers.append(r.power_w)
+    assert len(r.events(E.EV_ROW_PICKUP)) == 1
+    assert latched(r) is (row.reset != 0)
+    assert (max(powers) == 0) is (row.reset != 0)
+    r.set(Q.Q_CELL_V_MAX, 3.3)
+    r.tick(2)
+    assert len(r.events(E.EV_ROW_DROPOFF)) == 1
+
+
+# --- derived quantities -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("amps", "limit", "over_dis", "over_cha"),
+    [(100.0, 400.0, -300.0, -500.0), (450.0, 400.0, 50.0, -850.0), (-450.0, 400.0, -850.0, 50.0), (0.0, 0.0, 0.0, 0.0)],
+)
+def test_current_is_compared_with_what_the_bms_allows_in_its_direction(amps: float, limit: float, over_dis: float, over_cha: float) -> None:
+    r = rig(Row(Q.Q_DIS_A_OVER, 1, 0), Row(Q.Q_CHA_A_OVER, 1, 0))
+    r.set(Q.Q_PACK_A, amps)
+    r.set(Q.Q_BMS_DIS_MAX_A, limit)
+    r.set(Q.Q_BMS_CHA_MAX_A, limit)
+    r.tick()
+    assert (r.h.value(0, Q.Q_DIS_A_OVER), r.h.value(0, Q.Q_CHA_A_OVER)) == (over_dis, over_cha)
+    assert (active(r, 0), active(r, 1)) == (over_dis >= 1, over_cha >= 1)
+
+
+@pytest.mark.parametrize("lost", [Q.Q_PACK_A, Q.Q_BMS_DIS_MAX_A])
+def test_a_comparison_is_as_old_as_the_older_of_its_two(lost: int) -> None:
+    r = rig(Row(Q.Q_DIS_A_OVER, 1, 0))
+    r.freeze(lost)
+    r.tick(90)
+    assert not active(r)
+    r.tick(20)
+    assert active(r)
+
+
+@pytest.mark.parametrize(("age", "of"), [(Q.Q_PCS_AGE_S, Q.Q_AC_W), (Q.Q_BMS_AGE_S, Q.Q_PACK_V), (Q.Q_METER_AGE_S, Q.Q_PCC_W)])
+def test_R4_the_age_of_a_devices_data_is_a_row_of_its_own(age: int, of: int) -> None:
+    place = PLANT if of == Q.Q_PCC_W else 0
+    r = Rig(config(rows=(Row(age, 0.5, 0.1, unit=place),), has_meter=1))
+    r.meter(0)
+    r.run()
+    r.freeze(of, place=place)
+    r.tick(49)
+    assert not active(r)
+    assert r.h.value(place, age) == pytest.approx(0.491)
+    r.tick(1)
+    assert active(r), "sent 1 ms before the last sample's tick, so 0.501 s old"
+
+
+@pytest.mark.parametrize(
+    ("age", "states"),
+    [
+        (Q.Q_PCS_AGE_S, (L.DeviceState.DEV_FROZEN, L.DeviceState.DEV_UP)),
+        (Q.Q_BMS_AGE_S, (L.DeviceState.DEV_UP, L.DeviceState.DEV_FROZEN)),
+    ],
+)
+def test_R4_what_a_frozen_device_says_is_infinitely_old(age: int, states: tuple[int, int]) -> None:
+    """It answers in time and its heartbeat stands still: its data are stale, however fresh they look."""
+    r = rig(Row(age, 0.5, 0.1, action=A.ACT_STANDBY, reset=L.ResetRule.RESET_ANY))
+    r.h.set_devices(0, *states, 1.0)
+    r.tick()
+    assert (active(r), latched(r), r.power_w, r.h.value(0, age)) == (True, True, 0, INF)
+
+
+def test_R4_a_frozen_meter_is_infinitely_old_too() -> None:
+    r = Rig(config(rows=(Row(Q.Q_METER_AGE_S, 0.5, 0.1, unit=PLANT),), has_meter=1))
+    r.meter(0)
+    r.run()
+    r.h.set_meter(L.DeviceState.DEV_FROZEN)
+    r.tick()
+    assert active(r)
+
+
+def test_the_numbers_of_this_file_are_those_of_the_rig() -> None:
+    """Guard of the tables above: the row of the tests is healthy at the rig's own values."""
+    assert plan().nbytes == L.SIZES["Plan"]
+    assert START_NS > 0
+    assert not active(rig(OVER))
