@@ -61,10 +61,24 @@ def median_iqr(values: Sequence[float]) -> tuple[float, float]:
     return float(mid), float(high - low)
 
 
+def cores() -> list[int]:
+    """The cores this process may use."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def realtime(priority: int) -> bool:
+    """SCHED_FIFO for this process, so that ordinary ones do not stand in a measurement's way; False where it is not permitted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except PermissionError:
+        return False
+    return True
+
+
 def pin(core: int) -> bool:
     """This thread on one core; False where the machine has it not."""
-    cores = sorted(os.sched_getaffinity(0))
-    if core >= len(cores):
+    here = cores()
+    if core >= len(here):
         return False
-    os.sched_setaffinity(0, {cores[core]})
+    os.sched_setaffinity(0, {here[core]})
     return True

@@ -37,3 +37,16 @@ def curves(
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def bars(path: Path, title: str, ylabel: str, groups: Mapping[str, Mapping[str, float]]) -> None:
+    """One panel a group, one bar a name, its figure on top; logarithmic, since what is compared may lie decades apart."""
+    figure, panels = plt.subplots(1, len(groups), figsize=(4.5 * len(groups), 4), squeeze=False)
+    for axes, (group, figures) in zip(panels[0], groups.items(), strict=True):
+        shown = axes.bar(range(len(figures)), list(figures.values()))
+        axes.bar_label(shown, fmt="%.4g")
+        axes.set_xticks(range(len(figures)), list(figures), rotation=30, ha="right")
+        axes.set(title=f"{title}, {group}", ylabel=ylabel, yscale="log")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

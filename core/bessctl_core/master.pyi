@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 FAULTS: tuple[str, ...]
 STATES: dict[int, str]
@@ -57,6 +57,9 @@ class Master:
 
     def cycle(self, unit: int, read_addr: int, read_count: int, write_addr: int, regs: Sequence[int]) -> int:
         """FC03 and then FC16, both without the GIL; returns ns from before the first send to after the second answer."""
+
+    def cycles(self, unit: int, read_addr: int, read_count: int, write_addr: int, regs: Sequence[int], took_ns: Any) -> None:
+        """`cycle` for each place of `took_ns` (a buffer of int64), without Python in between. BusError at the first failure."""
 
     def submit(
         self,

@@ -156,6 +156,18 @@ cdef class Master:
         self.check(second)
         return took_ns
 
+    def cycles(self, unit, read_addr, read_count, write_addr, regs, int64_t[::1] took_ns):
+        cdef Transaction* first = self.fill(0, unit, 3, read_addr, read_count, (), self.timeout_ns)
+        cdef Transaction* second = self.fill(1, unit, 16, write_addr, len(regs), regs, self.timeout_ns)
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(took_ns.shape[0]):
+                took_ns[i] = run_two(&self.bus, first, second)
+                if second.status != DONE:
+                    break
+        self.check(first)
+        self.check(second)
+
     def submit(self, unit, fc, address, count, regs=(), *, timeout_ns=0, worst_ns=0, command=False):
         cdef int number = self.next_ticket
         cdef Transaction* t = self.fill(number, unit, fc, address, count, regs, timeout_ns or self.timeout_ns)
