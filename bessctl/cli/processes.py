@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 import sys
@@ -88,11 +87,11 @@ def sim(
 
 
 def demo(
-    duration_s: Annotated[float | None, typer.Option("--duration", min=1, help="Seconds; absent = as long as it takes.")] = None,
+    duration_s: Annotated[float, typer.Option("--duration", min=0, help="Go on for so many seconds at least.")] = 0,
     output: OutputOption = Output.TABLE,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the folder with site file, databases and logs.")] = False,
 ) -> None:
     """Show the product's main job on a simulated plant, from boot to trip and recovery."""
-    if importlib.util.find_spec("bessctl.demo") is None:
-        raise OperationFailed("this build has no demo")
-    module = importlib.import_module("bessctl.demo")
-    raise typer.Exit(module.main(duration_s=duration_s, output=output.value) or 0)
+    from bessctl.demo.main import main
+
+    raise typer.Exit(main(duration_s, output.value, keep))

@@ -138,7 +138,7 @@ class Stage:
 
     def control(self, *words: str) -> tuple[int, str]:
         """A command of the operator, e.g. reset. Exit code and what it said."""
-        done = subprocess.run([*bessctl(), *words, "--site", str(self.site)], capture_output=True, text=True, check=False)
+        done = subprocess.run([*bessctl(), *words, "--run-dir", str(self.run_dir)], capture_output=True, text=True, check=False)
         return done.returncode, (done.stdout + done.stderr).strip()
 
     def end(self) -> None:
