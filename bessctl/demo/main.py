@@ -43,7 +43,7 @@ def sentences(result: dict[str, Any]) -> str:
     """The summary for people."""
     loop, kill = result["loop"], result["supervisor_kill"]
     lines = ["", "summary", *(f"  {c['action']:24} -> PCS register {c['latency_ms']:8.2f} ms" for c in result["commands"])]
-    lines.append(f"  trip detected -> PCS register     {result['trip']['detect_to_command_ms']:8.2f} ms")
+    lines.append(f"  trip detected -> standby ordered  {result['trip']['detect_to_command_ms']:8.2f} ms")
     lines.append(f"  supervisor killed: 0 W {kill['fallback_error_ms']:.1f} ms after its lease ended")
     lines.append(f"  own misses meanwhile {kill['missed_own']}, transaction resumed: {kill['resumed']}")
     wake = loop["wake_us"]

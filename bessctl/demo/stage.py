@@ -57,9 +57,9 @@ class PlantProcess:
         """Change the plant: cell_temp_c, load_w, ..."""
         self.ask(set=values)
 
-    def set_points(self, since: int = 0) -> list[tuple[int, int, float]]:
-        """(number, ns, W) of each change of the PCS's set-point register."""
-        return [(n, ns, value) for n, ns, kind, value in self.ask(command_log=True, since=since)["command_log"] if kind == "wset"]
+    def log(self, kind: str, after_ns: int = 0) -> list[tuple[int, float]]:
+        """(ns, value) of each change of a register after an instant: `wset` in W, `opctl` as SunSpec 715 counts it."""
+        return [(ns, value) for _, ns, what, value in self.ask(command_log=True)["command_log"] if what == kind and ns > after_ns]
 
     def end(self) -> None:
         """Close its input and wait."""
@@ -105,12 +105,12 @@ class Stage:
         with self.site.open("w") as file:
             yaml.dump(site, file)
 
-    def seal(self) -> str:
-        """`bessctl check --seal`, devices online. Returns what it said."""
-        done = subprocess.run([*bessctl(), "check", "--seal", str(self.site)], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise OperationFailed(f"check --seal failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-        return done.stdout
+    def seal(self) -> None:
+        """`bessctl discover` with the devices online, then `bessctl check --seal`."""
+        for words in (["discover", "--into", str(self.site)], ["check", "--seal", str(self.site)]):
+            done = subprocess.run([*bessctl(), *words], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise OperationFailed(f"{words[0]} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
 
     def start(self, name: str) -> None:
         """`bessctl loop` or `bessctl supervise`, its log beside."""

@@ -24,6 +24,7 @@ HOT_C = 52.0
 TRIP_C = 60.0
 COOL_C = 30.0
 MS = 1e-6
+ENTER_STANDBY = 2  # SunSpec 715 OpCtl
 
 
 def near(w: float | None, goal_w: float, within_w: float = 2_000.0) -> bool:
@@ -77,7 +78,7 @@ class Story:
         status = await peer.remote_start(TAG, connector=1)
         if status != "Accepted":
             raise OperationFailed(f"RemoteStartTransaction was answered {status}")
-        register_ns, _ = await self.watch.set_point("leaves 0", lambda w: w > 0, sent_ns)
+        register_ns = await self.watch.set_point("leaves 0", lambda w: w > 0, sent_ns)
         self.measured("RemoteStartTransaction", sent_ns, register_ns)
         await self.csms.wait("StartTransaction", before + 1)
         self.transactions.append(before + 1)
@@ -91,7 +92,7 @@ class Story:
         status = await peer.set_profile(profile_of([(0, PROFILE_W)], transaction=self.transactions[-1]))
         if status != "Accepted":
             raise OperationFailed(f"SetChargingProfile was answered {status}")
-        register_ns, _ = await self.watch.set_point("falls to 60 kW", lambda w: 0 < w <= PROFILE_W, sent_ns)
+        register_ns = await self.watch.set_point("falls to 60 kW", lambda w: 0 < w <= PROFILE_W, sent_ns)
         self.measured("SetChargingProfile", sent_ns, register_ns)
         await self.power(PROFILE_W)
 
@@ -106,10 +107,9 @@ class Story:
         before_ns = time.monotonic_ns()
         self.stage.plant.set(cell_temp_c=TRIP_C)
         await self.watch.until("cell temperature trips", lambda s: s.mode == "tripped")
-        register_ns, _ = await self.watch.set_point("is 0", lambda w: w == 0, before_ns)
-        detected = self.watch.event("row_pickup", before_ns, "cell_temp_high")
-        detect_ns = detected.at_ns if detected is not None else before_ns
-        self.findings["trip"] = {"detect_to_command_ms": round((register_ns - detect_ns) * MS, 3)}
+        detected_ns = self.watch.event("row_latched", before_ns, "cell_temp_high").at_ns
+        standby_ns = await self.watch.register("opctl", "is enter standby", lambda order: order == ENTER_STANDBY, before_ns)
+        self.findings["trip"] = {"detect_to_command_ms": round((standby_ns - detected_ns) * MS, 3)}
         self.say("  tripped and latched: 0 W, standby")
         await self.power(0.0)
 
@@ -135,7 +135,7 @@ class Story:
         status = await peer.remote_stop(self.transactions[-1])
         if status != "Accepted":
             raise OperationFailed(f"RemoteStopTransaction was answered {status}")
-        register_ns, _ = await self.watch.set_point("is 0", lambda w: w == 0, sent_ns)
+        register_ns = await self.watch.set_point("is 0", lambda w: w == 0, sent_ns)
         self.measured("RemoteStopTransaction", sent_ns, register_ns)
         await self.csms.wait("StopTransaction", before + 1)
         await self.power(0.0)
@@ -168,7 +168,8 @@ class Story:
         lost_ns = time.monotonic_ns()
         shot = await self.watch.until("the lease lapses", lambda s: any(x.source == "ocpp" and x.state == "lapsed" for x in s.slots))
         lease_ns = next(x.lease_until_ns for x in shot.slots if x.source == "ocpp")
-        register_ns, _ = await self.watch.set_point("is 0", lambda w: w == 0, lost_ns)
+        register_ns = await self.watch.set_point("is 0", lambda w: w == 0, lost_ns)
+        await self.power(0.0)
         error_ms = round((register_ns - lease_ns) * MS, 2)
         now = self.watch.link.state()
         own = int(now["missed_own"]) - int(missed_own["missed_own"]) if now and missed_own else -1

@@ -67,17 +67,24 @@ class Watch:
             self.stage.check()
             await asyncio.sleep(POLL_S)
 
-    async def set_point(self, what: str, holds: Callable[[float], bool], after_ns: int, within_s: float = 15.0) -> tuple[int, float]:
-        """(ns, W) of the first change of the PCS's set-point register after an instant that meets `holds`."""
+    async def register(self, kind: str, what: str, holds: Callable[[float], bool], after_ns: int, within_s: float = 15.0) -> int:
+        """When a register of the PCS first changed, after an instant, to a value that meets `holds`; CLOCK_MONOTONIC ns."""
         deadline = time.monotonic() + within_s
         while True:
-            for _, ns, value in self.stage.plant.set_points():
-                if ns > after_ns and holds(value):
-                    return ns, value
+            for ns, value in self.stage.plant.log(kind, after_ns):
+                if holds(value):
+                    return ns
             if time.monotonic() > deadline:
-                raise OperationFailed(f"waited {within_s:g} s in vain until the PCS's set point {what}\n{self.stage.tail('loop')}")
+                raise OperationFailed(f"waited {within_s:g} s in vain until the PCS's {kind} {what}\n{self.stage.tail('loop')}")
             await asyncio.sleep(POLL_S)
 
-    def event(self, code: str, after_ns: int = 0, row: str = "") -> Event | None:
-        """The first event of a code after an instant."""
-        return next((e for e in self.events if e.code == code and e.at_ns > after_ns and row in e.row), None)
+    async def set_point(self, what: str, holds: Callable[[float], bool], after_ns: int) -> int:
+        """When the PCS's set-point register changed so."""
+        return await self.register("wset", what, holds, after_ns)
+
+    def event(self, code: str, after_ns: int, row: str) -> Event:
+        """The first event of a code and row after an instant."""
+        found = next((e for e in self.events if e.code == code and e.at_ns > after_ns and row in e.row), None)
+        if found is None:
+            raise OperationFailed(f"the loop told no {code} of {row}")
+        return found
