@@ -11,12 +11,14 @@ import asyncio
 import json
 import math
 import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bessctl.app.lines import short
 from bessctl.errors import BessctlError, NotReachable, UsageError
 from bessctl.model.plan import Block, Plan, PlanWriter
 
@@ -92,18 +94,30 @@ async def serve(desk: Desk, run_dir: Path) -> None:
             await asyncio.wait_for(writer.drain(), IDLE_S)
         writer.close()
 
-    place, beside = run_dir / SOCKET, run_dir / f"{SOCKET}.new"
-    with suppress(FileNotFoundError):
-        os.unlink(beside)
-    before = os.umask(0o177)
-    try:
-        server = await asyncio.start_unix_server(peer, beside, limit=MAX_LINE)
-    finally:
-        os.umask(before)
-    os.rename(beside, place)
+    place = run_dir / SOCKET
+    server = await asyncio.start_unix_server(peer, sock=_listening(place), limit=MAX_LINE)
     try:
         async with server:
             await server.serve_forever()
     finally:
         with suppress(FileNotFoundError):
             os.unlink(place)
+
+
+def _listening(place: Path) -> socket.socket:
+    """A socket that appears under its name with its mode set, in place of what a supervisor that died left there."""
+    beside = place.with_name(f"{place.name}.new")
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        with short(beside) as address:
+            listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    os.rename(beside, place)
+    return listener

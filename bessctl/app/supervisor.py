@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import time
 from contextlib import closing
@@ -115,8 +116,8 @@ class Supervisor:
         try:
             self.loaded.state_dir.mkdir(parents=True, exist_ok=True)
             return Store(self.loaded.state_dir / STORE)
-        except OSError as e:
-            raise OperationFailed(f"{self.loaded.state_dir}: {e.strerror or e}; the supervisor must be able to write there") from e
+        except (OSError, sqlite3.Error) as e:
+            raise OperationFailed(f"{self.loaded.state_dir}: {e}; the supervisor must be able to write there") from e
 
     async def _run_parts(self, parts: list[Part]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -130,7 +131,7 @@ class Supervisor:
 async def tell_events(link: CoreLink) -> None:
     """What the loop has to say becomes log lines; a loop that left is told once."""
     events = logging.getLogger("bessctl.loop")
-    there = True
+    there, trouble = True, ""
     while True:
         for event in link.events():
             logs.tell(events, event)
@@ -140,4 +141,8 @@ async def tell_events(link: CoreLink) -> None:
                 events.info("attached to the loop again")
             else:
                 events.error("the loop is gone; waiting for the next one (start it with `bessctl loop` or systemd)")
+        if link.trouble != trouble:
+            trouble = link.trouble
+            if trouble:
+                events.warning("not attached: %s", trouble)
         await asyncio.sleep(DRAIN_S)

@@ -16,6 +16,8 @@ import pytest
 from bessctl.app.desk import Desk
 from bessctl.app.lines import request_line
 from bessctl.app.logs import Json, Lines
+from bessctl.app.parts import Part
+from bessctl.app.supervisor import Supervisor, supervise
 from bessctl.config.load import load_site
 from bessctl.config.seal import seal
 from bessctl.errors import NotReachable, PlanRefused
@@ -156,6 +158,30 @@ def test_it_waits_for_a_loop_and_ends_on_sigterm_all_the_same(site: Path) -> Non
     program = Program(site)
     program.says("waiting for the loop")
     assert program.end() == 0
+
+
+def test_an_owners_hard_reset_starts_the_supervisor_anew(site: Path, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OCPP-7: Reset really restarts, in the same process id, so that whoever supervises the supervisor sees no death."""
+    calls: list[list[str]] = []
+
+    def parts(self: Supervisor, link: object, store: object) -> list[Part]:
+        async def ordered() -> None:
+            self.restart("csms1")
+
+        return [Part("ocpp", ordered)]
+
+    monkeypatch.setattr(Supervisor, "parts", parts)
+    monkeypatch.setattr(os, "execv", lambda path, arguments: calls.append([path, *arguments]))
+    supervise(site)
+    assert calls == [[sys.executable, sys.executable, "-m", "bessctl", "supervise", str(site)]]
+
+
+def test_a_store_that_cannot_be_written_is_told_with_its_place(site: Path, loop: Loop) -> None:
+    (site.parent / "state").write_text("no folder")
+    done = cli("supervise", site)
+    assert done.returncode == 1
+    assert f"{site.parent / 'state'}" in done.stderr
+    assert "the supervisor must be able to write there" in done.stderr
 
 
 def test_a_second_supervisor_is_refused(site: Path, loop: Loop, program: Program) -> None:
