@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from bessctl.config.catalogue import Kind
+from bessctl.config.fill import SealedRow, row_max_age_s
 from bessctl.config.load import LoadedSite
+from bessctl.config.protection import Warn
 from bessctl.config.seal import Sealing, seal
 from bessctl.corelink import seal as core
 from bessctl.devices.discovery import FoundDevice, from_json, to_json
@@ -220,3 +223,39 @@ def test_a_pcs_may_answer_for_its_battery() -> None:
     assert c["unit_bms_device"][0] == -1
     assert c["dev_contactor_addr"][0] > 0
     assert c["row_quantity"][0] in [int(q) for q in c["point_quantity"][: c["n_points"]]]
+
+
+def test_times_are_sealed_in_nanoseconds() -> None:
+    sealing = sealed_example(("    data_age_s: 0.5 ", "    data_age_s: 0.6 "))
+    c, at = config_of(sealing), rows(sealing)
+    expected = {
+        "settle_ns": 500_000_000,
+        "stop_timeout_ns": 5_000_000_000,
+        "reversal_dead_ns": 100_000_000,
+        "frozen_ns": 5_000_000_000,
+        "max_uncontrolled_ns": 10_000_000_000,
+        "meter_hold_ns": 5_000_000_000,
+    }
+    assert {name: int(c[name]) for name in expected} == expected
+    units = ("unit_reversion_ns", "unit_confirm_ns", "unit_data_age_ns")
+    assert [int(c[name][0]) for name in units] == [5_000_000_000, 2_000_000_000, 600_000_000]
+    assert c["row_max_age_ns"][at["cell_v_high", "trip"]] == 600_000_000  # the unit's, where the row states none
+    assert c["dev_timeout_ns"][0] == 300_000_000
+
+
+def test_a_row_may_state_its_own_age() -> None:
+    stated = ("warn:   {pickup_pct: 93, ", "warn:   {pickup_pct: 93, max_age_s: 2.5, ")
+    sealing = sealed_example(stated)
+    assert config_of(sealing)["row_max_age_ns"][rows(sealing)["soc_high", "warn"]] == 2_500_000_000
+
+
+def test_a_slow_point_is_not_old_before_three_refresh_times() -> None:
+    """R4: a meter asked each 2 s."""
+    loaded = changed_example(("we turn it\n    poll: {fast_s: 0.05}", "we turn it\n    poll: {fast_s: 0.3}"))
+    meter_row = SealedRow(Kind("pcc", "pcc_hz", True, "hz", "both", per_unit=False), "warn", Warn(pickup=1, dropoff=0), None)
+    assert row_max_age_s(meter_row, loaded.site) == 1.0
+    loaded = changed_example(
+        ("we turn it\n    poll: {fast_s: 0.05}", "we turn it\n    poll: {fast_s: 2}"),
+        ("{pickup_s: 1.0, dropoff_s: 0.5, dropoff_delay_s: 5.0}", "{pickup_s: 7.0, dropoff_s: 6.0}"),
+    )
+    assert row_max_age_s(meter_row, loaded.site) > 6.0
