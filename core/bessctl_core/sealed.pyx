@@ -1,11 +1,19 @@
 """Reads and writes the sealed configuration file; its shape stands in sealed.pxd. Standard library only: the loop process imports this."""
 
-import hashlib
 import json
 import os
 import struct
 
 from libc.string cimport memcpy
+
+try:
+    # hashlib would load OpenSSL, and an mlocked process keeps all 6 MB of it in memory for this one sum.
+    from _sha2 import sha256
+except ImportError:
+    try:
+        from _sha256 import sha256      # Python 3.11
+    except ImportError:
+        from hashlib import sha256      # an interpreter built without its own
 
 from .layout cimport LAYOUT_VERSION, SiteConfig
 
@@ -44,7 +52,7 @@ def pack(config_bytes: bytes, names: dict) -> bytes:
     if len(config_bytes) != sizeof(SiteConfig):
         raise SealError(f"the configuration has {len(config_bytes)} bytes, this build expects {sizeof(SiteConfig)}")
     body = config_bytes + names_json
-    digest = hashlib.sha256(body).digest()
+    digest = sha256(body).digest()
     return HEADER.pack(MAGIC, LAYOUT_VERSION, len(config_bytes), len(names_json), 0, digest) + body
 
 
@@ -59,7 +67,7 @@ def unpack(data: bytes, place: str = "sealed configuration") -> SealedSite:
             "seal it again with this version"
         )
     body = data[HEADER.size:]
-    if len(body) != size + names_size or hashlib.sha256(body).digest() != digest:
+    if len(body) != size + names_size or sha256(body).digest() != digest:
         raise SealError(f"{place}: its content does not match its hash; it was changed or cut short after sealing. Seal it again")
     return SealedSite(body[:size], body[size:], digest)
 
