@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 POLL_S = 0.1
 FIRST_STATE_S = 2.0
-WELL = {"run", "acquire", "stopped", "stopping", "out_of_service"}
 
 
 def register(app: typer.Typer) -> None:

@@ -24,11 +24,6 @@ def number(family: str, name: str) -> int:
     return int(_ENUMS[family][f"{family}_{name.upper()}"])
 
 
-def words(family: str) -> dict[int, str]:
-    """The layout's words of one family by number, in lower case without the family's prefix."""
-    return {int(member): member.name.removeprefix(f"{family}_").lower() for member in _ENUMS[family] if member.name is not None}
-
-
 def new_config() -> Any:
     """One zeroed SiteConfig as a numpy record array of length 1; numpy is imported here, by sealing alone."""
     import numpy as np  # noqa: PLC0415
