@@ -32,8 +32,10 @@ class FakePlant:
 
     def __init__(self, state: PlantSnapshot | None = SNAPSHOT) -> None:
         self.state = state
+        self.reads = 0
 
     def snapshot(self) -> PlantSnapshot | None:
+        self.reads += 1
         return self.state
 
     def set(self, **changes: object) -> None:

@@ -41,6 +41,11 @@ class Rig:
     async def peer(self) -> Peer:
         return await self.csms.station("BESS1")
 
+    async def seen(self) -> None:
+        """Wait until the station has read the plant as it is now."""
+        reads = self.plant.reads
+        await self.until(lambda: self.plant.reads > reads + 1)
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something our side does: looked at after every turn of the loop."""
         while not holds():

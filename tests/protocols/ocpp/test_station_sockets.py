@@ -38,10 +38,11 @@ def test_boot_start_profile_meter_stop(tmp_path: Path) -> None:
             assert {"Energy.Active.Export.Register", "Power.Active.Export", "SoC", "Temperature", "Voltage"} <= sampled.keys()
 
             rig.plant.energy(export_wh=2500.0)
+            await rig.seen()
             assert await peer.remote_stop(1) == "Accepted"
             stopped = await csms.wait("StopTransaction")
             assert rig.plans.target_w() is None
-            assert stopped.payload["reason"] == "Remote"
+            assert (stopped.payload["reason"], stopped.payload["meter_stop"]) == ("Remote", 2500)
             await csms.wait("StatusNotification", where=lambda p: p["connector_id"] == 1 and p["status"] == "Finishing")
 
     asyncio.run(story())
@@ -54,7 +55,7 @@ def test_a_refused_start_names_the_binding(tmp_path: Path, caplog: pytest.LogCap
         async with Csms() as csms, station(csms, tmp_path) as rig:
             peer = await rig.peer()
             rig.plant.limits(-200_000.0, 0.0, Binding("row", "soc_low"))
-            await asyncio.sleep(0.05)
+            await rig.seen()
             assert await peer.remote_start("TAG1") == "Rejected"
             rows = rig.store.read("SELECT kind, detail FROM ocpp_audit WHERE kind = 'remote_start_refused'")
             assert rows == [("remote_start_refused", "nothing to grant, bound by row:soc_low")]
