@@ -88,6 +88,7 @@ class Peer(ChargePoint):  # type: ignore[misc]
         self.csms = csms
         self.connection = connection
         self.booted = False
+        self._accepting = False
 
     async def _take(self, action: str, payload: dict[str, Any]) -> None:
         await self.csms.take(self, action, payload)
@@ -95,13 +96,14 @@ class Peer(ChargePoint):  # type: ignore[misc]
     @route(Action.boot_notification)
     async def on_boot(self, **payload: Any) -> Any:
         policy = self.csms.policy
-        dropped = "BootNotification" in policy.drop
+        self._accepting = policy.boot == "Accepted" and "BootNotification" not in policy.drop
         await self._take("BootNotification", payload)
-        self.booted = policy.boot == "Accepted" and not dropped
         return call_result.BootNotification(policy.clock(), policy.interval_s, policy.boot)
 
     @after_route(Action.boot_notification)
     async def after_boot(self, **payload: Any) -> None:
+        """The answer is out: from now on the station may be asked for anything."""
+        self.booted = self._accepting
         await self.csms.tell()
 
     @route(Action.heartbeat)

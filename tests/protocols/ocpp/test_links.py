@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from concurrent.futures import Future
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,16 +13,24 @@ from typing import Any
 import pytest
 
 from bessctl.errors import UsageError
+from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import SystemClock
+from bessctl.protocols.ocpp.binding.desk import Desk
+from bessctl.protocols.ocpp.binding.link import Link, Shared
 from bessctl.protocols.ocpp.binding.station import run_station
 from bessctl.protocols.ocpp.config import BackOff, Role, StationConfig, Tls
+from bessctl.protocols.ocpp.messages.dialect import dialect
+from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session.backoff import Retry
+from bessctl.protocols.ocpp.session.ledger import Ledger
+from bessctl.protocols.ocpp.session.writes import Output, PutState
 from bessctl.protocols.ocpp.transport.credentials import authorization
 from bessctl.sim.csms import Csms, Policy
 from bessctl.store import Store
 from tests.protocols.ocpp.certificates import issue, server_context
 from tests.protocols.ocpp.fakes import FakePlans, FakePlant
 from tests.protocols.ocpp.harness import LOG, link_to, station
+from tests.protocols.ocpp.sansio import LINK
 from tests.protocols.ocpp.test_frames import BAD
 
 
@@ -277,6 +286,38 @@ def test_two_links_share_the_plant(tmp_path: Path) -> None:
             task.cancel()
             await asyncio.wait([task])
             store.close()
+
+    asyncio.run(story())
+
+
+def test_frames_wait_for_every_batch_before_them(tmp_path: Path) -> None:
+    """OCPP-19: frames of a step that keeps nothing itself overtook what an earlier step had yet to keep."""
+
+    class Wire:
+        """A connection that takes a frame and says whether the disk was done by then."""
+
+        def __init__(self, kept: Future[None]) -> None:
+            self.kept, self.frames = kept, asyncio.Queue[tuple[str, bool]]()
+
+        async def send(self, frame: str) -> None:
+            self.frames.put_nowait((frame, self.kept.done()))
+
+    async def story() -> None:
+        kept: Future[None] = Future()
+        store = Store(tmp_path / "s.sqlite")
+        store.migrate(tables.NAMESPACE, tables.LADDER)
+        store.submit = lambda statements: kept  # type: ignore[method-assign]
+        desk = Desk(StationConfig(()), FakePlans(), FakePlant(), SystemClock(), ledger=Ledger(), log=LOG)
+        link = Link(LINK, Shared(Boot("v", "m"), store, desk, Random(1), LOG), dialect("1.6"))
+        wire = Wire(kept)
+        link._outbox = asyncio.Queue()
+        sending = asyncio.create_task(link._send(wire))  # type: ignore[arg-type]
+        link._carry_out(Output(writes=[PutState("boots", "1")]))
+        link._carry_out(Output(frames=["frame"]))
+        asyncio.get_running_loop().call_later(0.01, kept.set_result, None)
+        assert await wire.frames.get() == ("frame", True)
+        sending.cancel()
+        store.close()
 
     asyncio.run(story())
 

@@ -342,11 +342,32 @@ def test_reset_ends_transactions_and_restarts_the_station(kind: str, reason: str
     talk = started()
     assert talk.call("Reset", {"type": kind}) == {"status": "Accepted"}
     assert talk.restarts == [kind.lower()]
-    assert talk.of("StopTransaction")[0]["reason"] == reason
     assert talk.call("RemoteStartTransaction", START) == {"status": "Rejected"}
     again = talk.restarted().booted()
+    assert [p["reason"] for p in (talk if kind == "Soft" else again).of("StopTransaction")] == [reason]
     assert again.station.boots == 2
     assert again.of("BootNotification")
+
+
+@pytest.mark.parametrize("kind", ["Soft", "Hard"])
+def test_a_reset_waits_for_the_answer_under_way(kind: str) -> None:
+    """A station that hung up with its StatusNotification unanswered lost the answer to Reset: the CSMS answered into a closed link."""
+    talk = Talk().booted()
+    talk.auto = False
+    talk.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+    assert talk.call("Reset", {"type": kind}) == {"status": "Accepted"}
+    assert talk.restarts == []
+    talk.reply(talk.ids[-1], "Heartbeat", {})
+    assert talk.restarts == [kind.lower()]
+
+
+def test_a_hard_reset_waits_no_longer_than_a_second() -> None:
+    talk = Talk().booted()
+    talk.auto = False
+    talk.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+    talk.call("Reset", {"type": "Hard"})
+    talk.pass_time(1.1)
+    assert talk.restarts == ["hard"]
 
 
 def test_a_soft_reset_delivers_first_but_not_for_ever() -> None:

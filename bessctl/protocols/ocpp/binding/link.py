@@ -1,8 +1,8 @@
 """The driver of one link: carries bytes, time and disk between the sans-IO station and the world.
 
 Per step of the station: the plan is written first (it must not wait for an fsync), then everything the step wants kept goes to the
-store as one batch, then, when that batch is on disk, its frames go out, in order. A batch that fails stops the station: what
-could not be kept must not be acknowledged.
+store as one batch, then, when that batch and all before it are on disk, its frames go out, in order. A batch that fails stops the
+station: what could not be kept must not be acknowledged.
 
 Two tasks live as long as the link: one dials and talks, one keeps time (samples are taken offline too).
 """
@@ -61,6 +61,7 @@ class Link:
         self._retry = Retry(config.back_off, shared.rng)
         self._wake = asyncio.Event()
         self._outbox: asyncio.Queue[_Outgoing] | None = None
+        self._last_kept: Future[None] | None = None
         self._restart_due = ""
         self._plant_due = False
         self._loop = asyncio.get_running_loop()
@@ -184,11 +185,11 @@ class Link:
     def _carry_out(self, output: w.Output) -> None:
         if output.plan_changed:
             self._desk.replan()
-        kept = self._keep(output.writes)
+        self._last_kept = self._keep(output.writes) or self._last_kept
         if output.restart:
             self._restart_due = output.restart
         if self._outbox is not None and (output.frames or output.restart):
-            self._outbox.put_nowait(_Outgoing(kept, output.frames, output.restart))
+            self._outbox.put_nowait(_Outgoing(self._last_kept, output.frames, output.restart))
         self._wake.set()
 
     def _keep(self, writes: list[w.Write]) -> Future[None] | None:

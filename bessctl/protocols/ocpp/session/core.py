@@ -50,7 +50,7 @@ class Core:
         self.now = Now(0)
         self.reading: Reading | None = None
         self.online = False
-        self.resetting = False
+        self.resetting = ""
         self._orders = count(1)
         self._queued_at: dict[int, int] = {}
 

@@ -52,6 +52,8 @@ class Sender:
 
     def _next(self) -> tuple[Request | None, int | None]:
         core = self._core
+        if core.resetting == "hard":
+            return None, None
         if core.registration.due(core.now.mono_ns):
             core.registration.sent()
             return core.identity, None
