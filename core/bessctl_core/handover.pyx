@@ -1,6 +1,8 @@
 """The latest value, from one writer to any number of readers; the rules stand in handover.pxd. `Channel` lets Python drive it."""
 
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from .atomics cimport (
     fence_acquire, fence_release, load_acquire_u64, load_relaxed_u64, store_release_u64, store_relaxed_u64,
@@ -68,6 +70,12 @@ cdef bint handover_read(const Handover* h, void* payload, size_t size, uint64_t*
     return False
 
 
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <int64_t> t.tv_sec * 1000000000 + t.tv_nsec
+
+
 cdef class Channel:
     """One latest-value buffer in a writable or read-only buffer object, for tests, benches and tools. One writer; any thread reads."""
 
@@ -109,6 +117,53 @@ cdef class Channel:
             whole = handover_read(self._h, &copy[0], self._size, NULL, &tries)
         self.retries += tries
         return bytes(self._copy) if whole else None
+
+    def time_writes(self, const unsigned char[::1] payload, long long[::1] batch_ns, int batch) -> None:
+        """Benches: nanoseconds that each run of `batch` writes takes, one run per place in `batch_ns`."""
+        cdef Py_ssize_t i
+        cdef int k
+        cdef int64_t before
+        if <size_t> payload.shape[0] != self._size:
+            raise ValueError(f"the value has {payload.shape[0]} bytes, the channel carries {self._size}")
+        with nogil:
+            for i in range(batch_ns.shape[0]):
+                before = now_ns()
+                for k in range(batch):
+                    handover_write(self._h, &payload[0], self._size)
+                batch_ns[i] = now_ns() - before
+
+    def time_reads(self, long long[::1] batch_ns, int batch) -> None:
+        """Benches: the same for reads; failed tries add to `retries`."""
+        cdef unsigned char[::1] copy = self._copy
+        cdef uint64_t tries = 0
+        cdef Py_ssize_t i
+        cdef int k
+        cdef int64_t before
+        with nogil:
+            for i in range(batch_ns.shape[0]):
+                before = now_ns()
+                for k in range(batch):
+                    handover_read(self._h, &copy[0], self._size, NULL, &tries)
+                batch_ns[i] = now_ns() - before
+        self.retries += tries
+
+    def time_copies(self, unsigned char[::1] targets, long long[::1] batch_ns, int batch) -> None:
+        """Benches: the reference. Plain memcpy of a value's size out of the channel's private copy into `targets`, one place after another."""
+        cdef unsigned char[::1] copy = self._copy
+        cdef size_t places = targets.shape[0] // self._size
+        cdef size_t place = 0
+        cdef Py_ssize_t i
+        cdef int k
+        cdef int64_t before
+        if places == 0:
+            raise ValueError(f"the targets have {targets.shape[0]} bytes, a value has {self._size}")
+        with nogil:
+            for i in range(batch_ns.shape[0]):
+                before = now_ns()
+                for k in range(batch):
+                    memcpy(&targets[place * self._size], &copy[0], self._size)
+                    place = place + 1 if place + 1 < places else 0
+                batch_ns[i] = now_ns() - before
 
     @property
     def version(self) -> int:

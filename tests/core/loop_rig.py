@@ -1,7 +1,14 @@
-"""What a loop process hands out, without the loop: the segments and the thread that serves them."""
+"""What a loop process hands out, without the loop: the segments and the thread that serves them; and writers on another core."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bessctl_core import attach, segment
 
@@ -28,3 +35,32 @@ class Loop:
         self._stop.set()
         self._thread.join()
         self.server.close()
+
+
+@contextmanager
+def on_another_core(*args: object, fds: tuple[int, ...] = ()) -> Iterator[subprocess.Popen[str]]:
+    """Run a task of the nursery on one core and the caller on another; with one core both share it. Nothing outlives the block."""
+    cores = sorted(os.sched_getaffinity(0))
+    nursery = subprocess.Popen(
+        [sys.executable, "-m", "tests.core.writer_nursery", *map(str, args)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=fds,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    os.sched_setaffinity(nursery.pid, cores[-1:])
+    os.sched_setaffinity(0, cores[:1])
+    try:
+        yield nursery
+    finally:
+        os.sched_setaffinity(0, cores)
+        nursery.kill()
+        nursery.communicate()
+
+
+def told(nursery: subprocess.Popen[str]) -> dict[str, Any]:
+    assert nursery.stdout is not None
+    line = nursery.stdout.readline()
+    assert line, "the writers' process ended early"
+    return json.loads(line)  # type: ignore[no-any-return]

@@ -1,13 +1,6 @@
 """The latest-value hand-over: whole or nothing, whatever becomes of the writer. Writer and reader on different cores, full-size plans."""
 
-import json
-import os
 import struct
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,35 +9,8 @@ from hypothesis import strategies as st
 from bessctl_core import layout
 from bessctl_core.handover import Channel
 from bessctl_core.segment import LoopSegments
+from tests.core.loop_rig import on_another_core, told
 from tests.core.writer_nursery import CONTROL_WORDS, PATTERNS, SIZE, SLOT
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-@contextmanager
-def on_another_core(*args: object, fds: tuple[int, ...] = ()) -> Iterator[subprocess.Popen[str]]:
-    """Run a task of the nursery on one core and the caller on another; with one core both share it. Nothing outlives the block."""
-    cores = sorted(os.sched_getaffinity(0))
-    nursery = subprocess.Popen(
-        [sys.executable, "-m", "tests.core.writer_nursery", *map(str, args)],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True, pass_fds=fds, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    os.sched_setaffinity(nursery.pid, cores[-1:])
-    os.sched_setaffinity(0, cores[:1])
-    try:
-        yield nursery
-    finally:
-        os.sched_setaffinity(0, cores)
-        nursery.kill()
-        nursery.communicate()
-
-
-def told(nursery: subprocess.Popen[str]) -> dict[str, Any]:
-    assert nursery.stdout is not None
-    line = nursery.stdout.readline()
-    assert line, "the writers' process ended early"
-    return json.loads(line)  # type: ignore[no-any-return]
-
 
 # --- one process ------------------------------------------------------------------------------------------------------------------------
 

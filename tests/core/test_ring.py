@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bessctl_core import layout, ports
 from bessctl_core.segment import LoopSegments
-from tests.core.test_handover import on_another_core, told
+from tests.core.loop_rig import on_another_core, told
 
 STATE = bytes(layout.SIZES["PlantState"])
 EVENT = {"seq": 0, "at_ns": 1, "value": 0.0, "limit": 0.0, "detail": 0, "place": -1, "row": -1, "slot": -1, "code": 1, "level": 0}
