@@ -6,8 +6,6 @@ from typing import Any, final
 from .sealed import SealedSite
 
 REMEDY: str
-PLANS_MAGIC: bytes
-STATE_MAGIC: bytes
 
 class CommandsWaiting(RuntimeError): ...
 

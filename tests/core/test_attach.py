@@ -15,7 +15,6 @@ import pytest
 from bessctl_core import attach, ports, segment
 from tests.core.loop_rig import HASH, SEALED, Loop
 
-
 # Python 3.12 warns of a fork beside threads; these children do nothing but attach, and end.
 FORKS = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
