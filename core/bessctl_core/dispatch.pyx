@@ -20,15 +20,20 @@ cdef int32_t encode_w(double w, double scale_w) noexcept nogil:
     return <int32_t> max(-2147483647.0, min(2147483647.0, counts))
 
 
+cdef inline double share_of(double plant_w, double available_w, double limit_w) noexcept nogil:
+    """A unit's part by what it may give. Multiplied before divided: whole counts of a whole plant power stay whole."""
+    cdef double w = limit_w * plant_w / available_w if available_w != 0 else 0
+    return w if fabs(w) <= fabs(limit_w) else limit_w
+
+
 cdef void dispatch(const SiteConfig* c, const Inputs* inp, const Envelope* e, double plant_w, Outputs* out) noexcept nogil:
     cdef int unit
-    cdef double available = e.device_hi.w if plant_w > 0 else e.device_lo.w
-    cdef double share = plant_w / available if available != 0 else 0
     cdef double w
-    if share > 1:
-        share = 1
     for unit in range(c.n_units):
-        w = share * (e.unit_hi[unit].w if plant_w > 0 else e.unit_lo[unit].w)
+        if plant_w > 0:
+            w = share_of(plant_w, e.device_hi.w, e.unit_hi[unit].w)
+        else:
+            w = share_of(plant_w, e.device_lo.w, e.unit_lo[unit].w)
         out.cmd_raw[unit] = encode_w(w, inp.wset_scale_w[unit])
         out.cmd_w[unit] = out.cmd_raw[unit] * inp.wset_scale_w[unit] if out.cmd_raw[unit] != 0 else 0
 

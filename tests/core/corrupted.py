@@ -1,0 +1,79 @@
+"""Runs the step with a dispatch that lies (R1): `python -m tests.core.corrupted` prints what came out, one JSON object per case.
+
+The compiled step takes `dispatch` from the table its module exports, once, when it is imported. Before that this program puts a function
+of its own into the table; nothing in the product has a door for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from typing import Any
+
+from bessctl_core import dispatch as module
+
+RAW_OFFSET = 16 * 8  # Outputs: cmd_w[16], then cmd_raw[16]
+PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_double, ctypes.c_void_p)
+
+# counts of units 0 and 1 that replace the right ones
+CASES: dict[str, tuple[int, int]] = {
+    "right": (50_000, 50_000),
+    "beyond the unit": (200_001, 0),
+    "beyond the source's limit": (60_001, 60_000),
+    "within both": (60_000, 60_000),
+    "the other direction": (-1, 50_000),
+    "both the other direction": (-30_000, -30_000),
+    "charging beyond its limit": (-30_001, -30_000),
+    "largest count": (2**31 - 1, 0),
+    "smallest count": (0, -(2**31)),
+}
+
+lie: tuple[int, int] | None = None
+
+
+def install() -> Any:
+    """Put the liar into the table; the result must be kept alive."""
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype, api.PyCapsule_GetPointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    api.PyCapsule_New.restype, api.PyCapsule_New.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    table = module.__pyx_capi__  # type: ignore[attr-defined]
+    signature = ctypes.create_string_buffer(api.PyCapsule_GetName(table["dispatch"]))
+    honest = PROTOTYPE(api.PyCapsule_GetPointer(table["dispatch"], signature))
+
+    def liar(config: int, inputs: int, envelope: int, plant_w: float, outputs: int) -> None:
+        honest(config, inputs, envelope, plant_w, outputs)
+        if lie is not None:
+            (ctypes.c_int32 * 2).from_address(outputs + RAW_OFFSET)[:] = list(lie)
+
+    callback = PROTOTYPE(liar)
+    table["dispatch"] = api.PyCapsule_New(ctypes.cast(callback, ctypes.c_void_p), signature, None)
+    return callback, signature
+
+
+def main() -> None:
+    global lie  # noqa: PLW0603 - the one word the liar listens to
+    kept = install()
+    from tests.core.rig import Rig, Slot, config  # noqa: PLC0415 - the step must see the changed table
+
+    for name, counts in CASES.items():
+        lie = None
+        r = Rig(config(2, slots=(Slot(),))).run()
+        r.offer(0, {"target_w": 100e3, "ess_hi_w": 120e3, "ess_lo_w": -60e3})
+        r.tick(10)
+        before = list(r.h.out["cmd_raw"][:2])
+        lie = counts
+        r.tick()
+        at_once = {"raw": list(r.h.out["cmd_raw"][:2]), "w": list(r.h.out["cmd_w"][:2]), "journal": bool(r.h.out["journal_due"])}
+        lie = None
+        state = r.tick(50)
+        print(
+            json.dumps(
+                {"name": name, "before": before, **at_once, "later_w": r.power_w, "mode": state["mode"], "internal": state["internal"]}
+            )
+        )
+    assert kept
+
+
+if __name__ == "__main__":
+    main()
