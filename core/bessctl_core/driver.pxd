@@ -64,5 +64,6 @@ cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSi
 # A read came in; `moved`: an analogue changed since the read before.
 cdef void device_seen(const SiteConfig* c, Device* dev, const Inputs* inp, bint moved, int64_t sent_ns) noexcept nogil
 
-# Nothing of our own making flows there any more: 0 W proved by read-back and not running. True for a device that is not up.
+# Nothing of our own making flows there any more: 0 W proved by read-back and not running. A device that is not up proves nothing; it counts
+# as stopped only if it was never given power since 0 W was last proved.
 cdef bint device_stopped(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil

@@ -347,8 +347,10 @@ cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* 
 
 cdef bint device_stopped(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil:
     cdef double state
-    if dev.phase != PHASE_UP or not takes_setpoint(c, dev) or inp.value[dev.unit * QUANTITIES + Q_LOC_REM] == LOCAL_CONTROL:
+    if not takes_setpoint(c, dev) or inp.value[dev.unit * QUANTITIES + Q_LOC_REM] == LOCAL_CONTROL:
         return True
+    if dev.phase != PHASE_UP:
+        return not dev.setpoint.live
     state = inp.value[dev.unit * QUANTITIES + Q_PCS_STATE]
     if c.dev_opctl_addr[dev.index] >= 0 and INV_STARTING <= state <= INV_SHUTTING_DOWN:
         return False

@@ -33,7 +33,7 @@ cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Out
 # Sleep until an absolute instant; while a question is out or waits, keep its bus going. Never longer, whatever the peers send.
 cdef void fleet_wait(const SiteConfig* c, Fleet* f, int64_t until_ns) noexcept nogil
 
-# Nothing of our own making flows any more at any PCS that is up.
+# Nothing of our own making flows any more at any PCS.
 cdef bint fleet_stopped(const SiteConfig* c, const Fleet* f, const Inputs* inp) noexcept nogil
 
 # The operator reset or started at the machine: set points we yielded to somebody else are ours again.

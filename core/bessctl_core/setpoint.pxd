@@ -5,7 +5,7 @@
 #   before its timer runs.
 # - It is written when the command changes, when a third of the reversion time is over, when the device (re)connects, and again after a write
 #   that failed. A write that still waits for its bus takes the newest command along.
-# - After each write, and once a second, the block is read back with WSetRvrtRem. It is confirmed when all eleven registers are ours and the
+# - After each write, once a second, and before a write that only re-arms the timer, the block is read back with WSetRvrtRem. It is confirmed when all eleven registers are ours and the
 #   timer runs and was re-armed by our write. The age of the last confirmation counts; beyond confirm_ns the unit is unconfirmed.
 # - A block that was confirmed and then holds something else, while its timer runs or its time is not ours, was changed by somebody else: an
 #   event, and written again, at most FOREIGN_TRIES times; then we yield: 0 W and standby until the operator resets or starts at the machine.
@@ -41,6 +41,7 @@ cdef struct Setpoint:
     uint8_t written             # written_raw is what the PCS was told, as far as we know
     uint8_t acked               # acked_raw is what the PCS acknowledged last, and nothing went wrong since
     uint8_t held                # acked_raw was confirmed
+    uint8_t live                # power was commanded, and 0 W was not confirmed since
     uint8_t foreign_tries
     uint8_t yielded
     uint8_t unconfirmed

@@ -83,12 +83,24 @@ cdef inline bint busy(const Transaction* t) noexcept nogil:
     return t.status == QUEUED or t.status == SENT
 
 
+cdef void look_first(Setpoint* s, Bus* bus, int64_t now_ns) noexcept nogil:
+    """The same set point again would hide what somebody else wrote meanwhile: read before writing."""
+    if s.acked and not busy(&s.readback):
+        if bus_submit_command(bus, &s.readback):
+            s.readback_due_ns = now_ns + READBACK_NS
+        else:
+            s.readback.status = IDLE
+
+
 cdef bint send_write(Setpoint* s, Bus* bus, int64_t now_ns) noexcept nogil:
     if s.write.status == SENT or (s.write.status == IDLE and not write_due(s, now_ns)):
         return True
+    if s.written and s.wanted_raw == s.written_raw:
+        look_first(s, bus, now_ns)
     fill_block(s.write.regs, s.wanted_raw, s.reversion_s)
     s.written_raw = s.wanted_raw
     s.written = 1
+    s.live = s.live or s.wanted_raw != 0
     if s.write.status == QUEUED or bus_submit_command(bus, &s.write):
         return True
     s.write.status = IDLE
@@ -152,6 +164,7 @@ cdef bint take_readback(Setpoint* s, int64_t now_ns, int32_t* found_raw) noexcep
     if holds == HOLDS_OURS:
         s.confirmed_ns = s.readback.sent_ns
         s.held = 1
+        s.live = s.acked_raw != 0 or s.written_raw != 0
     elif holds == HOLDS_OTHER and s.held:
         return changed_by_others(s, now_ns)
     elif holds == HOLDS_REVERTED and s.write.status == IDLE:

@@ -12,7 +12,7 @@ from .envelope cimport arbitrate, device_interval, rest_update, unit_sees
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
     ACT_OPEN, ACT_STANDBY, BIND_NONE, DEV_FROZEN, EV_LIMITS_DISJOINT, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED, FLAG_LOCAL_CONTROL,
-    FLAG_RT_REFUSED, FLAG_UNCONFIRMED, MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_START_FAILED, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK,
+    FLAG_RT_REFUSED, FLAG_UNCONFIRMED, MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_STANDBY, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK,
     QUANTITIES, Q_AC_W, Q_BMS_AGE_S, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_CHA_A_OVER, Q_DC_A, Q_DIS_A_OVER, Q_LOC_REM, Q_METER_AGE_S, Q_PACK_A,
     Q_PACK_V, Q_PCC_W, Q_PCS_AGE_S, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION,
 )
@@ -240,7 +240,7 @@ cdef bint step_stopped(const SiteConfig* c, const Inputs* inp, const StepState* 
     """Commanded to rest, and each PCS that answers is measured at rest."""
     cdef int unit
     cdef double state
-    if s.mode != MODE_STOPPING or s.ramp.w != 0:
+    if not s.stop_asked or s.mode not in (MODE_STOPPING, MODE_STANDBY) or s.ramp.w != 0:
         return False
     for unit in range(c.n_units):
         if not unit_sees(c, inp, unit, Q_PCS_STATE, now_ns):

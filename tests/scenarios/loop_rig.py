@@ -209,10 +209,10 @@ def loop_process(folder: Path, sealed: Path, **options: Any) -> Iterator[Loop]:
 
 @contextmanager
 def plant_and_loop(folder: Path, *changes: tuple[str, str], **options: Any) -> Iterator[tuple[PlantServer, Loop]]:
-    """The plant served, the loop attached and in RUN."""
+    """The plant served, the loop attached, in RUN and free to give and take power."""
     with plant_server() as server, loop_process(folder, seal_site(folder, server.port, *changes), **options) as loop:
         loop.attach()
-        loop.until_mode(L.Mode.MODE_RUN)
+        loop.until("power is allowed", lambda s: s["mode"] == L.Mode.MODE_RUN and s["hi_w"] > 150e3 and s["lo_w"] < -100e3)
         yield server, loop
 
 
