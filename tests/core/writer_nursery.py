@@ -8,6 +8,7 @@
 Prints one JSON object at its end (the floods: one at their start, and write until they are killed).
 """
 
+import ctypes
 import json
 import mmap
 import os
@@ -58,6 +59,7 @@ def kill_soon(work: Callable[[], None], chance: random.Random) -> None:
     child = os.fork()
     if child == 0:
         try:
+            die_with_parent()
             work()
         finally:
             os._exit(1)
@@ -97,7 +99,13 @@ def flood_events() -> None:
         loop.publish(STATE, [event | {"place": 1, "row": 2, "slot": 3, "code": 4, "level": 0}])
 
 
+def die_with_parent() -> None:
+    """SIGKILL for this process when the test that started it ends, however it ends (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def main(task: str, *numbers: int) -> None:
+    die_with_parent()
     if task == "kill-plans":
         print(json.dumps(kill_plans(*numbers)), flush=True)
     elif task == "kill-commands":
