@@ -59,13 +59,14 @@ class Peer:
 
     link: socket.socket
     received: bytes = b""
+    gone: bool = False
 
 
 @dataclass
 class Request:
     """A request the loop has not answered yet."""
 
-    fd: int
+    peer: Peer
     command: str
     until_s: float
 
@@ -161,6 +162,7 @@ class ControlServer:
     def _drop(self, peer: Peer) -> None:
         self._peers.pop(peer.link.fileno(), None)
         peer.link.close()
+        peer.gone = True
 
     def _receive(self, peer: Peer) -> None:
         try:
@@ -173,7 +175,7 @@ class ControlServer:
         if not data or len(peer.received) > MAX_LINE:
             self._drop(peer)
             return
-        while b"\n" in peer.received:
+        while b"\n" in peer.received and not peer.gone:
             line, _, peer.received = peer.received.partition(b"\n")
             self._handle(peer, line)
 
@@ -187,9 +189,8 @@ class ControlServer:
             self._drop(peer)
 
     def _answer(self, request: Request, message: dict[str, Any]) -> None:
-        peer = self._peers.get(request.fd)
-        if peer is not None:
-            self._send(peer, message)
+        if not request.peer.gone:
+            self._send(request.peer, message)
 
     # --- requests -------------------------------------------------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ class ControlServer:
         elif ident is None:
             self._send(peer, answer("refused", "too many requests wait for the loop already"))
         else:
-            self._waiting[ident] = Request(peer.link.fileno(), command, self.clock() + ANSWER_S)
+            self._waiting[ident] = Request(peer, command, self.clock() + ANSWER_S)
 
     def _argument(self, asked: dict[str, Any]) -> int:
         """The slot a release is about; -1 when no source has that name."""
