@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 2
+    LAYOUT_VERSION = 3
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant
@@ -27,6 +27,7 @@ cdef enum:
     TEXT = 96           # bytes of a path or host name, NUL included
     TICK_EVENTS = 32    # events one tick may raise; the rest is counted
     HISTOGRAM_BINS = 96
+    SKIPS = 32          # the last times the loop skipped periods
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -507,6 +508,9 @@ cdef struct PlantState:
     uint64_t periods
     uint64_t missed
     uint64_t missed_own
+    uint64_t skips                          # how often periods were skipped; the n-th time stands at n % SKIPS
+    int64_t skip_ns[SKIPS]                  # when the loop found itself too late
+    uint32_t skip_periods[SKIPS]            # and how many periods it skipped
     int64_t wake_max_ns
     int64_t step_max_ns
     uint32_t wake_bins[HISTOGRAM_BINS]      # bins of ns, see rt.pxd

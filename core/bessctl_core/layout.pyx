@@ -10,7 +10,7 @@ VERSION = LAYOUT_VERSION
 LIMITS = {
     "units": MAX_UNITS, "slots": MAX_SLOTS, "blocks": MAX_BLOCKS, "rows": MAX_ROWS, "curve_points": CURVE_POINTS, "devices": MAX_DEVICES,
     "buses": MAX_BUSES, "reads": MAX_READS, "points": MAX_POINTS, "checks": MAX_CHECKS, "quantities": QUANTITIES, "text": TEXT,
-    "places": PLACES, "plant": PLANT, "histogram_bins": HISTOGRAM_BINS,
+    "places": PLACES, "plant": PLANT, "histogram_bins": HISTOGRAM_BINS, "skips": SKIPS,
 }
 
 SIZES = {

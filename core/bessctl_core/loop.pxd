@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .fleet cimport Fleet
 from .journal cimport JournalBox
-from .layout cimport HISTOGRAM_BINS, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig
+from .layout cimport HISTOGRAM_BINS, SKIPS, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig
 from .ring cimport CommandRing
 from .segment cimport LoopSide
 from .state cimport StepState
@@ -23,6 +23,9 @@ cdef struct Pace:
     uint64_t overrun            # missed in the second before
     int64_t told_ns
     int64_t second_ns
+    uint64_t skips              # see PlantState
+    int64_t skip_ns[SKIPS]
+    uint32_t skip_periods[SKIPS]
     int64_t wake_max_ns
     int64_t step_max_ns
     int64_t done_max_ns

@@ -19,7 +19,7 @@ from .fleet cimport fleet_account, fleet_close, fleet_init, fleet_release, fleet
 from .journal cimport Journal, journal_on_disk, journal_post
 from .layout cimport (
     BUS_TCP, CMD_RESET, CMD_START, EV_JOURNAL, EV_PERIODS_MISSED, EV_RT_REFUSED, EV_STARTED, EV_STOPPED,
-    FLAG_AFFINITY_REFUSED, FLAG_JOURNAL_LATE, FLAG_MLOCK_REFUSED, NS_PER_S, PLANT, Q_OVERRUN_PER_S, QUANTITIES, TEXT, Command, Event,
+    FLAG_AFFINITY_REFUSED, FLAG_JOURNAL_LATE, FLAG_MLOCK_REFUSED, NS_PER_S, PLANT, Q_OVERRUN_PER_S, QUANTITIES, SKIPS, TEXT, Command, Event,
 )
 from .ring cimport command_push, command_take, event_read
 from .rt cimport histogram_add, monotonic_ns, notify, prefault_stack, signal_taken, wake
@@ -127,6 +127,9 @@ cdef void publish(Machine* m, int64_t now_ns) noexcept nogil:
     state.periods, state.missed, state.missed_own = m.pace.periods, m.pace.missed, m.pace.missed_own
     state.wake_max_ns, state.step_max_ns, state.done_max_ns = m.pace.wake_max_ns, m.pace.step_max_ns, m.pace.done_max_ns
     memcpy(state.wake_bins, m.pace.wake_bins, sizeof(state.wake_bins))
+    state.skips = m.pace.skips
+    memcpy(state.skip_ns, m.pace.skip_ns, sizeof(state.skip_ns))
+    memcpy(state.skip_periods, m.pace.skip_periods, sizeof(state.skip_periods))
     memcpy(state.step_bins, m.pace.step_bins, sizeof(state.step_bins))
     memcpy(state.done_bins, m.pace.done_bins, sizeof(state.done_bins))
     fleet_account(m.config, &m.fleet, state)
@@ -147,6 +150,11 @@ cdef void tick(Machine* m, int64_t now_ns) noexcept nogil:
 
 # --- the pace -----------------------------------------------------------------------------------------------------------------------------
 
+cdef void note_skip(Pace* p, int64_t skipped, int64_t now_ns) noexcept nogil:
+    p.skip_ns[p.skips % SKIPS], p.skip_periods[p.skips % SKIPS] = now_ns, <uint32_t> skipped
+    p.skips += 1
+
+
 cdef void account(Machine* m, int64_t now_ns) noexcept nogil:
     """The wait for this deadline is over: how late is it, and how many periods went by unused?"""
     cdef Pace* p = &m.pace
@@ -157,6 +165,8 @@ cdef void account(Machine* m, int64_t now_ns) noexcept nogil:
     if p.slept_ns <= p.deadline_ns:
         histogram_add(p.wake_bins, late_ns)
         p.wake_max_ns = max(p.wake_max_ns, late_ns)
+    if skipped:
+        note_skip(p, skipped, now_ns)
     p.missed += skipped
     p.missed_own += skipped if own else 0
     p.deadline_ns += skipped * p.period_ns
