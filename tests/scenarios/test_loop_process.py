@@ -378,3 +378,20 @@ def test_the_service_manager_is_told_when_it_runs_and_fed_while_it_does(tmp_path
             loop.attach()
             heard = {manager.recv(100) for _ in range(4)}
             assert heard == {b"READY=1", b"WATCHDOG=1"}
+
+
+def test_skipped_periods_are_published_with_their_instant(tmp_path: Path) -> None:
+    """R-hygiene: a loop that was held up says when and for how long, not only that it was."""
+    with plant_and_loop(tmp_path) as (_, loop):
+        before = loop.now()
+        held_ns = time.monotonic_ns()
+        loop.process.send_signal(signal.SIGSTOP)
+        wait_for("the clock goes on", lambda: time.monotonic_ns() - held_ns > 100_000_000)
+        loop.process.send_signal(signal.SIGCONT)
+        after = loop.until("the skip is told", lambda state: state["missed"] >= before["missed"] + 9)
+        first = before["skips"]
+        told = [(after["skip_ns"][n % 32], after["skip_periods"][n % 32]) for n in range(first, after["skips"])]
+        assert sum(periods for _, periods in told) == after["missed"] - before["missed"]
+        at_ns, periods = max(told, key=lambda skip: skip[1])
+        assert held_ns < at_ns <= after["now_ns"]
+        assert periods >= 9
