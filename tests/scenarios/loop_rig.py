@@ -62,8 +62,8 @@ def found_devices() -> dict[str, FoundDevice]:
     }
 
 
-def plant_server(port: int = 0, **sections: Any) -> PlantServer:
-    """One PCS, one battery, one meter on loopback."""
+def plant_server(port: int | None = 0, rtu: dict[str, Any] | None = None, **sections: Any) -> PlantServer:
+    """One PCS, one battery, one meter, on loopback or on one serial line."""
     tree: dict[str, Any] = {
         "pcs": {"w_max": 200_000, "start_s": 0.2, "device": {"unit": 1, "serial": SERIALS["pcs1"]}},
         "battery": {"energy_wh": 400_000, "cells": 240, "device": {"unit": 2, "serial": SERIALS["bms1"]}},
@@ -72,12 +72,17 @@ def plant_server(port: int = 0, **sections: Any) -> PlantServer:
     }
     for name, section in sections.items():
         tree[name] = {**tree.get(name, {}), **section}
-    return make_server(SimConfig.model_validate({"plants": [tree], "server": {"tcp_port": port}}))
+    return make_server(SimConfig.model_validate({"plants": [tree], "server": {"tcp_port": port, "rtu": rtu}}))
 
 
 def seal_site(folder: Path, port: int, *changes: tuple[str, str]) -> Path:
     """The example site on that port, sealed into the folder."""
-    loaded = changed_example(("port: 5020", f"port: {port}"), *changes)
+    return seal_changed(folder, ("port: 5020", f"port: {port}"), *changes)
+
+
+def seal_changed(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The example site with these texts replaced, sealed into the folder."""
+    loaded = changed_example(*changes)
     file = folder / "site.sealed"
     file.unlink(missing_ok=True)
     file.write_bytes(seal(loaded, found_devices()).content)

@@ -19,7 +19,7 @@ import pytest
 from bessctl_core import layout as L
 from bessctl_core.attach import NobodyListens, attach_state
 from bessctl_core.sim.plant import Plant
-from tests.scenarios.loop_rig import SLOTS, S, block, loop_process, plant_and_loop, plant_server, seal_site, wait_for
+from tests.scenarios.loop_rig import SLOTS, S, block, loop_process, plant_and_loop, plant_server, seal_changed, seal_site, wait_for
 
 PERIOD_NS = S // 100
 STANDBY, RUNNING = 7, 3
@@ -52,6 +52,23 @@ def test_a_plan_becomes_power_in_both_directions_and_nothing_is_left_at_its_end(
         loop.until("charge", lambda s: near(s["ess_w"], -80e3))
         loop.until("rest", lambda s: near(s["ess_w"], 0) and s["command_w"] == 0)
         assert server.plants[0].get()["wset_w"] == 0
+
+
+def test_the_same_over_one_serial_line_that_three_devices_share(tmp_path: Path) -> None:
+    """CARD-1: Modbus RTU. At 115200 baud, each byte taking its time on the wire, one device answers after the other."""
+    slower = (("data_age_s: 0.5", "data_age_s: 1.5"), ("confirm_s: 2", "confirm_s: 4"), ("pickup_s: 0.3", "pickup_s: 0.6"))
+    with plant_server(None, {"baud": 115200, "paced": True}) as server:
+        line = f"rtu: {{device: {server.pty_path}, baud: 115200, parity: even}}"
+        sealed = seal_changed(tmp_path, ("tcp: {host: 127.0.0.1, port: 5020}", line), *slower)
+        with loop_process(tmp_path, sealed) as loop:
+            loop.attach()
+            loop.until("power is allowed", lambda s: s["mode"] == L.Mode.MODE_RUN and s["hi_w"] > 150e3)
+            running_at(loop, 80e3)
+            state = loop.now()
+            assert state["bus_bad"][0] == 0
+            assert not state["flags"] & L.Flag.FLAG_UNCONFIRMED
+            assert loop.end() == 0
+            assert server.plants[0].get()["inv_state"] in AT_REST
 
 
 def test_the_set_point_lives_only_as_long_as_it_is_renewed(tmp_path: Path) -> None:
