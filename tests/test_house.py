@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +110,13 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     text = (".py", ".pyx", ".pxd", ".pyi", ".h", ".md", ".toml", ".txt", ".in", ".lock", ".yaml", ".json", "")
     found = [name_of(path) for path in tree(*text) if machine.search(path.read_text(errors="replace"))]
     assert found == []
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="no repository to ask")
+def test_no_source_is_kept_out_of_the_repository() -> None:
+    written = [name_of(path) for path in tree(".c", ".h", ".py", ".pyx", ".pxd", ".pyi", ".md", ".yaml", ".json", ".txt", ".lock")]
+    told = subprocess.run(["git", "check-ignore", "--no-index", *written], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout.split()) == (1, []), told.stderr or "an exception is missing in .gitignore"
 
 
 @pytest.mark.parametrize("lock", ["tools", "run", "dev"])
