@@ -1,0 +1,162 @@
+"""The device interval and the latches a second time, in plain Python and from the prose: what the compiled step is held against.
+
+It knows the numbers of the layout and the configuration's words (Row), and nothing else of the core. One instance follows one plant; feed
+it what the plant is fed, then `tick`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from bessctl_core.layout import Action, CommandCode, DeviceState, Direction, Mode, Quantity, ResetRule
+from tests.core.rig import PLANT, Row, S
+
+RUNNING, THROTTLED = 3, 4
+STOPS = (Action.ACT_ZERO, Action.ACT_STANDBY, Action.ACT_OPEN)
+
+
+@dataclass
+class Sample:
+    """A measurement: its value and when it was asked for."""
+
+    value: float
+    at_ns: int
+
+    def seen(self, now_ns: int, max_age_ns: int) -> bool:
+        """There, finite and young enough."""
+        return self.at_ns > 0 and now_ns - self.at_ns <= max_age_ns and math.isfinite(self.value)
+
+
+@dataclass
+class RowState:
+    """One protection row between ticks."""
+
+    row: Row
+    active: bool = False
+    latched: bool = False
+    marked: bool = False
+    since_ns: int | None = None
+
+    def move(self, sample: Sample, now_ns: int, may_latch: bool) -> bool:
+        """Pickup, drop-off and latch; True when it fell again while its reset waited."""
+        seen = sample.seen(now_ns, int(self.row.max_age_s * S))
+        if self._turns(sample.value, seen):
+            self.since_ns = now_ns if self.since_ns is None else self.since_ns
+            delay_s = self.row.dropoff_s if self.active else self.row.pickup_s
+            if now_ns - self.since_ns >= int(delay_s * S):
+                self.active, self.since_ns = not self.active, None
+        else:
+            self.since_ns = None
+        if not (self.active and may_latch and self.row.reset != ResetRule.RESET_AUTO):
+            return False
+        again = self.latched and self.marked
+        self.latched, self.marked = True, False
+        return again
+
+    def _turns(self, value: float, seen: bool) -> bool:
+        if self.active:
+            return seen and (value <= self.row.dropoff if self.row.above else value >= self.row.dropoff)
+        return not seen or (value >= self.row.pickup if self.row.above else value <= self.row.pickup)
+
+    def share(self, sample: Sample, now_ns: int) -> float:
+        """What is left of the rating, for the row's directions."""
+        if self.row.action == Action.ACT_DERATE:
+            return polyline(self.row.curve, sample.value) if sample.seen(now_ns, int(self.row.max_age_s * S)) else 0.0
+        return 0.0 if self.row.action == Action.ACT_BLOCK and (self.active or self.latched) else 1.0
+
+    @property
+    def stops(self) -> bool:
+        return self.row.action in STOPS and (self.active or self.latched)
+
+
+def polyline(curve: tuple[tuple[float, float], ...], x: float) -> float:
+    """Straight between the points, flat beyond the ends."""
+    if x <= curve[0][0]:
+        return curve[0][1]
+    for (x0, y0), (x1, y1) in pairwise(curve):
+        if x <= x1:
+            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    return curve[-1][1]
+
+
+@dataclass
+class Model:
+    """Units of 200 kW with a BMS each, 600 V at the least and no losses, data no older than a second: the plant of the rig."""
+
+    units: int
+    rows: tuple[Row, ...]
+    samples: dict[tuple[int, int], Sample] = field(default_factory=dict)
+    pcs: dict[int, int] = field(default_factory=dict)
+    bms: dict[int, int] = field(default_factory=dict)
+    acquired: bool = False
+    mode: int = Mode.MODE_ACQUIRE
+    reset_seq: int | None = None
+
+    def __post_init__(self) -> None:
+        self.table = [RowState(row) for row in self.rows]
+
+    def sample(self, place: int, quantity: int) -> Sample:
+        return self.samples.get((place, quantity), Sample(math.nan, 0))
+
+    # --- requests ---
+
+    def reset(self, local: bool, journal_seq: int) -> None:
+        """Asked for in this tick; the record of this tick is `journal_seq`."""
+        latched = [state for state in self.table if state.latched]
+        if any(state.active or (state.row.reset == ResetRule.RESET_LOCAL and not local) for state in latched):
+            return
+        for state in latched:
+            state.marked = True
+        self.reset_seq = journal_seq
+
+    def journalled(self, seq: int) -> None:
+        if self.reset_seq is not None and seq >= self.reset_seq:
+            for state in self.table:
+                state.latched = state.latched and not state.marked
+                state.marked = False
+            self.reset_seq = None
+
+    # --- one tick ---
+
+    def tick(self, now_ns: int, command: tuple[int, bool] | None, journalled: int, next_seq: int) -> None:
+        self.journalled(journalled)
+        if command is not None and command[0] == CommandCode.CMD_RESET:
+            self.reset(command[1], next_seq)
+        again = [state.move(self.sample(state.row.unit, state.row.quantity), now_ns, self.acquired) for state in self.table]
+        if any(again):
+            for state in self.table:
+                state.marked = False
+            self.reset_seq = None
+
+    def follow(self, mode: int) -> None:
+        """The mode the step came to: rows may latch from the first run on, and not while it acquires anew."""
+        self.mode = mode
+        if mode == Mode.MODE_RUN:
+            self.acquired = True
+        elif mode in (Mode.MODE_ACQUIRE, Mode.MODE_START_FAILED):
+            self.acquired = False
+
+    # --- what a unit may give ---
+
+    def interval(self, unit: int, now_ns: int) -> tuple[float, float]:
+        if self.mode not in (Mode.MODE_RUN, Mode.MODE_STOPPING) or not self._follows(unit, now_ns):
+            return 0.0, 0.0
+        rows = [state for state in self.table if state.row.unit in (unit, PLANT)]
+        if any(state.stops for state in rows):
+            return 0.0, 0.0
+        charge = self._side(unit, now_ns, rows, Direction.DIR_CHARGE, (Quantity.Q_W_MAX_CHA, Quantity.Q_BMS_CHA_MAX_A))
+        return -charge, self._side(unit, now_ns, rows, Direction.DIR_DISCHARGE, (Quantity.Q_W_MAX_DIS, Quantity.Q_BMS_DIS_MAX_A))
+
+    def _side(self, unit: int, now_ns: int, rows: list[RowState], direction: int, points: tuple[int, int]) -> float:
+        stated, amps = self.sample(unit, points[0]), self.sample(unit, points[1])
+        least = 200e3 * min([1.0] + [r.share(self.sample(r.row.unit, r.row.quantity), now_ns) for r in rows if r.row.direction & direction])
+        if stated.at_ns > 0:
+            least = min(least, max(0.0, stated.value) if math.isfinite(stated.value) else 0.0)
+        return min(least, max(0.0, amps.value) * 600 if amps.seen(now_ns, S) else 0.0)
+
+    def _follows(self, unit: int, now_ns: int) -> bool:
+        state, switch = self.sample(unit, Quantity.Q_PCS_STATE), self.sample(unit, Quantity.Q_LOC_REM)
+        up = self.pcs.get(unit) == DeviceState.DEV_UP and self.bms.get(unit) == DeviceState.DEV_UP
+        return up and state.seen(now_ns, S) and state.value in (RUNNING, THROTTLED) and (switch.at_ns == 0 or switch.value == 0)
