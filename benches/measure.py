@@ -23,7 +23,7 @@ def machine() -> dict[str, Any]:
             break
     return {
         "cpu": model or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": os.cpu_count(),
         "kernel": platform.release(),
         "arch": platform.machine(),
         "python": platform.python_version(),
