@@ -27,7 +27,7 @@ class PlantProcess:
 
     def __init__(self, plant_yaml: Path, log: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bessctl.sim.process", str(plant_yaml)],
+            [sys.executable, "-m", "bessctl.sim.process", str(plant_yaml), "--realtime"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log.open("wb"),

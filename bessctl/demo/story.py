@@ -24,6 +24,7 @@ HOT_C = 52.0
 TRIP_C = 60.0
 COOL_C = 30.0
 MS = 1e-6
+RESET_TRIES = 3  # on a busy machine a row may pick up again between look and reset
 ENTER_STANDBY = 2  # SunSpec 715 OpCtl
 
 
@@ -120,9 +121,12 @@ class Story:
         if code != 4:
             raise OperationFailed(f"a reset while the cell is hot must be refused (4), it ended with {code}: {answer}")
         self.stage.plant.set(cell_temp_c=COOL_C)
-        await self.watch.until("no protection row is active", lambda s: not any(a.active and a.tier == "trip" for a in s.alarms), 20.0)
-        code, answer = self.stage.control("reset")
-        self.say(f"operator: bessctl reset -> exit {code}: {answer}")
+        for _ in range(RESET_TRIES):
+            await self.watch.until("no tripping row is active", lambda s: not any(a.active and a.tier == "trip" for a in s.alarms), 20.0)
+            code, answer = self.stage.control("reset")
+            self.say(f"operator: bessctl reset -> exit {code}: {answer}")
+            if code == 0:
+                break
         await self.watch.until("the plant runs again", lambda s: s.mode == "run")
         await self.power(PROFILE_W)
         self.say("  the transaction goes on at 60 kW")

@@ -1,4 +1,6 @@
-"""The simulated plant as a process of its own: `python -m bessctl.sim.process PLANT.yaml [--cpu N] [--tcp-port P] [--rtu] [--paced]`.
+"""The simulated plant as a process of its own.
+
+`python -m bessctl.sim.process PLANT.yaml [--cpu N] [--tcp-port P] [--rtu] [--baud B] [--paced] [--realtime]`
 
 First line on stdout: {"ready": true, "pid", "ports", "pty_paths", "plants"}. Then one JSON line in, one out:
 {"set": {"cell_temp_c": 58}, "plant": 0}, {"get": true}, {"command_log": true, "since": 0}, {"power_trace": true, "since_ns", "until_ns"},
@@ -94,6 +96,14 @@ def _lines() -> Any:
         yield from (line.decode() for line in lines if line.strip())
 
 
+def become_realtime() -> None:
+    """Devices are not late because a computer is busy: where it is allowed, the plant runs before ordinary processes."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        print("no permission for SCHED_FIFO: on a busy machine the simulated devices may answer late", file=sys.stderr)
+
+
 def say(answer: Request) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
@@ -107,7 +117,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rtu", action="store_true")
     parser.add_argument("--baud", type=int, default=19200)
     parser.add_argument("--paced", action="store_true")
+    parser.add_argument("--realtime", action="store_true")
     args = parser.parse_args(argv)
+    if args.realtime:
+        become_realtime()
     overrides: dict[str, Any] = {} if args.cpu is None else {"cpu": args.cpu}
     if args.tcp_port is not None:
         overrides["tcp_port"] = args.tcp_port
