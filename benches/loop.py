@@ -259,7 +259,7 @@ def measure(names: Sequence[str], options: argparse.Namespace) -> list[Case]:
                 rate_hz, loaded = CASES[name]
                 cases.append(Case(rate_hz, loaded))
                 changes = (("rate_hz: 100 ", f"rate_hz: {rate_hz} "), ("settle_s: 0.5", f"settle_s: 0.1\n  cpu: {core}"))
-                sealed = rig.sealed_site(Path(folder), plant.port, *changes)
+                sealed, _ = rig.site(Path(folder), plant.port, *changes)
                 with ExitStack() as stack:
                     if loaded:
                         stack.enter_context(rig.load(core))

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from benches.measure import cores
+from bessctl.config.load import load_site
 from bessctl.config.seal import seal
 from tests.scenarios.loop_rig import SERIALS, found_devices
-from tests.sites import changed_example
+from tests.sites import EXAMPLE
 
 DEVICE_PRIORITY = 30
 HERE = Path(__file__).resolve().parent
+IMPORTS = (str(HERE.parent / "core"), str(HERE.parent))
 PLANT = f"""\
 plants:
   - pcs: {{w_max: 200000, start_s: 0.1, dead_time_s: 0.1, lag_s: 0.1, device: {{unit: 1, serial: {SERIALS["pcs1"]}}}}}
@@ -67,11 +69,18 @@ class PlantProcess:
         self._process.communicate()
 
 
-def sealed_site(folder: Path, port: int, *changes: tuple[str, str]) -> Path:
-    """The example site with a plant on that port and these texts changed, sealed into the folder."""
-    file = folder / "site.sealed"
-    file.write_bytes(seal(changed_example(("port: 5020", f"port: {port}"), *changes), found_devices()).content)
-    return file
+def site(folder: Path, port: int, *changes: tuple[str, str]) -> tuple[Path, Path]:
+    """The example site with a plant on that port and these texts changed: the sealed file and the site's own, both in the folder."""
+    text = EXAMPLE.read_text()
+    for old, new in (("port: 5020", f"port: {port}"), *changes):
+        if old not in text:
+            raise ValueError(f"{EXAMPLE.name} does not say {old!r}")
+        text = text.replace(old, new)
+    sealed, file = folder / "site.sealed", folder / "site.yaml"
+    file.write_text(text)
+    sealed.unlink(missing_ok=True)
+    sealed.write_bytes(seal(load_site(file), found_devices()).content)
+    return sealed, file
 
 
 @contextmanager
