@@ -8,7 +8,8 @@
 #   active     back for dropoff_delay                idle (event); a latched row keeps acting until it is reset
 #
 # A row with a reset rule latches as it becomes active, except while the loop acquires its inputs (R5): then it acts, but neither latches nor
-# speaks; one that is still active once they are there does both. It can be reset when it is idle again, all latched rows at once or none; a
+# speaks, and is idle as soon as it is back, without its drop-off delay: what was only not there yet must not hold the plant once it is. One
+# that is still active once they are all there latches and speaks. It can be reset when it is idle again, all latched rows at once or none; a
 # row that becomes active again before the journal holds the reset stays latched, and calls the whole reset off.
 # A derating row acts by its curve on every tick, active or not; missing data is a share of 0. Falls act at once, rises are ramped by R2.
 

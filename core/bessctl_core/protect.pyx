@@ -79,8 +79,9 @@ cdef void say(const SiteConfig* c, const Inputs* inp, EventSink* sink, int row, 
     emit(sink, now_ns, code, level, c.row_unit[row], row, -1, c.row_action[row], row_value(c, inp, row), c.row_pickup[row])
 
 
-cdef void move(const SiteConfig* c, const Inputs* inp, RowTable* t, int row, bint seen, int64_t now_ns) noexcept nogil:
+cdef void move(const SiteConfig* c, const Inputs* inp, RowTable* t, int row, bint seen, bint may_latch, int64_t now_ns) noexcept nogil:
     """The state table of one row."""
+    cdef int64_t dropoff_delay_ns = c.row_dropoff_delay_ns[row] if may_latch else 0
     cdef double value = row_value(c, inp, row)
     cdef bint above = c.row_above[row]
     cdef bint turning
@@ -93,7 +94,7 @@ cdef void move(const SiteConfig* c, const Inputs* inp, RowTable* t, int row, bin
         return
     if t.turning_ns[row] == 0:
         t.turning_ns[row] = now_ns
-    if now_ns - t.turning_ns[row] < (c.row_dropoff_delay_ns[row] if t.active[row] else c.row_pickup_delay_ns[row]):
+    if now_ns - t.turning_ns[row] < (dropoff_delay_ns if t.active[row] else c.row_pickup_delay_ns[row]):
         return
     t.turning_ns[row] = 0
     t.active[row] = not t.active[row]
@@ -130,7 +131,7 @@ cdef void rows_update(const SiteConfig* c, const Inputs* inp, RowTable* t, Event
     t.latched_new, t.retripped = 0, -1
     for row in range(c.n_rows):
         seen = row_sees(c, inp, row, now_ns)
-        move(c, inp, t, row, seen, now_ns)
+        move(c, inp, t, row, seen, may_latch, now_ns)
         tell(c, inp, t, sink, row, may_latch, now_ns)
         if t.active[row] and may_latch and c.row_reset[row] != RESET_AUTO:
             latch(c, inp, t, sink, row, now_ns)

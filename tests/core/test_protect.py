@@ -304,3 +304,17 @@ def test_a_curve_of_the_plant_derates_each_unit() -> None:
     r.set(Q.Q_PCC_HZ, 50.7, place=PLANT)
     r.run()
     assert r.state["device_hi_w"] == pytest.approx(200e3)
+
+
+def test_R5_what_was_only_missing_at_start_holds_nothing_once_it_is_there() -> None:
+    """R5: rows that were active for want of data are idle when the plant runs, whatever their drop-off delay; power follows at once."""
+    r = Rig(config(rows=(replace(OVER, dropoff_s=60.0),)))
+    r.frozen.update(r.values)
+    r.tick(20)
+    assert r.h.state["row_active"][0]
+    r.frozen.clear()
+    r.run()
+    assert not r.h.state["row_active"][0]
+    r.offer(0, {"target_w": 50_000.0})
+    r.tick(20)
+    assert r.power_w == 50_000.0

@@ -44,7 +44,7 @@ class RowState:
         seen = sample.seen(now_ns, int(self.row.max_age_s * S))
         if self._turns(sample.value, seen):
             self.since_ns = now_ns if self.since_ns is None else self.since_ns
-            delay_s = self.row.dropoff_s if self.active else self.row.pickup_s
+            delay_s = (self.row.dropoff_s if may_latch else 0) if self.active else self.row.pickup_s
             if now_ns - self.since_ns >= int(delay_s * S):
                 self.active, self.since_ns = not self.active, None
         else:
