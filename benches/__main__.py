@@ -13,6 +13,7 @@ NAMES = {
     "handover": "latest-value buffers between two processes, against a plain copy",
     "modbus": "one control cycle over TCP and RTU, against bare C and other clients",
     "loop": "wake-up of the loop against a bare clock_nanosleep loop in the same windows",
+    "memory": "resident memory of loop and supervisor, and how long `bessctl version` takes",
     "command_to_pcs": "an OCPP RemoteStart until the PCS's register and power have changed",
 }
 

@@ -15,12 +15,9 @@ import argparse
 import asyncio
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,18 +87,6 @@ class Seen:
 
 
 # --- the path -----------------------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def supervisor(site: Path) -> Iterator[None]:
-    """`bessctl supervise` as a process; its log stays beside the site."""
-    with (site.parent / "supervisor.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "bessctl", "supervise", str(site)], stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
 
 
 class Path150:
@@ -198,7 +183,7 @@ async def through_everything(folder: Path, options: argparse.Namespace) -> Seen:
             if loop_core is not None:
                 changes.append(("settle_s: 0.5", f"settle_s: 0.5\n  cpu: {loop_core}"))
             sealed, site = rig.site(folder, plant.port, *changes)
-            with loop_process(folder, sealed) as loop, supervisor(site):
+            with loop_process(folder, sealed) as loop, rig.supervisor(site):
                 loop.attach()
                 loop.until_mode(L.Mode.MODE_RUN)
                 try:

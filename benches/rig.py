@@ -39,16 +39,17 @@ def keep_prompt(pid: int) -> None:
 class PlantProcess:
     """The simulated plant, asked and told by JSON lines (docs/simulated-plant.md)."""
 
-    def __init__(self, folder: Path, cpu: int | None) -> None:
+    def __init__(self, folder: Path, cpu: int | None, plants: str = PLANT) -> None:
         file = folder / "plant.yaml"
-        file.write_text(PLANT)
+        file.write_text(plants)
         command = [sys.executable, "-m", "bessctl.sim.process", str(file), *([] if cpu is None else ["--cpu", str(cpu)])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         first = self._process.stdout.readline()
         if not first:
             raise RuntimeError("the simulated plant did not start")
-        self.port = int(json.loads(first)["ports"][0])
+        self.ports: list[int] = json.loads(first)["ports"]
+        self.port = self.ports[0]
         keep_prompt(self._process.pid)
 
     def ask(self, **request: Any) -> dict[str, Any]:
@@ -81,6 +82,18 @@ def site(folder: Path, port: int, *changes: tuple[str, str]) -> tuple[Path, Path
     sealed.unlink(missing_ok=True)
     sealed.write_bytes(seal(load_site(file), found_devices()).content)
     return sealed, file
+
+
+@contextmanager
+def supervisor(site_file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`bessctl supervise` as a process; its log stays beside the site."""
+    with (site_file.parent / "supervisor.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "bessctl", "supervise", str(site_file)], stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @contextmanager

@@ -149,6 +149,11 @@ class Loop:
         self._links.append(attachment)
         return PlanPort(attachment.fd)
 
+    def let_go(self) -> None:
+        """Be its supervisor no longer; its state stays visible."""
+        while len(self._links) > 1:
+            self._links.pop().close()
+
     def now(self) -> dict[str, Any]:
         assert self.state is not None
         state: dict[str, Any] = wait_for("a whole state", self.state.read)
