@@ -1,8 +1,9 @@
 """The supervisor's own socket, `supervisor.sock` in the run directory: the operator's plans and a look at the parts.
 
-One JSON object on a line, one back: `{"command": "set", "source", "power_w", "ttl_s"}`, `{"command": "release", "source"}`. The answer
-is `{"ok", "outcome": "done" | "refused" | "unreachable" | "usage", "reason"}`. Done means that the loop has the plan in its slot: whether
-it follows it, and who limits it, is what `bessctl limits` shows. Mode 0600: the supervisor's user and root.
+One JSON object on a line, one back: `{"command": "set", "source", "power_w", "ttl_s"}`, `{"command": "release", "source"}`, and the
+commands that parts answer (`also`). The answer is `{"ok", "outcome": "done" | "refused" | "unreachable" | "usage", "reason"}`. Done means
+that the loop has the plan in its slot: whether it follows it, and who limits it, is what `bessctl limits` shows. Mode 0600: the
+supervisor's user and root.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class Desk:
 
     writer: Callable[[str], PlanWriter]
     owned: frozenset[str]
+    also: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+    """Commands that parts answer while they run, by name; they raise BessctlError for a refusal."""
 
     def answer(self, line: bytes) -> dict[str, Any]:
         """One request, judged. Raises nothing."""
@@ -52,6 +55,9 @@ class Desk:
             return _refusal("usage", f"not understood: {e}")
 
     def _do(self, request: dict[str, Any]) -> dict[str, Any]:
+        command = request.get("command")
+        if isinstance(command, str) and command in self.also:
+            return self.also[command](request)
         source = request.get("source", "manual")
         if not isinstance(source, str) or source in self.owned:
             raise UsageError(f"source {source!r} belongs to its protocol; only that writes its plan")

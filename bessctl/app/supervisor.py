@@ -75,7 +75,7 @@ class Supervisor:
     def parts(self, link: CoreLink, store: Store) -> list[Part]:
         """What this site's supervisor consists of."""
         site = self.loaded.site
-        owned = frozenset({site.ocpp.source} if site.ocpp else ())
+        owned = frozenset({site.ocpp.source} if site.ocpp else ()) | (site.oscp.sources if site.oscp else frozenset())
         operator = desk.Desk(link.writer, owned)
         parts = [
             Part("events", lambda: tell_events(link)),
@@ -83,6 +83,8 @@ class Supervisor:
         ]
         if site.ocpp is not None:
             parts.append(Part("ocpp", lambda: self._ocpp(link, store)))
+        if site.oscp is not None:
+            parts.append(Part("oscp", lambda: self._oscp(link, store, operator)))
         return parts
 
     async def _ocpp(self, link: CoreLink, store: Store) -> None:
@@ -95,6 +97,17 @@ class Supervisor:
         config = station(ocpp, self.loaded.file.parent)
         writer = link.writer(config.source)
         await run_station(config, store, writer, link, SystemClock(), logging.getLogger("bessctl.ocpp"), on_hard_reset=self.restart)
+
+    async def _oscp(self, link: CoreLink, store: Store, operator: desk.Desk) -> None:
+        from bessctl.app.oscp import provider  # noqa: PLC0415
+        from bessctl.protocols.oscp.binding.clock import SystemClock  # noqa: PLC0415
+        from bessctl.protocols.oscp.binding.provider import run_provider  # noqa: PLC0415
+
+        site, log = self.loaded.site, logging.getLogger("bessctl.oscp")
+        assert site.oscp is not None
+        config = provider(site, site.oscp, self.loaded.file.parent)
+        writers = {name: link.writer(name) for name in site.oscp.sources}
+        await run_provider(config, store, writers, link, SystemClock(), log, commands=operator.also)
 
     async def _attached(self) -> CoreLink | None:
         """The link, as soon as a loop answers; None when the end was asked for meanwhile."""

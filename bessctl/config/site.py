@@ -10,6 +10,7 @@ from bessctl.config.base import Name, Strict
 from bessctl.config.buses import Bus, Device
 from bessctl.config.loop import Loop, Pcc, Unit
 from bessctl.config.ocpp import Ocpp
+from bessctl.config.oscp import Oscp
 from bessctl.config.protection import Protection
 from bessctl.config.sources import Source
 
@@ -48,6 +49,7 @@ class Site(Strict):
     sources: Annotated[list[Source], Field(min_length=1)]
     protection: Protection
     ocpp: Ocpp | None = None
+    oscp: Oscp | None = None
     supervisor: Supervisor = Supervisor()
 
     def device(self, name: str | None) -> Device | None:

@@ -1,0 +1,1 @@
+"""Joins sessions to plans, snapshots and the store. The only room that knows the plant's sign, units and clock."""

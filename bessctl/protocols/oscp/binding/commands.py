@@ -1,0 +1,142 @@
+"""What `bessctl oscp` asks the running provider: peers, forecasts, registrations. Answers are plain values for tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from bessctl.errors import Refused, UsageError
+from bessctl.protocols.oscp.binding.desk import Desk
+from bessctl.protocols.oscp.binding.plans import Voice
+from bessctl.protocols.oscp.config import GroupConfig
+from bessctl.protocols.oscp.messages.codec import version_url
+from bessctl.protocols.oscp.messages.fields import Fields
+from bessctl.protocols.oscp.messages.wire import Malformed
+from bessctl.protocols.oscp.session.clock import FOREVER_NS, Now
+from bessctl.protocols.oscp.session.peer import Peer
+
+STRETCHES = 8
+
+
+class Settles(Protocol):
+    """A peer's line, as far as a command needs it."""
+
+    peer: Peer
+
+    def settle(self) -> None: ...
+
+    def woken(self) -> None: ...
+
+
+class Commands:
+    """Answers requests of the operator's socket: {"command": "oscp", "action": ...}. Supervisor thread."""
+
+    def __init__(self, desk: Desk, lines: Mapping[str, Settles]) -> None:
+        self._desk, self._lines = desk, lines
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request. Raises UsageError, Refused."""
+        match request.get("action"):
+            case "peers":
+                return {"peers": [self._peer(line.peer) for line in self._lines.values()]}
+            case "forecast":
+                return {"forecasts": self._forecasts(request.get("group"))}
+            case "register":
+                return self._register(request)
+            case "remove":
+                return self._remove(request)
+            case other:
+                raise UsageError(f"no action {other!r}; there are peers, forecast, register and remove")
+
+    def _line(self, request: dict[str, Any]) -> Settles:
+        name = request.get("peer")
+        if name not in self._lines:
+            raise UsageError(f"no peer {name!r} in the site file; it has: {', '.join(self._lines)}")
+        return self._lines[str(name)]
+
+    # --- looking ---
+
+    def _peer(self, peer: Peer) -> dict[str, Any]:
+        now = self._desk.clock.now()
+        return {
+            "peer": peer.config.name,
+            "roles": "+".join(sorted(role.value for role in peer.config.roles)),
+            "state": peer.state,
+            "believed_s": _left_s(peer.connection.lease_ns, now) if peer.connection.online else 0.0,
+            "groups": len(peer.config.groups),
+            "waiting": peer.waiting,
+            "endpoint": peer.common.record.base_url or None,
+        }
+
+    def _forecasts(self, ident: object) -> list[dict[str, Any]]:
+        groups = [group for group in self._desk.config.groups if ident in (None, group.ident)]
+        if not groups:
+            raise UsageError(f"no group {ident!r}; there are: {', '.join(group.ident for group in self._desk.config.groups)}")
+        return [row for group in groups for peer in self._desk.provider.members(group.ident) for row in self._stretches(peer, group)]
+
+    def _stretches(self, peer: Peer, group: GroupConfig) -> list[dict[str, Any]]:
+        now, voice = self._desk.clock.now(), self._desk.voices.voice(peer, group)
+        if voice is None:
+            return []
+        online, at_ns = now.mono_ns < voice.lease_ns, now.utc_ns
+        rows: list[dict[str, Any]] = []
+        while len(rows) < STRETCHES:
+            said = voice.says(at_ns, online=online)
+            rows.append(self._row(voice, group, at_ns, online=online))
+            if said.next_change_ns >= FOREVER_NS or at_ns is None:
+                break
+            at_ns = said.next_change_ns
+        return rows
+
+    def _row(self, voice: Voice, group: GroupConfig, at_ns: int | None, *, online: bool) -> dict[str, Any]:
+        said = voice.says(at_ns, online=online)
+        return {
+            "group": group.ident,
+            "peer": voice.peer,
+            "rules": "live" if online else "fallback",
+            "from": _when(at_ns),
+            "until": _when(said.next_change_ns),
+            "consumption_w": said.consumption_w if voice.limits else None,
+            "generation_w": said.generation_w if voice.limits else None,
+            "optimum_w": said.optimum_w,
+            "slot": group.source,
+        }
+
+    # --- changing ---
+
+    def _register(self, request: dict[str, Any]) -> dict[str, Any]:
+        line, url, token = self._line(request), request.get("url"), request.get("token")
+        if url is None and token is None:
+            made = line.peer.registration.invite()
+            line.settle()
+            return {"token": made, "base_url": self._desk.config.base_url}
+        if not isinstance(url, str) or not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+            raise UsageError("to register at the peer both its URL and its token are needed")
+        try:
+            version_url(Fields({"version": "2.0", "base_url": url}, "url"))
+        except Malformed as e:
+            raise UsageError(str(e)) from e
+        line.peer.registration.begin(url, token)
+        line.settle()
+        line.woken()
+        return {"registering_at": url}
+
+    def _remove(self, request: dict[str, Any]) -> dict[str, Any]:
+        line = self._line(request)
+        if line.peer.state == "unregistered" and not line.peer.forecasts.series:
+            raise Refused(f"peer {line.peer.config.name!r} is not registered")
+        line.peer.remove()
+        line.settle()
+        line.woken()
+        return {"removed": line.peer.config.name}
+
+
+def _left_s(until_ns: int, now: Now) -> float | None:
+    return None if until_ns >= FOREVER_NS else max(0.0, (until_ns - now.mono_ns) / 1e9)
+
+
+def _when(at_ns: int | None) -> str | None:
+    if at_ns is None or at_ns >= FOREVER_NS:
+        return None
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,80 @@
+"""Sessions -> voices: every peer's series of a group as profiles, and until when they are believed. Profiles are made once per message."""
+
+from __future__ import annotations
+
+from bessctl.model.snapshot import PlantSnapshot
+from bessctl.protocols.oscp.binding.plans import Voice
+from bessctl.protocols.oscp.config import GroupConfig, ProviderConfig, Role
+from bessctl.protocols.oscp.messages.records import BlockUnit, CapacityForecastType
+from bessctl.protocols.oscp.session.evaluate import Electrics, Profile, Rules, profile
+from bessctl.protocols.oscp.session.kept import StoredSeries
+from bessctl.protocols.oscp.session.peer import Peer
+from bessctl.protocols.oscp.session.provider import Provider
+
+T = CapacityForecastType
+UNMEASURED_V = 0.85
+"""Share of the nominal voltage that amperes are counted with while none is measured: the lowest that EN 50160 lets a grid have."""
+VOLT_STEP, VAR_STEP = 2.0, 500.0
+
+
+class Measured:
+    """Voltage and reactive power for amperes (row 13), held until they get worse, or better by a step: plans do not follow every sample."""
+
+    def __init__(self, nominal_v: float) -> None:
+        self._nominal_v = nominal_v
+        self.voltage_v = UNMEASURED_V * nominal_v
+        self.reactive_var = 0.0
+
+    def look(self, plant: PlantSnapshot | None) -> bool:
+        """Take a snapshot; True when amperes mean other watts now."""
+        volts = [unit.ac_v for unit in plant.units] if plant else []
+        vars_ = [unit.ac_var for unit in plant.units] if plant else []
+        known = [v for v in volts if v is not None]
+        voltage_v = min([self._nominal_v, *known]) if known and len(known) == len(volts) else UNMEASURED_V * self._nominal_v
+        reactive_var = abs(sum(v for v in vars_ if v is not None))
+        moved = False
+        if voltage_v < self.voltage_v or voltage_v >= self.voltage_v + VOLT_STEP or voltage_v == self._nominal_v != self.voltage_v:
+            self.voltage_v, moved = voltage_v, True
+        if reactive_var > self.reactive_var or reactive_var <= self.reactive_var - 2 * VAR_STEP:
+            self.reactive_var, moved = (reactive_var // VAR_STEP + 1) * VAR_STEP if reactive_var else 0.0, True
+        return moved
+
+
+class Voices:
+    """Builds the voices of a slot."""
+
+    def __init__(self, config: ProviderConfig, provider: Provider, measured: Measured) -> None:
+        self._config, self._provider, self._measured = config, provider, measured
+        self._profiles: dict[tuple[str, str, T], tuple[StoredSeries, Electrics | None, Profile]] = {}
+
+    def of(self, source: str) -> list[Voice]:
+        """Everything that is said to one slot: limits of its groups, and the OPTIMUM of the groups whose targets it takes."""
+        found = []
+        for group in self._config.groups:
+            limits, optimum = group.source == source, (group.optimum_source or group.source) == source
+            if limits or optimum:
+                voices = (self.voice(peer, group, limits=limits, optimum=optimum) for peer in self._provider.members(group.ident))
+                found += [voice for voice in voices if voice is not None]
+        return found
+
+    def voice(self, peer: Peer, group: GroupConfig, *, limits: bool = True, optimum: bool = True) -> Voice | None:
+        """One peer about one group; None while it has said nothing that counts there."""
+        stored = peer.forecasts.of(group.ident)
+        limiting = Role.CP in peer.config.roles and bool(stored.keys() - {T.OPTIMUM})
+        counts = (limits and limiting) or (optimum and T.OPTIMUM in stored)
+        if not counts:
+            return None
+        rules = Rules(group.no_forecast_limit_w, group.missing_generation == "site_limit", limiting)
+        series = {kind: self._profile(peer, it) for kind, it in stored.items()}
+        lease_ns = peer.lease_ns(group.ident)
+        return Voice(peer.config.name, group.scope, series, rules, lease_ns, peer.config.optimum_priority, limits and limiting, optimum)
+
+    def _profile(self, peer: Peer, stored: StoredSeries) -> Profile:
+        key = (peer.config.name, stored.group, stored.type)
+        amps = any(block.unit is BlockUnit.A for block in stored.blocks)
+        electrics = Electrics(self._measured.voltage_v, self._measured.reactive_var, peer.config.quirks.amps_per_phase) if amps else None
+        known = self._profiles.get(key)
+        if known is None or known[0] is not stored or known[1] != electrics:
+            known = (stored, electrics, profile(stored.type, stored.blocks, electrics or Electrics(self._config.nominal_v)))
+            self._profiles[key] = known
+        return known[2]

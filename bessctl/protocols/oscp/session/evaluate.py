@@ -1,0 +1,208 @@
+"""From forecasts to limits: one pure function, `evaluate`, and what it looks at.
+
+Rules (rows of docs/conformance/oscp.md).
+- A series becomes a profile once, when it arrives: stretches in watts, overlaps already resolved to the most restrictive value (11).
+- Units: KW and W are powers. WH and KWH are energies of a block: divided by its length they are a power cap. A is a current: with the
+  lower of measured and nominal voltage it is an apparent power S, of which sqrt(S2 - Q2) is left for P (13).
+- Phases: UNKNOWN and ALL are the sum (A: UNKNOWN is per phase, ALL the sum unless the peer's quirk says per phase); a single phase
+  counts three times, so the smallest of three binds (13).
+- Signs: limits are magnitudes here. CONSUMPTION >= 0; GENERATION = abs(x) (2). OPTIMUM stays signed, + is consumption.
+- Online: the live series; in its gaps the fallback series; else the no-forecast limit (10).
+- Offline: the fallback series, never wider than what the live series says for the same instant (1). After its end its most restrictive
+  value; in its gaps that and the no-forecast limit.
+- A GENERATION that was never received is 0 or no statement, as commissioned (12).
+- No trusted date: every series rules as its most restrictive value, fallback included; no target (design R8).
+- OPTIMUM lies within the limits (FR.01.09), only online.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from bessctl.protocols.oscp.messages.records import Block, BlockUnit, CapacityForecastType, Phase
+from bessctl.protocols.oscp.session.clock import FOREVER_NS
+
+T = CapacityForecastType
+LIVE = (T.CONSUMPTION, T.GENERATION)
+FALLBACK_OF = {T.CONSUMPTION: T.FALLBACK_CONSUMPTION, T.GENERATION: T.FALLBACK_GENERATION}
+HOUR_NS = 3600 * 10**9
+FACTOR = {BlockUnit.W: 1.0, BlockUnit.KW: 1e3, BlockUnit.WH: 1.0, BlockUnit.KWH: 1e3}
+SINGLE = (Phase.ONE, Phase.TWO, Phase.THREE)
+
+
+@dataclass(frozen=True, slots=True)
+class Electrics:
+    """What amperes need to become watts: phase to neutral voltage, already the lower of measured and nominal, and reactive power."""
+
+    voltage_v: float
+    reactive_var: float = 0.0
+    amps_per_phase: bool = False
+
+    def watts(self, amperes: float, phase: Phase) -> float:
+        """Active power that a current of this size allows, signed as the current."""
+        phases = 1.0 if phase is Phase.ALL and not self.amps_per_phase else 3.0
+        apparent = phases * abs(amperes) * self.voltage_v
+        watts = sqrt(max(apparent * apparent - self.reactive_var * self.reactive_var, 0.0))
+        return -watts if amperes < 0 else watts
+
+
+def watts(block: Block, electrics: Electrics) -> float:
+    """One block's value as a power of the whole group, in OSCP's sign."""
+    value = float(block.capacity)
+    if block.unit is BlockUnit.A:
+        return electrics.watts(value, block.phase)
+    value *= FACTOR[block.unit] * (3.0 if block.phase in SINGLE else 1.0)
+    if block.unit in (BlockUnit.WH, BlockUnit.KWH):
+        return value * HOUR_NS / (block.end_ns - block.start_ns)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A series as stretches: `values[i]` holds from `starts[i]` to `starts[i + 1]`, None is a gap. The last one is always a gap."""
+
+    starts: tuple[int, ...]
+    values: tuple[float | None, ...]
+    tightest: float
+    """The most restrictive value of all (for OPTIMUM without meaning)."""
+
+    def at(self, when_ns: int) -> float | None:
+        """The value at an instant."""
+        index = bisect_right(self.starts, when_ns) - 1
+        return self.values[index] if index >= 0 else None
+
+    def change_after(self, when_ns: int) -> int:
+        """When the value changes next."""
+        index = bisect_right(self.starts, when_ns)
+        return self.starts[index] if index < len(self.starts) else FOREVER_NS
+
+    @property
+    def end_ns(self) -> int:
+        """Nothing is said from here on."""
+        return self.starts[-1]
+
+
+class _Open:
+    """The blocks that cover an instant, each side of zero apart: the value nearest zero is at hand, whatever ends or begins."""
+
+    def __init__(self) -> None:
+        self._sides: tuple[list[tuple[float, int]], list[tuple[float, int]]] = ([], [])
+
+    def add(self, value: float, end_ns: int) -> None:
+        heapq.heappush(self._sides[value < 0], (abs(value), end_ns))
+
+    def nearest_zero(self, now_ns: int) -> float | None:
+        """Of several values the one that asks for least; of opposite signs 0; None where nothing covers the instant."""
+        for side in self._sides:
+            while side and side[0][1] <= now_ns:
+                heapq.heappop(side)
+        positive, negative = self._sides
+        if positive and negative:
+            return 0.0
+        if negative:
+            return -negative[0][0]
+        return positive[0][0] if positive else None
+
+
+def profile(kind: CapacityForecastType, blocks: Sequence[Block], electrics: Electrics) -> Profile:
+    """All of a series' blocks, in any order, overlapping or not. At least one block. n log n, whatever a peer sends."""
+    signed = kind is T.OPTIMUM
+    valued = [(b.start_ns, b.end_ns, watts(b, electrics) if signed else abs(watts(b, electrics))) for b in blocks]
+    valued.sort()
+    edges = sorted({edge for start, end, _ in valued for edge in (start, end)})
+    starts: list[int] = []
+    values: list[float | None] = []
+    open_, following = _Open(), 0
+    for edge in edges:
+        while following < len(valued) and valued[following][0] == edge:
+            open_.add(valued[following][2], valued[following][1])
+            following += 1
+        value = open_.nearest_zero(edge)
+        if not values or values[-1] != value:
+            starts.append(edge)
+            values.append(value)
+    return Profile(tuple(starts), tuple(values), min(abs(v) for _, _, v in valued))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What was agreed at commissioning for a group."""
+
+    no_forecast_limit_w: float = 0.0
+    generation_may_be_missing: bool = False
+    """Row 12, `site_limit`."""
+    limits: bool = True
+    """False: nothing was ever said about limits (an optimizer), so there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one peer allows one group: magnitudes in W, None = it says nothing. `optimum_w`: + is consumption."""
+
+    consumption_w: float | None
+    generation_w: float | None
+    optimum_w: float | None
+    next_change_ns: int
+
+
+Series = Mapping[CapacityForecastType, Profile]
+
+
+def evaluate(series: Series, rules: Rules, now_ns: int | None, *, online: bool) -> Limits:
+    """What holds at an instant of UTC (None: the date is not known), and until when. Pure; a few microseconds."""
+    if now_ns is None:
+        return Limits(_tightest(series, T.CONSUMPTION, rules), _tightest(series, T.GENERATION, rules), None, FOREVER_NS)
+    side = _live if online else _offline
+    consumption, generation = side(series, T.CONSUMPTION, rules, now_ns), side(series, T.GENERATION, rules, now_ns)
+    optimum = series[T.OPTIMUM].at(now_ns) if online and T.OPTIMUM in series else None
+    if optimum is not None:
+        optimum = _within(optimum, consumption, generation)
+    return Limits(consumption, generation, optimum, min((p.change_after(now_ns) for p in series.values()), default=FOREVER_NS))
+
+
+def _within(optimum: float, consumption: float | None, generation: float | None) -> float:
+    if consumption is not None:
+        optimum = min(optimum, consumption)
+    return optimum if generation is None else max(optimum, 0.0 - generation)
+
+
+def _unstated(series: Series, kind: CapacityForecastType, rules: Rules) -> bool:
+    """Row 12: nothing was ever said about this side, and that was agreed to be no statement."""
+    return not rules.limits or (kind is T.GENERATION and rules.generation_may_be_missing and not series.keys() & {kind, FALLBACK_OF[kind]})
+
+
+def _live(series: Series, kind: CapacityForecastType, rules: Rules, now_ns: int) -> float | None:
+    if _unstated(series, kind, rules):
+        return None
+    value = series[kind].at(now_ns) if kind in series else None
+    return _fallback(series, kind, rules, now_ns) if value is None else value
+
+
+def _offline(series: Series, kind: CapacityForecastType, rules: Rules, now_ns: int) -> float | None:
+    if _unstated(series, kind, rules):
+        return None
+    fallback = _fallback(series, kind, rules, now_ns)
+    live = series[kind].at(now_ns) if kind in series else None
+    return fallback if live is None else min(live, fallback)
+
+
+def _fallback(series: Series, kind: CapacityForecastType, rules: Rules, now_ns: int) -> float:
+    """The fallback series of a side; its own gaps and end included."""
+    fallback = series.get(FALLBACK_OF[kind])
+    if fallback is None:
+        return rules.no_forecast_limit_w
+    value = fallback.at(now_ns)
+    if value is not None:
+        return value
+    return fallback.tightest if now_ns >= fallback.end_ns else min(fallback.tightest, rules.no_forecast_limit_w)
+
+
+def _tightest(series: Series, kind: CapacityForecastType, rules: Rules) -> float | None:
+    if _unstated(series, kind, rules):
+        return None
+    known = [series[k].tightest for k in (kind, FALLBACK_OF[kind]) if k in series]
+    return min([*known, *([] if FALLBACK_OF[kind] in series else [rules.no_forecast_limit_w])])

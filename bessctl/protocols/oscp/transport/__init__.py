@@ -1,0 +1,1 @@
+"""HTTP and TLS of both directions. Takes no decision of the protocol."""
