@@ -275,6 +275,8 @@ def _attach(run_dir: str, name: str, count: int) -> tuple[socket.socket, dict[st
             os.close(fd)
         if isinstance(error, TimeoutError):
             raise NobodyListens(f"{run_dir}/{name}: the loop does not answer within {ANSWER_S:g} s; see its log") from error
+        if isinstance(error, ConnectionError) and not isinstance(error, AttachError):
+            raise NobodyListens(f"{run_dir}/{name}: the loop ended while it was asked ({error.strerror}); start it again") from error
         raise
     return link, hello, descriptors
 
@@ -299,7 +301,9 @@ def _connect(run_dir: str, name: str) -> socket.socket:
         link.close()
         if isinstance(error, PermissionError):
             raise NotForYou(f"{run_dir}/{name}: this user may not connect to the loop ({error.strerror})") from error
-        raise NobodyListens(f"{run_dir}/{name}: no loop process answers; start it with `bessctl loop` or `bessctl run`") from error
+        raise NobodyListens(
+            f"{run_dir}/{name}: no loop process answers; start it with `bessctl run`, or name its folder with --run-dir"
+        ) from error
     return link
 
 

@@ -124,9 +124,8 @@ class ControlServer:
         """End what the loop has not answered in time."""
         now = self.clock()
         for ident in [ident for ident, request in self._waiting.items() if now >= request.until_s]:
-            self._answer(
-                self._waiting.pop(ident), answer("unknown", f"the loop did not confirm within {ANSWER_S:g} s; see `bessctl status`")
-            )
+            reason = f"the loop did not confirm within {ANSWER_S:g} s, perhaps because its disk takes no record"
+            self._answer(self._waiting.pop(ident), answer("unknown", reason))
 
     def close(self) -> None:
         """Take the socket away; whoever still waits learns that the outcome is unknown."""
@@ -202,7 +201,7 @@ class ControlServer:
                 self._send(peer, answer("done", status=self.core.status()))
                 return
             code, arg = COMMANDS[command], self._argument(asked)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             self._send(peer, answer("refused", f"not understood; known are {', '.join((*COMMANDS, 'status'))}"))
             return
         ident = self.core.request(code, arg) if arg >= 0 and len(self._waiting) < MAX_WAITING else None

@@ -3,7 +3,8 @@
 # Rules. There are two files, journal.a and journal.b, each one JournalRecord with its check sum. A record always goes to the file that
 # does not hold the newest one: a write cut short spoils that file alone, and the other still rules. The first record of a file is written
 # beside it, synced and renamed, so that a file that exists was whole once. At start the newest valid record wins; no file at all is a first
-# start; files without one valid record are a broken journal, and the machine stands tripped until an operator resets it at the machine.
+# start; files without one valid record are a broken journal, and so is a folder that kept one and has none; the machine then stands tripped
+# until an operator resets it at the machine. The file `begun` remembers that a record was once on disk.
 #
 # The tick never touches a disk. It leaves a record in the JournalBox and goes on; an ordinary thread of the loop process writes what it
 # finds there, the newest only, and then says in `on_disk` how far it came. What waits for the disk (a reset, a stop) waits for that number.
@@ -35,4 +36,5 @@ cdef class Journal:
     cdef str _folder
     cdef int _files[2]
     cdef int _next
+    cdef bint _begun
     cdef void _seal(self, JournalRecord* record)

@@ -3,6 +3,7 @@
 from typing import final
 
 NAMES: tuple[str, str]
+BEGUN: str
 
 def check_sum(data: bytes) -> int: ...
 

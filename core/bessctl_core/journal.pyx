@@ -12,6 +12,7 @@ from .layout cimport LAYOUT_VERSION, JournalRecord
 from .rt cimport wake
 
 NAMES = ("journal.a", "journal.b")
+BEGUN = "begun"
 
 cdef uint64_t MAGIC = 0x314C4E4A53534542      # "BESSJNL1" as it lies on disk
 
@@ -85,7 +86,10 @@ cdef class Journal:
             memcpy(&record, <const char*> data, sizeof(JournalRecord))
             if not self.found or record.seq > self.newest.seq:
                 self.newest, self.found, self._next = record, True, 1 - index
-        self.broken = present > 0 and not self.found
+        self._begun = os.path.exists(os.path.join(self._folder, BEGUN))
+        if self._begun and present == 0:
+            self.notes.append(f"{self._folder}: a journal was kept here and is gone")
+        self.broken = (present > 0 or self._begun) and not self.found
         if self.found:
             store_release_u64(&self.box.on_disk, self.newest.seq)
 
@@ -118,7 +122,17 @@ cdef class Journal:
         self._put(self._next, (<const char*> &record)[:sizeof(JournalRecord)])
         self.newest, self.found, self._next = record, True, 1 - self._next
         store_release_u64(&self.box.on_disk, record.seq)
+        self._remember()
         return True
+
+    def _remember(self):
+        """From the first record on, a folder without a journal is one that lost it. Tried again with the next record where it fails."""
+        if not self._begun:
+            try:
+                os.close(create(os.path.join(self._folder, BEGUN), b""))
+                self._begun = True
+            except OSError:
+                return
 
     def _put(self, int index, bytes data):
         if self._files[index] >= 0:

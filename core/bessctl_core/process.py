@@ -199,6 +199,8 @@ class LoopProcess:
         """Become the loop, and return the exit code once it is over."""
         for note in self.journal.notes:
             self.teller.say("warning", f"journal: {note}; {'none is left to believe' if self.journal.broken else 'the other record rules'}")
+        if not self.journal.found and not self.journal.broken:
+            self.teller.say("info", f"{self.options.state_dir}: no journal yet, so this is a first start: nothing is latched or stopped")
         gap_ns = self.last_tick.gap_ns(rt.monotonic())
         warm = gap_ns is not None and gap_ns < self.core.warm_gap_ns
         threads = [threading.Thread(target=target, daemon=True) for target in (self.keep_journal, self.serve)]
@@ -279,13 +281,17 @@ class LoopProcess:
         epoll.close()
 
     def attend(self, fd: int) -> None:
-        if fd == self.event_fd:
-            with suppress(BlockingIOError):
-                os.eventfd_read(self.event_fd)
-        elif fd == self.attach.fileno():
-            self.attach.serve()
-        else:
-            self.control.serve()
+        """One socket that is ready. Trouble with a peer never ends this thread: it is the operator's way to the loop (R15)."""
+        try:
+            if fd == self.event_fd:
+                with suppress(BlockingIOError):
+                    os.eventfd_read(self.event_fd)
+            elif fd == self.attach.fileno():
+                self.attach.serve()
+            else:
+                self.control.serve()
+        except OSError as error:
+            self.teller.say("warning", f"a peer could not be served: {error}")
 
     def tell(self) -> None:
         event = self.core.next_event()
@@ -317,9 +323,10 @@ class LastTick:
         return now_ns - self._before if 0 < self._before <= now_ns else None
 
     def write(self, tick_ns: int) -> None:
-        """Note a tick; nothing before the first."""
+        """Note a tick; nothing before the first. A folder without space leaves an older note, and the next start is a cold one."""
         if tick_ns > 0:
-            os.pwrite(self._fd, f"{self._prefix}{tick_ns:020d}\n".encode("ascii"), 0)
+            with suppress(OSError):
+                os.pwrite(self._fd, f"{self._prefix}{tick_ns:020d}\n".encode("ascii"), 0)
 
     def forget(self) -> None:
         """An orderly stop: the next start is a cold one."""

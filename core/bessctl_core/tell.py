@@ -54,8 +54,8 @@ BINDINGS = names_of(layout.BindKind)
 
 JOURNAL = (
     "the journal is written again",
-    "the journal is unreadable: tripped; check the disk, then `bessctl reset` begins a new one",
-    "the journal cannot be written: resets and stops wait; check space and health of the disk",
+    "the journal is unreadable or gone: tripped; check the disk, then `bessctl reset` begins a new one",
+    "the journal cannot be written: resets and starts wait, a stop acts but is not confirmed; check space and health of the disk",
 )
 
 

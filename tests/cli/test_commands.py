@@ -84,7 +84,7 @@ REFUSALS: list[tuple[list[str], int, str]] = [
     (["discover", "tcp://127.0.0.1:1"], 3, "Connection refused"),
     (["discover", "rtu:/dev/none"], 3, "could not open port /dev/none"),
     (["discover", "--into", "{site}"], 3, "is the device on, and are address and cable right?"),
-    (["status", "--run-dir", "{tmp}"], 3, "no loop process answers; start it with `bessctl loop` or `bessctl run`"),
+    (["status", "--run-dir", "{tmp}"], 3, "no loop process answers; start it with `bessctl run`, or name its folder with --run-dir"),
     (["limits", "--run-dir", "{tmp}"], 3, "no loop process answers"),
     (["events", "--run-dir", "{tmp}"], 3, "no loop process answers"),
     (["stop", "--run-dir", "{tmp}"], 3, "the loop is not running there"),

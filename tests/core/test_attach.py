@@ -1,5 +1,6 @@
 """Handing over the segments: who gets what, one holder at a time, and how each side learns that the other is gone."""
 
+import errno
 import json
 import mmap
 import os
@@ -133,7 +134,7 @@ def test_a_peer_learns_that_the_loop_is_gone_and_finds_the_next_one(tmp_path: Pa
     wait_for_end(state)
     assert not state.alive
     assert not plans.alive
-    with pytest.raises(attach.NobodyListens, match="no loop process answers; start it with `bessctl loop`"):
+    with pytest.raises(attach.NobodyListens, match="no loop process answers; start it with `bessctl run`"):
         attach.attach_state(str(tmp_path))
     second = Loop(tmp_path)
     again = attach.attach_state(str(tmp_path))
@@ -172,6 +173,17 @@ def test_another_layout_is_refused_with_both_numbers(tmp_path: Path) -> None:
         ):
             ask(str(tmp_path))
     loop.close()
+
+
+def test_a_loop_that_ends_while_it_is_asked_is_named(loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection waited in a backlog that nobody served any more: the kernel resets it."""
+
+    def reset(*_: object) -> None:
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+    monkeypatch.setattr(attach, "_receive", reset)
+    with pytest.raises(attach.NobodyListens, match="ended while it was asked"):
+        attach.attach_state(str(tmp_path))
 
 
 def test_a_loop_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bessctl_core import layout as L
-from bessctl_core.journal import NAMES, Journal, check_sum
+from bessctl_core.journal import BEGUN, NAMES, Journal, check_sum
 
 SIZE = L.SIZES["JournalRecord"]
 
@@ -50,6 +50,28 @@ def reread(folder: Path) -> tuple[int | None, bool]:
 
 def test_no_file_is_a_first_start(tmp_path: Path) -> None:
     assert reread(tmp_path) == (None, False)
+
+
+def test_a_journal_that_is_gone_is_no_first_start(tmp_path: Path) -> None:
+    """R6: whoever took the plant out of service must not find it running because two files were deleted."""
+    written(tmp_path, 1, 2)
+    for name in NAMES:
+        (tmp_path / name).unlink()
+    journal = Journal(str(tmp_path))
+    assert (journal.found, journal.broken) == (False, True)
+    assert "is gone" in journal.notes[0]
+    journal.post(record(3))
+    assert journal.write_due(), "after a reset a new one begins"
+    journal.close()
+    assert reread(tmp_path) == (3, False)
+
+
+def test_a_journal_of_an_older_release_is_remembered_from_its_next_record_on(tmp_path: Path) -> None:
+    written(tmp_path, 1)
+    (tmp_path / BEGUN).unlink()
+    assert reread(tmp_path) == (1, False)
+    written(tmp_path, 2)
+    assert (tmp_path / BEGUN).exists()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 9])

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -166,14 +166,15 @@ def test_energy_and_starts_are_remembered_and_the_third_start_trips(tmp_path: Pa
                 again.end(signal.SIGKILL)
 
 
-def test_an_unreadable_journal_is_a_trip(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b"garbage"), Path.unlink], ids=["garbage", "gone"])
+def test_an_unreadable_journal_is_a_trip(tmp_path: Path, damage: Callable[[Path], Any]) -> None:
     """R6: what was latched cannot be known, so everything is."""
     with plant_and_loop(tmp_path) as (_, loop):
         assert loop.ask("stop")["ok"], "a second record: both files are there"
         assert loop.ask("start")["ok"]
         assert loop.end() == 0
         for name in ("journal.a", "journal.b"):
-            (loop.state_dir / name).write_bytes(b"garbage")
+            damage(loop.state_dir / name)
         with loop_process(tmp_path, tmp_path / "site.sealed") as again:
             again.attach()
             assert again.until_mode(L.Mode.MODE_TRIPPED)["internal"] == L.Internal.TRIP_JOURNAL
