@@ -12,8 +12,10 @@ from bessctl.protocols.oscp.binding.plans import Voice
 from bessctl.protocols.oscp.config import GroupConfig
 from bessctl.protocols.oscp.messages.codec import version_url
 from bessctl.protocols.oscp.messages.fields import Fields
+from bessctl.protocols.oscp.messages.records import CapacityForecastType
 from bessctl.protocols.oscp.messages.wire import Malformed
-from bessctl.protocols.oscp.session.clock import FOREVER_NS, Now
+from bessctl.protocols.oscp.session.adjust import Wish
+from bessctl.protocols.oscp.session.clock import FOREVER_NS, Now, seconds
 from bessctl.protocols.oscp.session.peer import Peer
 
 STRETCHES = 8
@@ -46,8 +48,10 @@ class Commands:
                 return self._register(request)
             case "remove":
                 return self._remove(request)
+            case "adjust":
+                return self._adjust(request)
             case other:
-                raise UsageError(f"no action {other!r}; there are peers, forecast, register and remove")
+                raise UsageError(f"no action {other!r}; there are peers, forecast, register, remove and adjust")
 
     def _line(self, request: dict[str, Any]) -> Settles:
         name = request.get("peer")
@@ -122,6 +126,31 @@ class Commands:
         line.woken()
         return {"registering_at": url}
 
+    def _adjust(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A policy wants more or less: {"peer", "group", "type", "capacity_w", "in_s", "for_s"}."""
+        line, now = self._line(request), self._desk.clock.now()
+        if now.utc_ns is None:
+            raise Refused("the date is not known; nothing can be asked for a time of day")
+        capacity_w, in_s, for_s = (_number(request, key) for key in ("capacity_w", "in_s", "for_s"))
+        try:
+            kind = CapacityForecastType(str(request.get("type")))
+        except ValueError as e:
+            raise UsageError("type must be CONSUMPTION or GENERATION") from e
+        start_ns = now.utc_ns + seconds(in_s)
+        wish = Wish(str(request.get("group")), kind, capacity_w, start_ns, start_ns + seconds(for_s))
+        peer = line.peer
+        peer.adjustments.ask(wish, now, online=peer.connection.online, allowed_w=lambda at_ns: self._allowed_w(peer, wish, at_ns))
+        line.settle()
+        line.woken()
+        return {"asked": peer.config.name}
+
+    def _allowed_w(self, peer: Peer, wish: Wish, at_ns: int) -> float | None:
+        voice = self._desk.voices.voice(peer, self._desk.config.group(wish.group))
+        if voice is None:
+            return None
+        said = voice.says(at_ns, online=True)
+        return said.consumption_w if wish.type is CapacityForecastType.CONSUMPTION else said.generation_w
+
     def _remove(self, request: dict[str, Any]) -> dict[str, Any]:
         line = self._line(request)
         if line.peer.state == "unregistered" and not line.peer.forecasts.series:
@@ -130,6 +159,13 @@ class Commands:
         line.settle()
         line.woken()
         return {"removed": line.peer.config.name}
+
+
+def _number(request: dict[str, Any], key: str) -> float:
+    value = request.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
+        raise UsageError(f"{key} must be a number from 0 to 1e9, is {value!r}")
+    return float(value)
 
 
 def _left_s(until_ns: int, now: Now) -> float | None:

@@ -10,9 +10,10 @@ from bessctl.errors import NotReachable, PlanRefused
 from bessctl.model.plan import Plan, PlanWriter
 from bessctl.model.snapshot import PlantSnapshot, PlantView
 from bessctl.protocols.oscp.binding.clock import Offset
+from bessctl.protocols.oscp.binding.observe import failure, samples
 from bessctl.protocols.oscp.binding.plans import Calendar, plan_of, same
 from bessctl.protocols.oscp.binding.voices import Measured, Voices
-from bessctl.protocols.oscp.config import ProviderConfig
+from bessctl.protocols.oscp.config import GroupConfig, ProviderConfig
 from bessctl.protocols.oscp.session.clock import Now, seconds
 from bessctl.protocols.oscp.session.peer import Peer
 from bessctl.protocols.oscp.session.provider import Provider
@@ -58,6 +59,22 @@ class Desk:
             self._written.clear()  # a new loop process knows no plan
         if moved or self.refused or self._written.keys() != self._writers.keys():
             self.replan(self._writers)
+
+    def observe(self) -> None:
+        """Take measurements that are due, and judge whether each peer's limits are complied with."""
+        now, units = self.clock.now(), samples(self.snapshot)
+        for peer in self.provider.peers.values():
+            peer.metering.sample(units, now)
+            for ident in peer.config.groups:
+                self._judge(peer, self.config.group(ident), now)
+
+    def _judge(self, peer: Peer, group: GroupConfig, now: Now) -> None:
+        voice = self.voices.voice(peer, group, optimum=False)
+        found = None
+        if voice is not None and peer.connection.online and now.mono_ns < voice.lease_ns:
+            limits = voice.says(now.utc_ns, online=True)
+            found = failure(self.snapshot, group, limits, self.config.compliance_margin_w, self.refused.get(group.source, ""))
+        peer.compliance.judge(group.ident, found, now, seconds(self.config.compliance_s))
 
     def sources(self, peer: Peer) -> set[str]:
         """The slots that a peer's words reach."""

@@ -228,4 +228,9 @@ async def _talk(config: PeerConfig, line: Line, desk: Desk) -> None:
 async def _watch(config: ProviderConfig, desk: Desk, lines: Mapping[str, Line]) -> None:
     while True:
         desk.look()
+        desk.observe()
+        for line in lines.values():
+            line.settle()
+            if line.peer.wake_ns() <= desk.clock.now().mono_ns or line.peer.metering.waiting:
+                line.woken()
         await asyncio.sleep(config.look_s)

@@ -44,7 +44,7 @@ def _series(data: dict[str, Any]) -> k.StoredSeries:
 
 
 def _reading(data: dict[str, Any]) -> k.Reading:
-    return k.Reading(data["seq"], data["group"], data["utc_ns"], tuple(k.UnitReading(**unit) for unit in data["units"]))
+    return k.Reading(data["seq"], data["role"], data["group"], data["utc_ns"], tuple(k.UnitReading(**unit) for unit in data["units"]))
 
 
 def _text(value: Any) -> str:
@@ -79,7 +79,7 @@ def _(write: k.PutReading, peer: str) -> list[Statement]:
 
 @statements.register
 def _(write: k.DropReadings, peer: str) -> list[Statement]:
-    return [Statement("DELETE FROM oscp_reading WHERE peer = ? AND seq <= ?", (peer, write.up_to))]
+    return [Statement("DELETE FROM oscp_reading WHERE peer = ? AND seq = ?", (peer, seq)) for seq in write.seqs]
 
 
 @statements.register

@@ -75,6 +75,10 @@ class Voices:
         electrics = Electrics(self._measured.voltage_v, self._measured.reactive_var, peer.config.quirks.amps_per_phase) if amps else None
         known = self._profiles.get(key)
         if known is None or known[0] is not stored or known[1] != electrics:
-            known = (stored, electrics, profile(stored.type, stored.blocks, electrics or Electrics(self._config.nominal_v)))
+            known = (
+                stored,
+                electrics,
+                profile(stored.type, stored.blocks, electrics or Electrics(self._config.nominal_v), stored.received_utc_ns),
+            )
             self._profiles[key] = known
         return known[2]

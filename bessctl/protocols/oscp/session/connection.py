@@ -102,7 +102,6 @@ class Connection:
         """4.3.4: the evidence that renews the lease."""
         beat = codec.heartbeat(body, self._config.quirks.naive_time)
         if not self.online and self._config.resume_on is ResumeOn.HANDSHAKE:
-            self._next_try_ns = now.mono_ns
             raise Refusal(403, "offline: a heartbeat does not end this, only a new handshake does (OSCP 2.0 3.4.3)")
         lease_ns = self._believed(beat, now)
         if not self.online:
@@ -144,7 +143,6 @@ class Connection:
 
     def unknown(self, now: Now) -> None:
         """The peer refuses what we send as if there had been no handshake: it restarted. Shake hands again."""
-        self._next_try_ns = now.mono_ns
         self._ask(now)
 
     # --- states ---

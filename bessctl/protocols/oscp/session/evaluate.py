@@ -11,7 +11,8 @@ Rules (rows of docs/conformance/oscp.md).
 - Offline: the fallback series, never wider than what the live series says for the same instant (1). After its end its most restrictive
   value; in its gaps that and the no-forecast limit.
 - A GENERATION that was never received is 0 or no statement, as commissioned (12).
-- No trusted date: every series rules as its most restrictive value, fallback included; no target (design R8).
+- No trusted date: every series rules as its most restrictive value, fallback included, and what would hold in a gap of the fallback
+  too; no target (design R8).
 - OPTIMUM lies within the limits (FR.01.09), only online.
 """
 
@@ -69,6 +70,8 @@ class Profile:
     values: tuple[float | None, ...]
     tightest: float
     """The most restrictive value of all (for OPTIMUM without meaning)."""
+    whole: bool = True
+    """It speaks at every instant from its receipt to its end."""
 
     def at(self, when_ns: int) -> float | None:
         """The value at an instant."""
@@ -108,8 +111,11 @@ class _Open:
         return positive[0][0] if positive else None
 
 
-def profile(kind: CapacityForecastType, blocks: Sequence[Block], electrics: Electrics) -> Profile:
-    """All of a series' blocks, in any order, overlapping or not. At least one block. n log n, whatever a peer sends."""
+def profile(kind: CapacityForecastType, blocks: Sequence[Block], electrics: Electrics, received_ns: int | None = None) -> Profile:
+    """All of a series' blocks, in any order, overlapping or not. At least one block. n log n, whatever a peer sends.
+
+    `received_ns`: UTC of its receipt, where known; it will never be earlier again.
+    """
     signed = kind is T.OPTIMUM
     valued = [(b.start_ns, b.end_ns, watts(b, electrics) if signed else abs(watts(b, electrics))) for b in blocks]
     valued.sort()
@@ -125,7 +131,8 @@ def profile(kind: CapacityForecastType, blocks: Sequence[Block], electrics: Elec
         if not values or values[-1] != value:
             starts.append(edge)
             values.append(value)
-    return Profile(tuple(starts), tuple(values), min(abs(v) for _, _, v in valued))
+    whole = received_ns is not None and starts[0] <= received_ns and None not in values[:-1]
+    return Profile(tuple(starts), tuple(values), min(abs(v) for _, _, v in valued), whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +212,5 @@ def _tightest(series: Series, kind: CapacityForecastType, rules: Rules) -> float
     if _unstated(series, kind, rules):
         return None
     known = [series[k].tightest for k in (kind, FALLBACK_OF[kind]) if k in series]
-    return min([*known, *([] if FALLBACK_OF[kind] in series else [rules.no_forecast_limit_w])])
+    fallback = series.get(FALLBACK_OF[kind])
+    return min(known if fallback is not None and fallback.whole else [*known, rules.no_forecast_limit_w])

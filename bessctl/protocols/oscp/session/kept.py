@@ -41,9 +41,10 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One measurement that waits for its peer: the counters of all units at an instant of UTC."""
+    """One measurement that waits for its peer: the counters of all units at an instant of UTC. `role`: cp or co, who it is for."""
 
     seq: int
+    role: str
     group: str
     utc_ns: int
     units: tuple[UnitReading, ...]
@@ -59,7 +60,7 @@ class UnitReading:
     start_import_wh: float
     start_export_wh: float
     start_utc_ns: int
-    ac_w: float | None = None
+    consumption_w: float | None = None
     stored_wh: float | None = None
 
 
@@ -89,9 +90,9 @@ class PutReading:
 
 @dataclass(frozen=True, slots=True)
 class DropReadings:
-    """All up to and including this one."""
+    """These were taken, refused or given up."""
 
-    up_to: int
+    seqs: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

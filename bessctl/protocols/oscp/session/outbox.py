@@ -58,8 +58,6 @@ class Message:
     base_url: str | None = None
     token: str | None = None
     tries: int = 0
-    up_to: int = 0
-    """Of measurements: the newest reading that it holds."""
 
 
 class Outbox:

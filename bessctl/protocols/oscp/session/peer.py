@@ -14,19 +14,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from bessctl.protocols.oscp.config import PeerConfig, Role
+from bessctl.protocols.oscp.config import PeerConfig, ProviderConfig, Role
 from bessctl.protocols.oscp.messages.answers import Answer
 from bessctl.protocols.oscp.messages.headers import Headers
 from bessctl.protocols.oscp.messages.wire import Malformed
 from bessctl.protocols.oscp.session import tokens
+from bessctl.protocols.oscp.session.adjust import Adjustments
 from bessctl.protocols.oscp.session.clock import NS, Now
 from bessctl.protocols.oscp.session.common import Common, Refusal
+from bessctl.protocols.oscp.session.compliance import Compliance
 from bessctl.protocols.oscp.session.connection import Connection
 from bessctl.protocols.oscp.session.forecasts import Forecasts
 from bessctl.protocols.oscp.session.kept import Saved
+from bessctl.protocols.oscp.session.metering import Metering
 from bessctl.protocols.oscp.session.outbox import PATHS, Kind, Message, Outbox
 from bessctl.protocols.oscp.session.registration import Registration
 from bessctl.protocols.oscp.session.segments import Assembler, Whole
@@ -58,15 +61,17 @@ class Request:
 class Peer:
     """The session of one capacity provider or optimizer. Supervisor thread."""
 
-    def __init__(
-        self, config: PeerConfig, saved: Saved, now: Now, *, our_url: str, groups: Iterable[str], random_bytes: Callable[[int], bytes]
-    ) -> None:
+    def __init__(self, config: PeerConfig, saved: Saved, now: Now, *, site: ProviderConfig, random_bytes: Callable[[int], bytes]) -> None:
         self.config = config
-        self.common = Common(config, our_url, saved.record, lambda: tokens.new(random_bytes), lambda: random_bytes(16).hex())
+        self._scopes = {group.ident: group.scope for group in site.groups}
+        self.common = Common(config, site.base_url, saved.record, lambda: tokens.new(random_bytes), lambda: random_bytes(16).hex())
         self.outbox = Outbox()
         self.registration = Registration(self.common, self.outbox)
         self.connection = Connection(self.common, self.outbox)
-        self.forecasts = Forecasts(self.common, groups, saved.series, now)
+        self.forecasts = Forecasts(self.common, self._scopes, saved.series, now)
+        self.metering = Metering(self.common, self.outbox, self.forecasts, saved.readings, site.backlog_max)
+        self.compliance = Compliance(self.common, self.outbox, self.forecasts)
+        self.adjustments = Adjustments(self.common, self.outbox, self.forecasts)
         self._assembler = Assembler(correlated=config.quirks.correlation)
         self._answered: OrderedDict[tuple[str, str], Answer] = OrderedDict()
         self._unanswered = 0
@@ -102,6 +107,7 @@ class Peer:
             self._judge_token(request)
             if request.kind is tokens.Kind.NEXT:
                 self.registration.confirm()
+            self._judge_state(request)
             whole = self._assembler.add(request.endpoint, request.headers, request.body, now.mono_ns)
             if whole is not None:
                 self._apply(request, whole, now)
@@ -136,23 +142,25 @@ class Peer:
             case "register", _:
                 self.registration.delete()
                 self.connection.end()
+                self.metering.clear()
             case "handshake", _:
                 self.connection.handshake(body, ident)
             case "handshake_acknowledge", _:
                 self.connection.acknowledge(body, now)
                 self.forecasts.handshaken()
             case "heartbeat", _:
-                self._need_registration()
                 self.connection.heartbeat(body, now)
             case _:
-                self._need_registration()
-                if not self.connection.online:
-                    raise Refusal(403, "no handshake is complete (OSCP 2.0 3.1.2)")
                 self.forecasts.take(body, ident, now)
 
-    def _need_registration(self) -> None:
+    def _judge_state(self, request: Request) -> None:
+        """As long as the handshake is not complete, any other message is rejected (OSCP 2.0 2.6.2, 3.1.2)."""
+        if request.endpoint == "register":
+            return
         if not self.common.record.registered:
             raise Refusal(403, "register first, then shake hands (OSCP 2.0 3.1.2)")
+        if request.endpoint == "update_group_capacity_forecast" and not self.connection.online:
+            raise Refusal(403, "no handshake is complete (OSCP 2.0 3.1.2)")
 
     # --- messages of ours ---
 
@@ -177,6 +185,7 @@ class Peer:
             status = status or 0
         elif status == 413 and self.segment_bytes > 1024:
             self.segment_bytes = max(1024, min(self.segment_bytes, len(message.body)) // 2)
+            message.tries -= 1  # it was not tried yet in this form
             self.outbox.again(message, now)
             self.outbox.alive()
             return
@@ -195,8 +204,11 @@ class Peer:
                     self.forecasts.handshaken()
             case Kind.HANDSHAKE:
                 self.connection.taken(status, now)
-            case _ if status == 403:
+            case Kind.GROUP_MEASUREMENTS | Kind.ASSET_MEASUREMENTS if status not in {0, 401, 403}:
+                self.metering.answered(message, status)
+            case _ if status in {401, 403}:
                 self.connection.unknown(now)
+                self.metering.hold(now)
             case _ if status not in {0, 204}:
                 self.common.warn(f"answered {self.path(message)} with {status}")
 
@@ -205,6 +217,8 @@ class Peer:
     def tick(self, now: Now) -> None:
         """Bring everything up to now."""
         self.connection.tick(now)
+        if self.connection.online:
+            self.metering.fill(now, intermittent=self.connection.intermittent, scopes=self._scopes)
 
     def wake_ns(self) -> int:
         """When `tick` or `outgoing` may have something to do."""
@@ -224,12 +238,13 @@ class Peer:
     @property
     def waiting(self) -> int:
         """Messages and measurements that it has not taken yet."""
-        return len(self.outbox)
+        return len(self.outbox) + len(self.metering.waiting)
 
     def remove(self) -> None:
         """The operator removes the peer: it is told, and nothing of it is kept."""
         self.registration.unregister()
         self.forecasts.clear()
+        self.metering.clear()
         self._answered.clear()
         self.connection.end()
         self.common.forget()

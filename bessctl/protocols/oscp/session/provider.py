@@ -22,10 +22,8 @@ class Provider:
 
     def __init__(self, config: ProviderConfig, saved: Mapping[str, Saved], now: Now, random_bytes: Callable[[int], bytes]) -> None:
         self.config = config
-        groups = [group.ident for group in config.groups]
         self.peers = {
-            peer.name: Peer(peer, saved.get(peer.name, Saved()), now, our_url=config.base_url, groups=groups, random_bytes=random_bytes)
-            for peer in config.peers
+            peer.name: Peer(peer, saved.get(peer.name, Saved()), now, site=config, random_bytes=random_bytes) for peer in config.peers
         }
         self._was_online: set[str] = set()
 

@@ -2,7 +2,8 @@
 
 Rules. Segments come in any order; each names the first one's X-Request-ID in X-Correlation-ID, or, as some peers do, the previous one's
 (row 17). So segments belong together when one names another, or both name the same. At most 64, 1 MiB together, 30 seconds from the
-first that came; a peer may have 4 messages under way. Each is answered by itself; the one that completes the message gets its answer.
+first that came; of messages that are not whole a peer may have 4 MiB and 256 segments waiting here. Each is answered by itself; the one
+that completes the message gets its answer.
 A peer whose quirk is to send no correlation at all may have one message under way per endpoint.
 """
 
@@ -17,7 +18,7 @@ from bessctl.protocols.oscp.session.clock import NS
 
 BYTES_MAX = 1 << 20
 AGE_NS = 30 * NS
-UNDER_WAY_MAX = 4
+HELD_BYTES_MAX, HELD_PARTS_MAX = 4 * BYTES_MAX, 4 * SEGMENTS_MAX
 
 
 @dataclass(slots=True)
@@ -85,8 +86,9 @@ class Assembler:
         for known in [p for p in self._partials if p.joins(new)]:
             new.absorb(known)
             self._partials.remove(known)
-        if len(self._partials) >= UNDER_WAY_MAX:
-            raise Malformed(f"more than {UNDER_WAY_MAX} segmented messages are under way; finish one first")
+        held = [len(part) for partial in (*self._partials, new) for _, part in partial.parts.values()]
+        if len(held) > HELD_PARTS_MAX or sum(held) > HELD_BYTES_MAX:
+            raise Malformed(f"{len(held)} segments of unfinished messages wait here; finish one first")
         self._partials.append(new)
         return new
 
