@@ -1,0 +1,1 @@
+"""Session <-> plant, store and plans. Signs, units and clocks are turned here."""

@@ -1,0 +1,1 @@
+"""Wire <-> typed, no state."""

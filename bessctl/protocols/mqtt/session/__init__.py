@@ -1,0 +1,1 @@
+"""Rules and state of one broker; no I/O, time handed in."""

@@ -1,0 +1,1 @@
+"""The MQTT client toward a broker. Takes no decision."""
