@@ -16,7 +16,7 @@ say = @printf '%s\n' 'bessctl: $(1)' >&2
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
-test: build
+test: build .venv/.debian-test
 	@$(B)/python -m pytest -q $(or $(ARGS),tests)
 
 check: build
@@ -24,7 +24,7 @@ check: build
 
 build: .venv/.built
 
-bench: build .venv/.debian-bench
+bench: build .venv/.debian-bench .venv/.debian-test
 	@$(B)/python -m benches $(ARGS)
 
 # Set-up, in order: a compiler and a Python; our tools; what the project needs; the modules in place; the project, editable.
@@ -62,6 +62,11 @@ bench: build .venv/.debian-bench
 	@touch $@
 
 .venv/.built: .venv/.compiled .venv/.installed
+	@touch $@
+
+# The broker of the MQTT tests.
+.venv/.debian-test: tools/need .venv/.tools
+	@tools/need mosquitto
 	@touch $@
 
 # libmodbus is a peer the Modbus bench measures us against.

@@ -29,6 +29,7 @@ from bessctl.store.database import Store
 DRAIN_S = 0.1
 ATTACH_S = 0.5
 STORE = "bessctl.db"
+SPOOL = "mqtt.db"
 
 log = logging.getLogger("bessctl")
 
@@ -85,6 +86,8 @@ class Supervisor:
             parts.append(Part("ocpp", lambda: self._ocpp(link, store)))
         if site.oscp is not None:
             parts.append(Part("oscp", lambda: self._oscp(link, store, operator)))
+        if site.mqtt is not None:
+            parts.append(Part("mqtt", lambda: self._mqtt(link, operator)))
         return parts
 
     async def _ocpp(self, link: CoreLink, store: Store) -> None:
@@ -109,6 +112,19 @@ class Supervisor:
         writers = {name: link.writer(name) for name in site.oscp.sources}
         await run_provider(config, store, writers, link, SystemClock(), log, commands=operator.also)
 
+    async def _mqtt(self, link: CoreLink, operator: desk.Desk) -> None:
+        from bessctl.app.telemetry import publisher  # noqa: PLC0415
+        from bessctl.protocols.mqtt.binding.clock import Clock  # noqa: PLC0415
+        from bessctl.protocols.mqtt.binding.run import run_mqtt  # noqa: PLC0415
+
+        site, log = self.loaded.site, logging.getLogger("bessctl.mqtt")
+        assert site.mqtt is not None
+        assert site.storage is not None
+        config = publisher(site, site.mqtt, site.storage, self.loaded.file.parent)
+        # A file of its own: a backlog of days must not stand in the way of what a CSMS waits for.
+        with closing(self._store(SPOOL)) as spool:
+            await run_mqtt(config, spool, link, link.writer, Clock(), log, commands=operator.also)
+
     async def _attached(self) -> CoreLink | None:
         """The link, as soon as a loop answers; None when the end was asked for meanwhile."""
         told = ""
@@ -125,10 +141,10 @@ class Supervisor:
                 continue
         return None
 
-    def _store(self) -> Store:
+    def _store(self, name: str = STORE) -> Store:
         try:
             self.loaded.state_dir.mkdir(parents=True, exist_ok=True)
-            return Store(self.loaded.state_dir / STORE)
+            return Store(self.loaded.state_dir / name)
         except (OSError, sqlite3.Error) as e:
             raise OperationFailed(f"{self.loaded.state_dir}: {e}; the supervisor must be able to write there") from e
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from bessctl.config import estimate
 from bessctl.config.explain import nearest
 from bessctl.config.places import Path
+from bessctl.config.rules_mqtt import telemetry
 from bessctl.config.rules_oscp import provider
 from bessctl.config.rules_protection import protection
 from bessctl.config.site import Site
@@ -26,7 +27,7 @@ def findings(site: Site) -> Findings:
         yield from rule(site)
     broken = list(references(site))
     yield from broken
-    for rule in (sources, connection_point, links, provider):
+    for rule in (sources, connection_point, links, provider, telemetry):
         yield from rule(site)
     if not broken:
         yield from units(site)

@@ -9,10 +9,12 @@ from pydantic import Field
 from bessctl.config.base import Name, Strict
 from bessctl.config.buses import Bus, Device
 from bessctl.config.loop import Loop, Pcc, Unit
+from bessctl.config.mqtt import Mqtt
 from bessctl.config.ocpp import Ocpp
 from bessctl.config.oscp import Oscp
 from bessctl.config.protection import Protection
 from bessctl.config.sources import Source
+from bessctl.config.storage import Storage
 
 
 class Paths(Strict):
@@ -50,6 +52,8 @@ class Site(Strict):
     protection: Protection
     ocpp: Ocpp | None = None
     oscp: Oscp | None = None
+    storage: Storage | None = None
+    mqtt: Mqtt | None = None
     supervisor: Supervisor = Supervisor()
 
     def device(self, name: str | None) -> Device | None:

@@ -10,6 +10,7 @@ import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import pytest
@@ -22,6 +23,7 @@ from tests.protocols.mqtt.broker import Cable, Reader, free_port, mosquitto, rea
 from tests.protocols.mqtt.harness import LivePlant, broker, config, message, running
 from tests.protocols.mqtt.tiny import V5, V311, Tiny
 from tests.protocols.ocpp.certificates import issue
+from tests.protocols.ocpp.fakes import FakePlans
 
 
 def timestamps(count: int) -> set[str]:
@@ -363,7 +365,7 @@ def test_several_brokers_have_a_spool_each(tmp_path: Path) -> None:
 
     async def story() -> None:
         plant = LivePlant()
-        status: list[object] = []
+        commands: dict[str, Any] = {}
         async with mosquitto(tmp_path / "m") as m, reader(m.port) as r:
             both = config(
                 broker(m.port, interval_s=0.05), broker(free_port(), name="b2", interval_s=0.05),
@@ -371,10 +373,10 @@ def test_several_brokers_have_a_spool_each(tmp_path: Path) -> None:
             )  # fmt: skip
             store = Store(tmp_path / "mqtt.db")
             task = asyncio.create_task(
-                run_mqtt(both, store, plant, lambda _: None, Clock(), logging.getLogger("test.mqtt"), told=status.append)  # type: ignore[arg-type, return-value]
+                run_mqtt(both, store, plant, lambda _: FakePlans(), Clock(), logging.getLogger("test.mqtt"), commands=commands)
             )
             await r.different(5)
-            one, two = status[0]()  # type: ignore[operator]
+            one, two = commands["mqtt"]({})["brokers"]
             assert (one["connected"], two["connected"]) == (True, False)
             assert two["spooled"] >= 10
             assert r.on("site/all")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from random import Random, SystemRandom
+from typing import Any
 
 from bessctl.model.plan import PlanWriter
 from bessctl.model.snapshot import PlantView
@@ -27,17 +28,17 @@ async def run_mqtt(  # noqa: PLR0917 - one argument per thing handed in, in the 
     log: logging.Logger,
     *,
     rng: Random | None = None,
-    told: Callable[[Callable[[], list[dict[str, object]]]], None] | None = None,
+    commands: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
 ) -> None:
-    """Publish to every broker until cancelled. `told` is given a function that says how they are.
+    """Publish to every broker until cancelled. `commands` gets "mqtt", which says how the brokers are.
 
     `store` is open and stays open. Raises OperationFailed when the spool's tables cannot be made; the caller starts it again.
     """
     desk = Desk(config, plant, writer, clock, log)
     shared = Shared(config, desk, store, rng or SystemRandom(), log)
     publishers = {broker.name: Publisher(broker, shared) for broker in config.brokers}
-    if told is not None:
-        told(lambda: [publisher.status() for publisher in publishers.values()])
+    if commands is not None:
+        commands["mqtt"] = lambda _: {"brokers": [publisher.status() for publisher in publishers.values()]}
     async with asyncio.TaskGroup() as tasks:
         for name in publishers:
             tasks.create_task(_keep_running(name, publishers, shared), name=f"mqtt {name}")
