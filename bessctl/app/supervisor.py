@@ -77,6 +77,7 @@ class Supervisor:
         """What this site's supervisor consists of."""
         site = self.loaded.site
         owned = frozenset({site.ocpp.source} if site.ocpp else ()) | (site.oscp.sources if site.oscp else frozenset())
+        owned |= {site.sep2.source} if site.sep2 else set()
         operator = desk.Desk(link.writer, owned)
         parts = [
             Part("events", lambda: tell_events(link)),
@@ -88,6 +89,8 @@ class Supervisor:
             parts.append(Part("oscp", lambda: self._oscp(link, store, operator)))
         if site.mqtt is not None:
             parts.append(Part("mqtt", lambda: self._mqtt(link, operator)))
+        if site.sep2 is not None:
+            parts.append(Part("sep2", lambda: self._sep2(link, store, operator)))
         return parts
 
     async def _ocpp(self, link: CoreLink, store: Store) -> None:
@@ -125,6 +128,15 @@ class Supervisor:
         with closing(self._store(SPOOL)) as spool:
             await run_mqtt(config, spool, link, link.writer, Clock(), log, commands=operator.also)
 
+    async def _sep2(self, link: CoreLink, store: Store, operator: desk.Desk) -> None:
+        from bessctl.app.sep2 import client  # noqa: PLC0415
+        from bessctl.protocols.sep2.binding.client import run_client  # noqa: PLC0415
+
+        site, log = self.loaded.site, logging.getLogger("bessctl.sep2")
+        assert site.sep2 is not None
+        config = client(site, site.sep2, self.loaded.file.parent)
+        await run_client(config, store, link.writer(config.source), link, boot_id(), log, commands=operator.also)
+
     async def _attached(self) -> CoreLink | None:
         """The link, as soon as a loop answers; None when the end was asked for meanwhile."""
         told = ""
@@ -155,6 +167,11 @@ class Supervisor:
             await self._end.wait()
             for task in tasks:
                 task.cancel()
+
+
+def boot_id() -> str:
+    """Names this boot of the machine: CLOCK_MONOTONIC means nothing in another one."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 async def tell_events(link: CoreLink) -> None:

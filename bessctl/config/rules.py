@@ -13,6 +13,7 @@ from bessctl.config.places import Path
 from bessctl.config.rules_mqtt import telemetry
 from bessctl.config.rules_oscp import provider
 from bessctl.config.rules_protection import protection
+from bessctl.config.rules_sep2 import utility
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 from bessctl.corelink.seal import LIMITS
@@ -27,7 +28,7 @@ def findings(site: Site) -> Findings:
         yield from rule(site)
     broken = list(references(site))
     yield from broken
-    for rule in (sources, connection_point, links, provider, telemetry):
+    for rule in (sources, connection_point, links, provider, telemetry, utility):
         yield from rule(site)
     if not broken:
         yield from units(site)

@@ -13,6 +13,7 @@ from bessctl.config.mqtt import Mqtt
 from bessctl.config.ocpp import Ocpp
 from bessctl.config.oscp import Oscp
 from bessctl.config.protection import Protection
+from bessctl.config.sep2 import Sep2
 from bessctl.config.sources import Source
 from bessctl.config.storage import Storage
 
@@ -54,6 +55,7 @@ class Site(Strict):
     oscp: Oscp | None = None
     storage: Storage | None = None
     mqtt: Mqtt | None = None
+    sep2: Sep2 | None = None
     supervisor: Supervisor = Supervisor()
 
     def device(self, name: str | None) -> Device | None:

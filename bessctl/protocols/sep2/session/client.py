@@ -1,0 +1,377 @@
+"""The whole client without a socket: asks to be told the time, hands out requests, takes answers in. Pure.
+
+    while there is work:  request = client.request(now_ns)  ->  client.answered(request, reply, now_ns)
+    else:                 sleep until client.wake_ns(), then client.tick(reading, now_ns)
+
+One request at a time. Silence, and 503 with Retry-After, hold back everything for a while that doubles; a refusal of one resource holds
+back that one. What became different and must survive is in `changes`, taken by the binding after each call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from bessctl.protocols.sep2.config import Ratings
+from bessctl.protocols.sep2.messages.codec import Malformed, decode, encode
+from bessctl.protocols.sep2.messages.control import DefaultDerControl
+from bessctl.protocols.sep2.messages.identity import Identity
+from bessctl.protocols.sep2.messages.modes import Channel
+from bessctl.protocols.sep2.messages.reports import DerControlResponse
+from bessctl.protocols.sep2.messages.resources import EndDevice
+from bessctl.protocols.sep2.messages.wire import MEDIA_TYPE, REDIRECTS, NoReply, Reply, Request
+from bessctl.protocols.sep2.profiles import IN_BAND, STORAGE_CATEGORY, DataPoint, Profile
+from bessctl.protocols.sep2.session.clock import NS, ServerClock
+from bessctl.protocols.sep2.session.delivery import Deliveries
+from bessctl.protocols.sep2.session.discovery import CONTROL, RECORDS, Discovery, Found, Gate
+from bessctl.protocols.sep2.session.engine import Engine, Said, Schedule
+from bessctl.protocols.sep2.session.mirrors import SAMPLE_S, Mirrors
+from bessctl.protocols.sep2.session.outbox import Entry, Outbox
+from bessctl.protocols.sep2.session.plant import Reading
+from bessctl.protocols.sep2.session.reports import Reports
+from bessctl.protocols.sep2.session.tree import Node, Tree
+from bessctl.protocols.sep2.session.urls import absolute, may_follow
+
+SILENCE_S, SILENCE_MAX_S = 2.0, 300.0
+RETRY_AFTER_MAX_S = 3600.0
+HOPS_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session needs to know of its site."""
+
+    url: str
+    profile: Profile
+    identity: Identity
+    ratings: Ratings
+    points: tuple[DataPoint, ...]
+    enabled: frozenset[Channel]
+    pin: int | None = None
+    pen: int = 0
+    der_index: int = 0
+    redirect_hosts: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Changes:
+    """What the binding must keep or carry out since the last look."""
+
+    responses: list[Said] = field(default_factory=list)
+    responses_done: list[tuple[str, int]] = field(default_factory=list)
+    events: set[str] = field(default_factory=set)
+    schedule: bool = False
+    clock: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+class Client:
+    """One server."""
+
+    def __init__(self, settings: Settings, rng: Random) -> None:
+        self.settings = settings
+        self.clock = ServerClock()
+        self.outbox = Outbox()
+        self.changes = Changes()
+        self.evidence_ns: int | None = None
+        """When the utility's controls were last read."""
+        profile = settings.profile
+        self.discovery = Discovery(Tree(settings.url, rng, profile.poll_rate_s), settings.identity, settings.pin, settings.der_index)
+        self.engine = Engine(profile, settings.enabled, rng, STORAGE_CATEGORY)
+        supported = profile.channels
+        self.reports = Reports(profile, settings.ratings, supported, settings.enabled, settings.pen)
+        self.mirrors = Mirrors(profile, settings.points, settings.identity.lfdi, settings.pen)
+        self.counts: dict[str, int] = {}
+        self._reading: Reading | None = None
+        self._rng = rng
+        self._silent = 0
+        self._hold_ns = 0
+        self._sample_s = 0
+        self._event_ns: int | None = None
+        self._default_of: dict[str, DefaultDerControl] = {}
+        self._deliveries = Deliveries(self.outbox, self.discovery, self.mirrors, self.reports)
+
+    # --- time -----------------------------------------------------------------------------------------------------------------------------
+
+    def tick(self, reading: Reading | None, now_ns: int) -> None:
+        """Live up to now: events, samples, reports."""
+        self._reading = reading
+        if not self.clock.known or self.discovery.gate is Gate.PIN_WRONG:
+            return
+        server_s = self.clock.server_s(now_ns)
+        self._advance(now_ns)
+        if reading is not None:
+            self.engine.override(reading.overridden, server_s)
+            self._drain_engine(now_ns)
+        self._sample(reading, server_s)
+        if self.discovery.gate is not Gate.OPEN:
+            return
+        if reading is not None:
+            for entry in self.reports.watch(reading, self._log_url(), server_s, now_ns):
+                self.outbox.put(entry)
+        for entry in self.reports.due(reading, server_s, now_ns):
+            self.outbox.put(entry)
+        self._post_readings(now_ns)
+
+    def _sample(self, reading: Reading | None, server_s: float) -> None:
+        """At :00 and :30 of server time; a mark that was slept through is not made up."""
+        mark_s = int(server_s) // SAMPLE_S * SAMPLE_S
+        if mark_s != self._sample_s:
+            fresh = self._sample_s != 0
+            self._sample_s = mark_s
+            if reading is not None and fresh:
+                self.mirrors.sample(dict(reading.values), mark_s)
+
+    def _post_readings(self, now_ns: int) -> None:
+        for mirror in self.mirrors.due(now_ns):
+            body = self.mirrors.reading(mirror)
+            if body is not None:
+                self.outbox.put(Entry("reading", mirror.point.quantity, "POST", mirror.url, body, now_ns))
+                self.mirrors.posted(mirror, now_ns)
+
+    def _advance(self, now_ns: int) -> None:
+        wake_s = self.engine.advance(self.clock.server_s(now_ns))
+        self._event_ns = None if wake_s is None else self.clock.mono_ns(wake_s)
+        self._drain_engine(now_ns)
+
+    def wake_ns(self, now_ns: int) -> int:
+        """When `tick` and `request` have something to do again."""
+        nodes = min((max(node.due_ns, self._hold_ns) for node in self.discovery.allowed()), default=now_ns + 60 * NS)
+        waits = [nodes]
+        if self.outbox.entries and self.discovery.gate is not Gate.PIN_WRONG:
+            waits.append(max(self.outbox.next_ns() or 0, self._hold_ns))
+        if self.clock.known:
+            waits.append(self.clock.mono_ns((int(self.clock.server_s(now_ns)) // SAMPLE_S + 1) * SAMPLE_S))
+            waits += [ns for ns in (self._event_ns, self.reports.next_ns(), self.mirrors.next_ns()) if ns is not None]
+        return max(now_ns, min(waits))
+
+    # --- asking ---------------------------------------------------------------------------------------------------------------------------
+
+    def request(self, now_ns: int) -> Request | None:
+        """The next thing to ask or tell; None = nothing is due."""
+        if now_ns < self._hold_ns:
+            return None
+        if self.discovery.gate is not Gate.PIN_WRONG:
+            entry = self.outbox.due(now_ns)
+            if entry is not None:
+                return self._counted(entry.request())
+        due = [node for node in self.discovery.allowed() if node.due_ns <= now_ns]
+        if not due:
+            return None
+        node = min(due, key=lambda n: n.due_ns)
+        return self._counted(Request("GET", self.discovery.url_of(node), node.key))
+
+    def _counted(self, request: Request) -> Request:
+        self.counts["requests"] = self.counts.get("requests", 0) + 1
+        return request
+
+    def answered(self, request: Request, reply: Reply | NoReply, now_ns: int) -> Request | None:
+        """What became of a request; returns another one where it must be asked elsewhere (a redirect)."""
+        if isinstance(reply, NoReply):
+            self._silence(reply.reason, request, now_ns)
+            return None
+        if reply.status in REDIRECTS:
+            return self._redirected(request, reply, now_ns)
+        self._silent = 0
+        if reply.status == 503:
+            wait_s = min(RETRY_AFTER_MAX_S, max(1.0, reply.retry_after_s if reply.retry_after_s is not None else SILENCE_S))
+            self._hold_ns = now_ns + round(wait_s * NS)
+            self._note(f"the server asks to wait {wait_s:g} s (503)")
+        if request.method == "GET":
+            self._polled(request, reply, now_ns)
+        else:
+            self._deliveries.told(request, reply, now_ns)
+        return None
+
+    def _silence(self, reason: str, request: Request, now_ns: int) -> None:
+        self._silent += 1
+        wait_s = min(SILENCE_MAX_S, SILENCE_S * 2 ** min(self._silent - 1, 10)) * (1 + self._rng.random() / 4)
+        self._hold_ns = now_ns + round(wait_s * NS)
+        if self._silent in {1, 5} or self._silent % 50 == 0:
+            self._note(f"no answer to {request.method} {request.url}: {reason}; trying again in {wait_s:.0f} s")
+
+    def _redirected(self, request: Request, reply: Reply, now_ns: int) -> Request | None:
+        reason = ""
+        url = ""
+        try:
+            url = absolute(request.url, reply.location)
+        except Malformed as e:
+            reason = str(e)
+        if not reason and not may_follow(request.url, url, self.settings.redirect_hosts):
+            reason = f"it leads to {url}, where our certificate does not go (redirect_hosts)"
+        if not reason and request.hops >= HOPS_MAX:
+            reason = f"more than {HOPS_MAX} in a row"
+        if not reason and reply.status == 303 and request.method != "GET":
+            reason = "303 to a message of ours"
+        if reason:
+            self._note(f"redirect of {request.url} not followed: {reason}")
+            self._failed(request, now_ns)
+            return None
+        return Request(request.method, url, request.job, request.body, request.hops + 1)
+
+    def _failed(self, request: Request, now_ns: int) -> None:
+        if request.method == "GET":
+            node = self._node(request)
+            if node is not None:
+                self.discovery.tree.failed(node, now_ns)
+        else:
+            self.outbox.later(request.job, now_ns)
+
+    def _node(self, request: Request) -> Node | None:
+        return self.discovery.tree.find(*request.job)
+
+    # --- what was read --------------------------------------------------------------------------------------------------------------------
+
+    def _polled(self, request: Request, reply: Reply, now_ns: int) -> None:
+        node = self._node(request)
+        if node is None:
+            return
+        if reply.status == 404:
+            if node.kind == "dset":
+                self.reports.forget()
+                self.discovery.tree.polled(node, None, now_ns)
+                return
+            self._note(f"{request.url}: not there (404)") if node.fails == 0 and node.kind != "dderc" else None
+            self._act(node, self.discovery.gone(node, now_ns), now_ns)
+            return
+        if reply.status != 200:
+            self._note(f"{request.url}: answered {reply.status}") if node.fails == 0 else None
+            self.discovery.tree.failed(node, now_ns)
+            return
+        if reply.media_type.split(";")[0].strip().lower() != MEDIA_TYPE:
+            self._note(f"{request.url}: {reply.media_type[:60]!r} instead of {MEDIA_TYPE}") if node.fails == 0 else None
+            self.discovery.tree.failed(node, now_ns)
+            return
+        notes: list[str] = []
+        try:
+            found = self.discovery.read(node, decode(reply.body, RECORDS[node.kind], notes), now_ns)
+        except Malformed as e:
+            self._note(f"{request.url}: refused: {e}") if node.fails == 0 else None
+            self.discovery.tree.failed(node, now_ns)
+            return
+        self.changes.notes += [f"{request.url}: {note}" for note in notes[:5]]
+        if found.time_s is not None:
+            self._time(found.time_s, reply, now_ns)
+        if node.kind in CONTROL and self.discovery.gate is Gate.OPEN:
+            self.evidence_ns = now_ns
+            self.changes.schedule = True
+        self._act(node, found, now_ns)
+
+    def _time(self, current_s: int, reply: Reply, now_ns: int) -> None:
+        before, steps = self.clock.offset_ns, self.clock.steps
+        self.clock.observe(current_s, reply.sent_ns, reply.got_ns)
+        if self.clock.steps != steps:
+            self._note("the server's clock jumped")
+        if self.clock.offset_ns != before:
+            self.changes.clock = self.changes.schedule = True
+        self._advance(now_ns)
+
+    def _act(self, node: Node, found: Found, now_ns: int) -> None:
+        self.changes.notes += found.notes
+        if self.discovery.gate is Gate.UNREGISTERED and node.kind == "edevs" and self.settings.profile.registration == IN_BAND:
+            self._register(now_ns)
+        if self.discovery.gate is Gate.PIN_WRONG:
+            self.changes.schedule = True
+        if found.programs is not None:
+            self.engine.programs(found.programs[0], whole=found.programs[1])
+            self._follow_default()
+            self.changes.schedule = True
+        for program, default in found.defaults:
+            self._default(program, default)
+        if found.controls and not self.clock.known:
+            self.discovery.tree.again(node, 1.0, now_ns)  # events need the server's time first
+        elif found.controls:
+            for program, items, whole in found.controls:
+                self.engine.see(program, items, self.clock.server_s(now_ns), whole=whole)
+            self._advance(now_ns)
+        if found.ders is not None:
+            self.reports.found(found.ders[0], now_ns)
+        self._act_mirrors(found, now_ns)
+
+    def _default(self, program: str, default: DefaultDerControl | None) -> None:
+        self.engine.default(program, default)
+        self._default_of = {href: d for href, d in self._default_of.items() if href != program}
+        if default is not None:
+            self._default_of[program] = default
+        self._follow_default()
+        self.changes.schedule = True
+
+    def _follow_default(self) -> None:
+        ranked = sorted(self._default_of, key=lambda href: (self.engine.primacy.get(href, 255), href))
+        self.reports.follow(self._default_of[ranked[0]] if ranked else None)
+
+    def _act_mirrors(self, found: Found, now_ns: int) -> None:
+        if found.mirror is not None and found.mirror.href:
+            mirror = self.mirrors.by_url(found.mirror.href)
+            if mirror is not None:
+                mirror.post_rate_s = found.mirror.post_rate_s
+        if found.mirrors is None:
+            return
+        for mirror in self.mirrors.listed(*found.mirrors):
+            self.outbox.put(
+                Entry("mirror", mirror.point.quantity, "POST", self.discovery.mirrors_url, self.mirrors.creation(mirror), now_ns)
+            )
+        self.discovery.watch_mirrors(self.mirrors.urls, now_ns)
+
+    def _register(self, now_ns: int) -> None:
+        """In-band registration: we put ourselves on the list."""
+        identity = self.settings.identity
+        changed_s = int(self.clock.server_s(now_ns)) if self.clock.known else 0
+        device = EndDevice(device_category=STORAGE_CATEGORY, lfdi=identity.lfdi, sfdi=identity.sfdi, changed_s=changed_s)
+        self.outbox.put(Entry("register", "", "POST", self.discovery.list_url, encode(device), now_ns))
+
+    # --- responses ------------------------------------------------------------------------------------------------------------------------
+
+    def _drain_engine(self, now_ns: int) -> None:
+        engine = self.engine
+        for said in engine.said:
+            self.changes.responses.append(said)
+            self.respond(said, now_ns)
+        engine.said.clear()
+        if engine.dirty:
+            self.changes.events |= engine.dirty
+            self.changes.schedule = True
+            engine.dirty.clear()
+        self.changes.notes += engine.notes
+        engine.notes.clear()
+
+    def respond(self, said: Said, now_ns: int) -> None:
+        """Queue a response; also what was kept from before a restart."""
+        try:
+            url = absolute(self.settings.url, said.reply_to)
+        except Malformed as e:
+            self._note(f"event {said.mrid}: {e}")
+            self.changes.responses_done.append((said.mrid, said.status))
+            return
+        record = DerControlResponse(created_s=int(said.created_s), lfdi=self.settings.identity.lfdi, status=said.status, subject=said.mrid)
+        self.outbox.put(Entry("response", f"{said.mrid}/{said.status}", "POST", url, encode(record), now_ns))
+
+    # --- looking --------------------------------------------------------------------------------------------------------------------------
+
+    def schedule(self) -> Schedule | None:
+        """What the utility wants from now on; None = nothing that may be obeyed, or not known yet."""
+        if self.discovery.gate is Gate.PIN_WRONG:
+            return Schedule({}, {})
+        if not self.clock.known or (self.discovery.gate is not Gate.OPEN and not self.engine.runs):
+            return None
+        return self.engine.schedule()
+
+    def _log_url(self) -> str:
+        device = self.discovery.device
+        if device is None or device.log_event_list is None:
+            return ""
+        try:
+            return absolute(self.discovery.device_url or self.settings.url, device.log_event_list.href)
+        except Malformed:
+            return ""
+
+    def _note(self, text: str) -> None:
+        self.changes.notes.append(text)
+
+    def take_changes(self) -> Changes:
+        """What happened since the last call."""
+        changes, self.changes = self.changes, Changes()
+        changes.notes += self._deliveries.notes
+        changes.responses_done += self._deliveries.responses_done
+        self._deliveries.notes, self._deliveries.responses_done = [], []
+        return changes

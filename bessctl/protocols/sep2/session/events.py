@@ -1,0 +1,146 @@
+"""One event as it was first seen, and how far it has come. Times are server seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from bessctl.protocols.sep2.messages.modes import Channel, Setting, Unit
+
+
+class Status(IntEnum):
+    """EventStatus.currentStatus."""
+
+    SCHEDULED = 0
+    ACTIVE = 1
+    CANCELLED = 2
+    CANCELLED_RANDOM = 3
+    SUPERSEDED = 4
+
+
+class Code(IntEnum):
+    """Response statuses (2030.5 table 27)."""
+
+    RECEIVED = 1
+    STARTED = 2
+    COMPLETED = 3
+    OPT_OUT = 4
+    CANCELLED = 6
+    SUPERSEDED = 7
+    PARTIAL_OPT_OUT = 8
+    OTHER_PROGRAM = 14
+    NOT_APPLICABLE = 252
+    INVALID = 253
+    EXPIRED = 254
+
+
+class Phase(StrEnum):
+    """How far an event has come; it only moves down this list."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The first copy (rule 14), with its draws (rule 5). Windows are the signed randomizeStart and randomizeDuration."""
+
+    mrid: str
+    program: str
+    creation_s: int
+    start_s: int
+    duration_s: int
+    seen_s: float
+    settings: Mapping[Channel, Setting]
+    start_window_s: int = 0
+    duration_window_s: int = 0
+    start_draw_s: int = 0
+    duration_draw_s: int = 0
+    reply_to: str = ""
+    response_required: int = 0
+
+    @property
+    def end_s(self) -> int:
+        """The end as it was scheduled, undrawn."""
+        return self.start_s + self.duration_s
+
+    @property
+    def drawn_start_s(self) -> int:
+        return self.start_s + self.start_draw_s
+
+    @property
+    def drawn_end_s(self) -> int:
+        """Never before its start."""
+        return self.drawn_start_s + max(0, self.duration_s + self.duration_draw_s)
+
+    def in_start_window(self, at_s: float) -> bool:
+        """Within the start randomisation of this event."""
+        edge = self.start_s + self.start_window_s
+        return min(self.start_s, edge) <= at_s < max(self.start_s, edge)
+
+
+@dataclass(slots=True)
+class Run:
+    """How far one event has come. `left`: the channels it has not lost; `holds`: those it speaks on now."""
+
+    event: Event
+    primacy: int
+    phase: Phase = Phase.WAITING
+    status: int = Status.SCHEDULED
+    left: set[Channel] = field(default_factory=set)
+    holds: set[Channel] = field(default_factory=set)
+    end_s: float = 0.0
+    cancelled: bool = False
+    overridden: bool = False
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """Lower outranks: primacy number, then later creation (rule 1); the mRID makes it total."""
+        return (self.primacy, -self.event.creation_s, self.event.mrid)
+
+    def copy(self) -> Run:
+        """For a look ahead."""
+        return Run(
+            self.event, self.primacy, self.phase, self.status, set(self.left), set(self.holds), self.end_s, self.cancelled, self.overridden
+        )
+
+
+# --- as it is kept --------------------------------------------------------------------------------------------------------------
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    """Everything that must survive a restart."""
+    event = run.event
+    return {
+        "mrid": event.mrid, "program": event.program, "creation_s": event.creation_s, "start_s": event.start_s,
+        "duration_s": event.duration_s, "seen_s": event.seen_s,
+        "settings": {channel.value: [s.value, s.unit.value, s.ramp_s] for channel, s in event.settings.items()},
+        "start_window_s": event.start_window_s, "duration_window_s": event.duration_window_s,
+        "start_draw_s": event.start_draw_s, "duration_draw_s": event.duration_draw_s,
+        "reply_to": event.reply_to, "response_required": event.response_required,
+        "run": {
+            "primacy": run.primacy, "phase": run.phase.value, "status": int(run.status), "left": sorted(run.left),
+            "holds": sorted(run.holds), "end_s": run.end_s, "cancelled": run.cancelled, "overridden": run.overridden,
+        },
+    }  # fmt: skip
+
+
+def from_json(kept: Mapping[str, Any]) -> Run:
+    """What to_json made."""
+    words = dict(kept)
+    state = words.pop("run")
+    settings = {Channel(c): Setting(value, Unit(unit), ramp_s) for c, (value, unit, ramp_s) in words.pop("settings").items()}
+    return Run(
+        Event(settings=settings, **words),
+        state["primacy"],
+        Phase(state["phase"]),
+        state["status"],
+        {Channel(c) for c in state["left"]},
+        {Channel(c) for c in state["holds"]},
+        state["end_s"],
+        state["cancelled"],
+        state["overridden"],
+    )

@@ -1,0 +1,1 @@
+"""Mutual TLS and HTTP toward the server. Takes no decision of the protocol."""
