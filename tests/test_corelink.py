@@ -163,7 +163,7 @@ def test_alarms_are_rows_then_trips_then_flags(loop: Loop, link: CoreLink) -> No
         (L.BindKind.BIND_DEFAULT, 0, "default:ocpp"),
         (L.BindKind.BIND_FALLBACK, 1, "fallback:ems"),
         (L.BindKind.BIND_MODE, L.Mode.MODE_TRIPPED, "mode:tripped"),
-        (L.BindKind.BIND_METER, PLANT, "meter"),
+        (L.BindKind.BIND_METER, PLANT, "meter:connection"),
         (L.BindKind.BIND_DEVICE, 1, "device:right"),
         (200, 3, "kind 200"),
     ],
@@ -305,7 +305,7 @@ def test_commands_that_nobody_takes_are_refused(link: CoreLink) -> None:
              "value": 150000.0, "limit": 60000.0},
             "ocpp: wanted 150000 W, given 60000 W because of row:cell_temp_high@left",
         ),
-        ({"code": L.EventCode.EV_DEVICE_DOWN, "row": 0, "place": 0, "detail": 3}, "pcs1 does not answer (bus fault 3)"),
+        ({"code": L.EventCode.EV_DEVICE_DOWN, "row": 0, "place": 0, "detail": 3}, "pcs1 does not answer: a wrong check sum"),
         ({"code": L.EventCode.EV_INTERNAL, "detail": 2}, "internal trip: journal"),
         ({"code": 250, "detail": 9}, "code 250 (detail 9)"),
     ],
@@ -343,9 +343,9 @@ def test_events_lost_are_an_event(loop: Loop, link: CoreLink) -> None:
 
 
 def test_nobody_there_is_not_reachable(tmp_path: Path) -> None:
-    with pytest.raises(NotReachable, match="start it with `bessctl loop`"):
+    with pytest.raises(NotReachable, match="start it with `bessctl run`"):
         attach(str(tmp_path))
-    with pytest.raises(NotReachable, match="start it with `bessctl loop`"):
+    with pytest.raises(NotReachable, match="start it with `bessctl run`"):
         attach(str(tmp_path / "nowhere"))
 
 

@@ -9,9 +9,11 @@ from bessctl import __version__
 
 def main() -> None:
     """Entry point of the console script."""
-    if sys.argv[1:] in (["version"], ["--version"]):
-        print(__version__)
-        return
+    match sys.argv[1:]:
+        case ["version"] | ["--version"] | ["version", "-o" | "--output", "table"]:
+            return print(__version__)
+        case ["version", "-o" | "--output", "json"]:
+            return print(f'{{"version": "{__version__}"}}')
     from bessctl.cli.program import run
 
     sys.exit(run(sys.argv[1:]))

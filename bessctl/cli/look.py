@@ -68,6 +68,13 @@ def limits(run_dir: RunDirOption = RUN_DIR, output: OutputOption = Output.TABLE)
         print(table(stack))
 
 
+def wall(at_ns: int) -> str:
+    """An instant of the loop's clock as UTC, by the wall clock of now."""
+    from bessctl.app.logs import utc
+
+    return utc(time.time() - (time.monotonic_ns() - at_ns) / 1e9)
+
+
 def events(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
     since: Annotated[int, typer.Option("--since", min=0, help="First sequence number; 0 = the oldest still there.")] = 0,
@@ -81,9 +88,9 @@ def events(
         while True:
             for event in link.events():
                 if output is Output.JSON:
-                    show(asdict(event), output)
+                    show({"time": wall(event.at_ns), **asdict(event)}, output)
                 else:
-                    print(f"{event.seq:6}  {event.at_ns / 1e9:12.3f}  {event.level:7}  {event.text}", flush=True)
+                    print(f"{event.seq:6}  {wall(event.at_ns)}  {event.level:7}  {event.text}", flush=True)
             if not follow:
                 return
             time.sleep(POLL_S)

@@ -29,9 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 HELP = {
-    "stop": "Ramp to 0 W and stay stopped until a local start; survives a restart.",
+    "stop": "0 W at once, then standby, until a local start; survives a restart.",
     "start": "End a stop or out-of-service.",
-    "out-of-service": "Take the plant out of service until a local start; survives a restart.",
+    "out-of-service": "As stop, and a later stop does not end it: out of service until a local start.",
     "reset": "Reset latched protection rows whose cause is gone.",
 }
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from bessctl.corelink import view, words
+from bessctl.corelink.why import why
 from bessctl.corelink.words import Site
 from bessctl.model.snapshot import Binding
+from bessctl_core import layout
 
 State = dict[str, Any]
 
 GOOD_MODES = {"acquire", "run", "stopping", "stopped", "out_of_service"}
 BUS_COUNTERS = ("ok", "timeouts", "late", "bad", "exceptions", "reconnects")
+ROUNDING_W = 100.0
+"""What whole counts of a PCS's scale may take from a request."""
+UNFOLLOWED = {
+    int(layout.Flag.FLAG_LOCAL_CONTROL): "a PCS is switched to local control: its power is not ours",
+    int(layout.Flag.FLAG_UNCONFIRMED): "a PCS does not confirm its set point; see `bessctl events`",
+}
 RT_REMEDY = "give the loop CAP_SYS_NICE and CAP_IPC_LOCK (systemd: AmbientCapabilities=), or LimitRTPRIO and LimitMEMLOCK"
 
 
@@ -115,20 +123,40 @@ def limit_stack(site: Site, state: State) -> list[dict[str, Any]]:
     """From what was asked for to what was sent: requested, each clamp with its binding, applied, measured."""
     wanted = words.present(state["wanted_w"])
     source = site.source(state["target_slot"]) or "nobody"
-    lines = [_line("requested", wanted, Binding("source", source))]
+    lines = [_line("requested", wanted, Binding("source", source), why=None if wanted is not None else _no_target(site, state))]
     lines += [_line("others", slot.target_w, Binding("source", slot.source)) for slot in _waiting(site, state, source)]
-    lines += _device(state)
     for index, unit in enumerate(site.units):
         for side in ("lo", "hi"):
             by = words.binding(site, state[f"unit_{side}_bind"][index], state[f"unit_{side}_bind_id"][index])
-            lines.append(_line(f"{unit} {side}", state[f"unit_{side}_w"][index], by))
+            because = why(site, state, state[f"unit_{side}_bind"][index], state[f"unit_{side}_bind_id"][index], side)
+            lines.append(_line(f"{unit} {side}", state[f"unit_{side}_w"][index], by, why=because))
     for side in ("lo", "hi"):
         limit = view.limit(site, state, side)
         clamps = wanted is not None and (limit.value_w > wanted if side == "lo" else limit.value_w < wanted)
-        lines.append(_line(f"plant {side}", limit.value_w, limit.binding, state, "clamps the request" if clamps else None))
-    lines.append(_line("applied", state["command_w"], Binding("mode", words.MODES.get(state["mode"], str(state["mode"])))))
-    lines.append(_line("measured", words.present(state["ess_w"]), Binding("none", "")))
+        because = why(site, state, state[f"{side}_bind"], state[f"{side}_bind_id"], side)
+        lines.append(
+            _line(f"plant {side}", limit.value_w, limit.binding, state, effect="clamps the request" if clamps else None, why=because)
+        )
+    mode = Binding("mode", words.MODES.get(state["mode"], str(state["mode"])))
+    lines.append(_line("applied", state["command_w"], mode, why=_on_the_way(state, wanted)))
+    lines.append(_line("measured", words.present(state["ess_w"]), Binding("none", ""), why=_not_followed(state)))
     return lines
+
+
+def _no_target(site: Site, state: State) -> str:
+    lapsed = [slot.source for slot in view.snapshot(site, state).slots if slot.state == "lapsed"]
+    return "no source has a target" + (f"; the lease of {', '.join(lapsed)} is over" if lapsed else "")
+
+
+def _on_the_way(state: State, wanted: float | None) -> str | None:
+    """What is sent is not yet what is asked for within the limits."""
+    given = min(max(wanted or 0.0, state["lo_w"]), state["hi_w"])
+    near = abs(state["command_w"] - given) <= max(ROUNDING_W, 0.001 * abs(given))
+    return None if near else "on its ramp, resting at 0 before a reversal, or below min_power_w"
+
+
+def _not_followed(state: State) -> str | None:
+    return next((word for bit, word in UNFOLLOWED.items() if state["flags"] & bit), None)
 
 
 def _waiting(site: Site, state: State, ruling: str) -> list[Any]:
@@ -137,12 +165,9 @@ def _waiting(site: Site, state: State, ruling: str) -> list[Any]:
     return [slot for slot in slots if slot.target_w is not None and slot.source != ruling]
 
 
-def _device(state: State) -> list[dict[str, Any]]:
-    by = Binding("device", "ratings, BMS limits, protection")
-    return [_line(f"device {side}", state[f"device_{side}_w"], by) for side in ("lo", "hi")]
-
-
-def _line(step: str, value_w: float | None, by: Binding, state: State | None = None, effect: str | None = None) -> dict[str, Any]:
+def _line(
+    step: str, value_w: float | None, by: Binding, state: State | None = None, *, effect: str | None = None, why: str | None = None
+) -> dict[str, Any]:
     return {
         "step": step,
         "value_w": value_w,
@@ -150,4 +175,5 @@ def _line(step: str, value_w: float | None, by: Binding, state: State | None = N
         "since_s": age_s(state, by.since_ns) if state is not None else None,
         "until_s": left_s(state, by.until_ns) if state is not None else None,
         "effect": effect,
+        "why": why,
     }

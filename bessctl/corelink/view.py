@@ -76,7 +76,7 @@ def row_alarm(state: State, index: int, row: Row) -> Alarm:
         unit=row.unit,
         active=bool(state["row_active"][index]),
         latched=bool(state["row_latched"][index]),
-        value=reading(state, row.place, row.quantity),
+        value=reading(state, row.place, row.quantity, row.max_age_ns),
         threshold=present(row.pickup),
         since_ns=state["row_since_ns"][index],
     )

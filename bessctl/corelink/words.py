@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any
 
 from bessctl.model.event import Event, sentence
 from bessctl.model.snapshot import Binding
-from bessctl_core import layout, ports, sealed
+from bessctl_core import layout, ports, sealed, tell
 
 
 def words_of(family: type[IntFlag], prefix: str) -> dict[int, str]:
@@ -54,6 +56,7 @@ class Row:
     place: int
     quantity: int
     pickup: float
+    max_age_ns: int
 
 
 def named(names: list[str], index: int, kind: str) -> str:
@@ -91,6 +94,7 @@ class Site:
             place=place,
             quantity=facts["row_quantity"][index],
             pickup=facts["row_pickup"][index],
+            max_age_ns=facts["row_max_age_ns"][index],
         )
 
     def unit(self, place: int) -> str:
@@ -117,6 +121,8 @@ def bound_name(site: Site, bind: int, ident: int) -> str:
         return f"{site.row(ident)}@{unit}" if unit else site.row(ident)
     if bind in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK):
         return site.source(ident)
+    if bind == kind.BIND_METER:
+        return "connection" if ident == PLANT else site.source(ident)
     return MODES.get(ident, str(ident)) if bind == kind.BIND_MODE else ""
 
 
@@ -127,7 +133,7 @@ def binding(site: Site, bind: int, ident: int, since_ns: int = 0, until_ns: int 
 
 def number(value: float | None) -> str:
     """A value for people: four figures are enough, and a missing one says so."""
-    return "?" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "no valid value" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def present(value: float) -> float | None:
@@ -140,20 +146,33 @@ def bits(table: dict[int, str], value: int) -> str:
     return ", ".join(word for bit, word in table.items() if value & bit) or str(value)
 
 
+def _down(raw: dict[str, Any]) -> str:
+    fault, errno = raw["detail"], raw["value"]
+    why = tell.FAULTS[fault] if 0 <= fault < len(tell.FAULTS) else f"bus fault {fault}"
+    return f"{why} ({os.strerror(int(errno))})" if errno > 0 else why
+
+
+STOPPED = ("no proof that every PCS is at rest; their reversion timers bring them to 0 W", "every PCS read back at 0 W and at rest")
+UNCONFIRMED = ("our heartbeat to it stops, so that its own watchdog acts", "left to whoever keeps changing it, 0 W and standby")
+
+# What `detail` is called, for the codes whose detail is a code.
+_DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
+    layout.EventCode.EV_MODE: lambda _, raw: MODES.get(raw["detail"], str(raw["detail"])),
+    layout.EventCode.EV_PLAN_REFUSED: lambda _, raw: FAULTS.get(raw["detail"], str(raw["detail"])),
+    layout.EventCode.EV_PLAN_LAPSED: lambda _, raw: LAPSES.get(raw["detail"], str(raw["detail"])),
+    layout.EventCode.EV_INTERNAL: lambda _, raw: bits(TRIPS, raw["detail"]),
+    layout.EventCode.EV_TARGET_CLAMPED: lambda site, raw: str(binding(site, raw["detail"], raw["place"])),
+    layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: _down(raw),
+    layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
+    layout.EventCode.EV_STOPPED: lambda _, raw: STOPPED[raw["detail"] == 1],
+    layout.EventCode.EV_UNCONFIRMED: lambda _, raw: UNCONFIRMED[raw["detail"] == 1],
+}
+
+
 def detail_word(site: Site, raw: dict[str, Any]) -> str:
-    """What `detail` is called, for the codes whose detail is a code."""
-    code, detail = layout.EventCode, raw["detail"]
-    if raw["code"] == code.EV_MODE:
-        return MODES.get(detail, str(detail))
-    if raw["code"] == code.EV_PLAN_REFUSED:
-        return FAULTS.get(detail, str(detail))
-    if raw["code"] == code.EV_PLAN_LAPSED:
-        return LAPSES.get(detail, str(detail))
-    if raw["code"] == code.EV_INTERNAL:
-        return bits(TRIPS, detail)
-    if raw["code"] == code.EV_TARGET_CLAMPED:
-        return str(binding(site, detail, raw["place"]))
-    return str(detail)
+    """What `detail` is called."""
+    word = _DETAILS.get(raw["code"])
+    return word(site, raw) if word else str(raw["detail"])
 
 
 # In these events `row` is the index of a device; in a clamped target `place` and `row` are the binding.

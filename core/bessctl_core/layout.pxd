@@ -202,7 +202,7 @@ cpdef enum EventCode:
     EV_NONE = 0
     EV_STARTED = 1
     EV_MODE = 2             # detail: new mode
-    EV_ROW_PICKUP = 3
+    EV_ROW_PICKUP = 3       # value: what the row saw, NaN when it saw none; limit: its pickup
     EV_ROW_DROPOFF = 4
     EV_ROW_LATCHED = 5
     EV_RESET_DONE = 6       # detail: rows cleared; after the journal holds it

@@ -303,6 +303,7 @@ def facts(SealedSite site) -> dict:
         "row_place": [c.row_unit[i] for i in range(rows)],
         "row_quantity": [c.row_quantity[i] for i in range(rows)],
         "row_pickup": [c.row_pickup[i] for i in range(rows)],
+        "row_max_age_ns": [c.row_max_age_ns[i] for i in range(rows)],
         "slot_max_lease_ns": [c.slot_max_lease_ns[i] for i in range(slots)],
         "slot_defaults": [slot_default(c, i) for i in range(slots)],
     }

@@ -1,7 +1,7 @@
 """The protection table; the rules of a row stand in protect.pxd. Loop, nogil, bounded."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.math cimport isfinite
+from libc.math cimport NAN, isfinite
 from libc.string cimport memset
 
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
@@ -76,7 +76,9 @@ cdef void demand(const SiteConfig* c, const Inputs* inp, RowTable* t, int row, b
 
 
 cdef void say(const SiteConfig* c, const Inputs* inp, EventSink* sink, int row, int code, int level, int64_t now_ns) noexcept nogil:
-    emit(sink, now_ns, code, level, c.row_unit[row], row, -1, c.row_action[row], row_value(c, inp, row), c.row_pickup[row])
+    # What could not be seen is no value: the reader must not take the last good one for the cause.
+    emit(sink, now_ns, code, level, c.row_unit[row], row, -1, c.row_action[row],
+         row_value(c, inp, row) if row_sees(c, inp, row, now_ns) else NAN, c.row_pickup[row])
 
 
 cdef void move(const SiteConfig* c, const Inputs* inp, RowTable* t, int row, bint seen, bint may_latch, int64_t now_ns) noexcept nogil:

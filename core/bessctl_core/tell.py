@@ -18,6 +18,7 @@ from . import layout
 from .layout import EventCode as E
 
 LEVELS = ("info", "warning", "alarm")
+OPERATOR_IDS = 1 << 40  # LOCAL_IDS of loop.pyx
 
 # Why a transaction failed; the order of Fault in frames.pxd.
 FAULTS = (
@@ -102,6 +103,11 @@ class Told:
         return self._where(self._event["row"])
 
 
+def shown(value: float) -> str:
+    """A measurement; what a row could not see says so."""
+    return "no valid value" if math.isnan(value) else f"{value:g}"
+
+
 def down(t: Told) -> str:
     why = FAULTS[t.detail] if 0 <= t.detail < len(FAULTS) else f"fault {t.detail}"
     if t.value > 0:
@@ -130,12 +136,20 @@ def stopped(t: Told) -> str:
     return f"stopped after {t.value:.2f} s without proof that every PCS is at rest; their reversion timers bring them to 0 W"
 
 
+def asked(t: Told) -> str:
+    """A request by its number; those of the operator at the machine are counted apart."""
+    local, number = divmod(int(t.value), OPERATOR_IDS)
+    return f"request {number} of the {'operator' if local else 'supervisor'}"
+
+
 SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_STARTED: lambda t: f"loop started at {t.value:g} Hz, {'warm' if t.detail else 'cold'}",
     E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}",
-    E.EV_ROW_PICKUP: lambda t: f"protection row {t.row} picked up at {t.place}: {t.value:g}, limit {t.limit:g}",
+    E.EV_ROW_PICKUP: lambda t: f"protection row {t.row} picked up at {t.place}: {shown(t.value)}, limit {t.limit:g}",
     E.EV_ROW_DROPOFF: lambda t: f"protection row {t.row} dropped off at {t.place}: {t.value:g}",
-    E.EV_ROW_LATCHED: lambda t: f"protection row {t.row} latched at {t.place}; `bessctl reset` clears it once it has dropped off",
+    E.EV_ROW_LATCHED: lambda t: (
+        f"protection row {t.row} latched at {t.place}: {shown(t.value)}; `bessctl reset` clears it once it has dropped off"
+    ),
     E.EV_RESET_DONE: lambda t: f"reset: {t.detail} rows cleared",
     E.EV_RESET_REFUSED: lambda t: f"reset refused: {t.row + ' forbids it' if t.has_row else 'only the operator at the machine may do it'}",
     E.EV_PLAN_ACCEPTED: lambda t: f"plan {t.detail} of {t.slot} accepted",
@@ -155,8 +169,8 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
     ),
     E.EV_UNCONFIRMED: unconfirmed,
     E.EV_RT_REFUSED: lambda t: f"real-time priority refused ({os.strerror(t.detail)}), periods may be missed: {RT_REMEDY}",
-    E.EV_COMMAND_DONE: lambda t: f"request {t.value:.0f} done",
-    E.EV_COMMAND_REFUSED: lambda t: f"request {t.value:.0f} refused",
+    E.EV_COMMAND_DONE: lambda t: f"{asked(t)} done",
+    E.EV_COMMAND_REFUSED: lambda t: f"{asked(t)} refused",
     E.EV_PERIODS_MISSED: lambda t: f"{t.detail} periods missed, the last by {t.value:.4f} s: see what else runs on this processor",
     E.EV_STOPPED: stopped,
     E.EV_ACQUIRED: lambda t: f"all inputs valid after {t.value:.1f} s",

@@ -94,6 +94,16 @@ def test_R4_a_value_counts_until_it_is_older_than_the_row_allows(age_ns: int) ->
     assert active(r) is (age_ns > S)
 
 
+def test_an_event_of_what_could_not_be_seen_carries_no_value() -> None:
+    """The last good value beside its threshold would send the operator to the wrong cause: the cells are well, the cable is not."""
+    r = rig(LATCHING)
+    r.freeze(Q.Q_CELL_V_MAX)
+    r.tick(150)
+    told = {event["code"]: event["value"] for event in r.seen}
+    assert told[E.EV_ROW_PICKUP] != told[E.EV_ROW_PICKUP], "NaN"
+    assert told[E.EV_ROW_LATCHED] != told[E.EV_ROW_LATCHED]
+
+
 def test_a_value_that_never_came_is_a_violation() -> None:
     r = Rig(config(rows=(Row(Q.Q_SOH_PCT, 0, 1, above=False),)))
     r.tick(50)
