@@ -48,6 +48,27 @@ class Calm:
         self.calm = self.stolen_s <= STEAL_MAX_S
 
 
+class Others:
+    """`with Others() as o: ...` then `o.share`: what part of the processors processes other than ours and our children used meanwhile.
+
+    Children count once they were waited for.
+    """
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        fields = [int(field) / TICKS_PER_S for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:8]]
+        ours = os.times()
+        return sum(fields) - fields[3] - fields[4], sum(ours[:4]), ours.elapsed
+
+    def __enter__(self) -> Others:
+        self._before = self._now()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        busy_s, ours_s, wall_s = (after - before for after, before in zip(self._now(), self._before, strict=True))
+        self.share = max(0.0, busy_s - ours_s) / max(wall_s * (os.cpu_count() or 1), 1e-9)
+
+
 def percentiles(values: Sequence[float] | Any, scale: float = 1.0, which: Iterable[float] = (50, 99, 99.9)) -> dict[str, float]:
     """{"p50": ..., "p99": ..., "p999": ..., "max": ...} of values times scale, three digits."""
     array = np.asarray(values, dtype=float) * scale

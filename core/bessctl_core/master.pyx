@@ -1,6 +1,6 @@
 """A Modbus master for tests, benches and tools: the loop's own state machine behind a few methods. See master.pyi.
 
-Two ways to drive it. `read`, `write` and `cycle` wait for their answer (ppoll with the absolute deadline, without the GIL). `submit`
+Two ways to drive it. `read`, `write` and `cycle` wait for their answer (poll with the absolute deadline, without the GIL). `submit`
 and `pump` leave time to the caller, as the loop does: nothing happens but at the instants that are handed in.
 """
 
@@ -35,12 +35,14 @@ class BusError(Exception):
 
 
 cdef void run(Bus* b, Transaction* t) noexcept nogil:
-    # Until t has ended: a send, a ppoll and a recv for a question, nothing more.
+    # Until t has ended: a send, a poll and a recv for a question, nothing more.
     cdef short revents = 0
+    cdef int64_t now_ns
     while t.status == QUEUED or t.status == SENT:
-        bus_step(b, io_now_ns(), revents)
+        now_ns = io_now_ns()
+        bus_step(b, now_ns, revents)
         if t.status == QUEUED or t.status == SENT:
-            revents = io_wait(bus_fd(b), bus_events(b), bus_deadline_ns(b) - io_now_ns())
+            revents = io_wait(bus_fd(b), bus_events(b), bus_deadline_ns(b) - now_ns)
 
 
 cdef int64_t run_two(Bus* b, Transaction* first, Transaction* second) noexcept nogil:

@@ -21,7 +21,7 @@ def server() -> Iterator[Server]:
 
 def test_the_bench_tells_what_it_documents() -> None:
     result = bench("modbus", "--pairs", "3", "--cycles", "5", "--every", "1")
-    for part in (result, result["rtu"]):
+    for part in (result, result["rtu"], result["one_core"]):
         if part["pairs"] == 0:
             continue
         assert_numbers(part, "pairs", "ratio_p50_to_bare", "ratio_iqr")
@@ -30,6 +30,7 @@ def test_the_bench_tells_what_it_documents() -> None:
                 assert_numbers(part["clients"][name], "p50_us", "p99_us", "cycles_per_s")
         assert set(COMPILED) <= set(part["clients"])
     assert not result["judged"], "three pairs are too few to say anything"
+    assert_numbers(result, "others_pct")
 
 
 def test_the_server_keeps_what_is_written_to_it(server: Server) -> None:
