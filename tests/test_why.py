@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bessctl.corelink.report import limit_stack
+from bessctl.corelink.report import limit_stack, verdict
 from bessctl.corelink.words import Site
 from bessctl_core import layout as L
 from bessctl_core import sealed
@@ -91,3 +91,19 @@ def test_what_is_sent_and_not_yet_asked_for_has_a_reason(command_w: float, on_th
 
 def test_a_pcs_under_local_control_is_named_beside_what_is_measured() -> None:
     assert "local control" in lines(flags=L.Flag.FLAG_LOCAL_CONTROL)["measured"]["why"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"wanted_w": 50e3}, {}),
+        ({"wanted_w": 150e3}, {"limited_to_w": 100e3, "limited_by": "bms:unit1", "why": "the BMS states no current limit"}),
+        ({"wanted_w": -150e3}, {"limited_to_w": -100e3, "limited_by": "rating:unit1", "why": None}),
+        ({"wanted_w": 150e3, "target_slot": 2}, {"overruled_by": "ocpp"}),
+        ({"target_slot": -1}, {"overruled_by": "nobody: it has no target any more"}),
+    ],
+)
+def test_the_operator_is_told_what_becomes_of_his_target(fields: dict[str, Any], told: dict[str, Any]) -> None:
+    """A command outside limits is clamped with the reason, never silently."""
+    sides = {"lo_w": -100e3, "hi_w": 100e3, "lo_bind": B.BIND_RATING, "hi_bind": B.BIND_BMS}
+    assert verdict(SITE, published(**({"target_slot": 0} | sides | fields)), "manual") == told

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bessctl.app.lines import short
-from bessctl.errors import BessctlError, NotReachable, UsageError
+from bessctl.errors import BessctlError, NotReachable, Refused, UsageError
 from bessctl.model.plan import Block, Plan, PlanWriter
 
 SOCKET = "supervisor.sock"
@@ -35,6 +35,8 @@ class Desk:
 
     writer: Callable[[str], PlanWriter]
     owned: frozenset[str]
+    guarding: frozenset[str] = frozenset()
+    """Slots whose limits guard grid, contract or plant: a plan with a target alone would replace them (R7)."""
     also: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
     """Commands that parts answer while they run, by name; they raise BessctlError for a refusal."""
 
@@ -62,6 +64,10 @@ class Desk:
         if not isinstance(source, str) or source in self.owned:
             raise UsageError(f"source {source!r} belongs to its protocol; only that writes its plan")
         match request.get("command"):
+            case "set" if source in self.guarding:
+                raise Refused(
+                    f"source {source!r} holds limits that a target would replace; set the power by a market source such as manual"
+                )
             case "set":
                 return {"serial": self._set(source, _number(request, "power_w"), _number(request, "ttl_s"))}
             case "release":

@@ -78,7 +78,8 @@ class Supervisor:
         site = self.loaded.site
         owned = frozenset({site.ocpp.source} if site.ocpp else ()) | (site.oscp.sources if site.oscp else frozenset())
         owned |= {site.sep2.source} if site.sep2 else set()
-        operator = desk.Desk(link.writer, owned)
+        guarding = frozenset(source.name for source in site.sources if source.class_ != "market" or source.required)
+        operator = desk.Desk(link.writer, owned, guarding)
         parts = [
             Part("events", lambda: tell_events(link)),
             Part("operator", lambda: desk.serve(operator, self.loaded.run_dir)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ RunDirOption = Annotated[
 ]
 RUN_DIR = Path("/run/bessctl")
 
+POLL_S = 0.02
+VERDICT_S = 1.0
 FACTORS = {"w": 1.0, "kw": 1e3, "mw": 1e6}
 
 
@@ -56,7 +59,26 @@ def set_power(
     watts = parse_power(power)
     answer = ask(run_dir / "supervisor.sock", {"command": "set", "source": source, "power_w": watts, "ttl_s": ttl}, "the supervisor")
     judge("set", answer)
-    show(answer if output is Output.JSON else {"source": source, "target_w": watts, "ttl_s": ttl, "outcome": answer["outcome"]}, output)
+    given = verdict(run_dir, source, answer.get("serial", 0))
+    told = answer if output is Output.JSON else {"source": source, "target_w": watts, "ttl_s": ttl, "outcome": answer["outcome"]}
+    show({**told, **given}, output)
+
+
+def verdict(run_dir: Path, source: str, serial: int) -> dict[str, Any]:
+    """What the loop makes of the plan: who limits or overrules it. Empty when it is followed, or when the loop cannot be asked."""
+    from bessctl.corelink import attach, report
+
+    try:
+        with attach(str(run_dir), writes=False) as link:
+            until_s = time.monotonic() + VERDICT_S
+            while time.monotonic() < until_s:
+                state = link.state()
+                if state is not None and state["slot_serial"][link.site.sources.index(source)] >= serial:
+                    return report.verdict(link.site, state, source)
+                time.sleep(POLL_S)
+    except NotReachable:
+        return {}
+    return {}
 
 
 def release(

@@ -143,6 +143,19 @@ def limit_stack(site: Site, state: State) -> list[dict[str, Any]]:
     return lines
 
 
+def verdict(site: Site, state: State, source: str) -> dict[str, Any]:
+    """What becomes of a source's target now: nothing to say, who overrules it, or who limits it to what, and why."""
+    ruling = site.source(state["target_slot"])
+    if ruling != source:
+        return {"overruled_by": ruling or "nobody: it has no target any more"}
+    side = "hi" if state["wanted_w"] > state["hi_w"] else "lo" if state["wanted_w"] < state["lo_w"] else ""
+    if not side:
+        return {}
+    limit = view.limit(site, state, side)
+    because = why(site, state, state[f"{side}_bind"], state[f"{side}_bind_id"], side)
+    return {"limited_to_w": limit.value_w, "limited_by": str(limit.binding), "why": because}
+
+
 def _no_target(site: Site, state: State) -> str:
     lapsed = [slot.source for slot in view.snapshot(site, state).slots if slot.state == "lapsed"]
     return "no source has a target" + (f"; the lease of {', '.join(lapsed)} is over" if lapsed else "")

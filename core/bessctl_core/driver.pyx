@@ -12,7 +12,7 @@ Rules
 - Commands to a PCS: the set point (setpoint.pxd) first, then the other orders (orders.pxd). A PCS switched to local control is not commanded
   at all (R15).
 - Our heartbeats count the loop's progress: a beat each rate_hz ticks. A PCS gets none while its set point is unconfirmed (R11), so that its
-  own watchdog acts.
+  own watchdog acts, and none under local control. A BMS always gets its beat: without it, it may open its contactors under somebody's power.
 
 Phase      leaves to    when
 OFFLINE    VERIFY       the bus is connected, and it is another connection or retry_ns is reached
@@ -340,7 +340,8 @@ cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* 
         handed = command_pcs(c, dev, bus, inp, out, now_ns)
     if c.dev_contactor_addr[dev.index] >= 0:
         send_contactor(c, dev, bus, inp, out, now_ns)
-    if not dev.setpoint.unconfirmed and inp.value[dev.unit * QUANTITIES + Q_LOC_REM] != LOCAL_CONTROL:
+    if not takes_setpoint(c, dev) or (
+            not dev.setpoint.unconfirmed and inp.value[dev.unit * QUANTITIES + Q_LOC_REM] != LOCAL_CONTROL):
         send_beat(c, dev, bus, beat)
     return handed
 

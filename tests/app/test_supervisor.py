@@ -236,6 +236,8 @@ class Slot:
         (b'{"command": "set", "power_w": 1, "ttl_s": 0}', "usage", "ttl_s 0 must be above 0"),
         (b'{"command": "set", "power_w": 1}', "usage", "ttl_s must be a finite number"),
         (b'{"command": "set", "source": "ocpp", "power_w": 1, "ttl_s": 1}', "usage", "belongs to its protocol"),
+        (b'{"command": "set", "source": "ems", "power_w": 1, "ttl_s": 1}', "refused", "holds limits that a target would replace"),
+        (b'{"command": "release", "source": "ems"}', "done", ""),
         (b'{"command": "set", "source": 7, "power_w": 1, "ttl_s": 1}', "usage", "source 7"),
         (b'{"command": "start"}', "usage", "no command 'start'"),
         (b"[1]", "usage", "one JSON object"),
@@ -245,7 +247,7 @@ class Slot:
 )
 def test_the_operators_requests_are_judged(request_line: bytes, outcome: str, words: str) -> None:
     slot = Slot()
-    answer = Desk(lambda _: slot, frozenset({"ocpp"})).answer(request_line)
+    answer = Desk(lambda _: slot, frozenset({"ocpp"}), frozenset({"ems"})).answer(request_line)
     assert answer["outcome"] == outcome
     assert words in answer["reason"]
     assert bool(slot.plans) == (outcome == "done")

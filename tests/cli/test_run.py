@@ -64,7 +64,9 @@ def test_the_spine_from_discovery_to_an_orderly_stop(run_dir: Path) -> None:
     assert cli("set", "50kW", "--ttl", 300, "--run-dir", run_dir).returncode == 0
     now = until(lambda: next((seen for seen in [plant()] if abs((seen["power_w"] or 0) - 50e3) < 1e3), None))
     assert now["pcc_w"] == pytest.approx(50e3, abs=2e3)  # the meter's import-positive W, turned once
-    assert cli("set", "-900kW", "--ttl", 300, "--run-dir", run_dir).returncode == 0
+    beyond = cli("set", "-900kW", "--ttl", 300, "--run-dir", run_dir, "-o", "json")
+    assert beyond.returncode == 0
+    assert json.loads(beyond.stdout)["limited_by"], "clamped, and said so"
     stack = json.loads(until(lambda: cli("limits", "-o", "json", "--run-dir", run_dir).stdout))["limits"]
     lines = {line["step"]: line for line in stack}
     assert lines["requested"]["value_w"] == -900e3

@@ -332,6 +332,17 @@ def test_a_pcs_in_local_control_is_not_commanded(tmp_path: Path) -> None:
         loop.until("ours again", lambda s: near(s["ess_w"], 50e3))
 
 
+def test_a_battery_hears_us_while_its_pcs_is_in_local_control(tmp_path: Path) -> None:
+    """802 CtrlHb: a BMS that misses it may open its contactors under the power that somebody commands on the spot."""
+    with plant_server(battery={"ctrl_hb_timeout_s": 1.5}) as server, loop_process(tmp_path, seal_site(tmp_path, server.port)) as loop:
+        loop.attach()
+        loop.until_mode(L.Mode.MODE_RUN)
+        server.plants[0].set(local=True)
+        since = loop.until("the flag stands", lambda s: s["flags"] & L.Flag.FLAG_LOCAL_CONTROL)["tick"]
+        state = loop.until("longer than the BMS waits", lambda s: s["tick"] > since + 300)
+        assert state["value"][L.Quantity.Q_BMS_ALARM] == 0
+
+
 def test_a_set_point_changed_by_somebody_else_is_asserted_three_times_then_left(tmp_path: Path) -> None:
     """R11: an event each time, then 0 W and standby until the operator resets."""
     with plant_and_loop(tmp_path) as (server, loop):
