@@ -13,6 +13,7 @@ Everything that is received and answered stands in `events`, in the order in whi
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import json
 import ssl
@@ -115,6 +116,12 @@ class Party:
             await self._runner.cleanup()
             self._runner = None
 
+    def speak(self, version: ssl.TLSVersion) -> None:
+        """This version of TLS alone, both ways, on connections to come."""
+        for context in (self._server_tls, self._client_tls):
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, version
+            context.minimum_version = version
+
     @property
     def url(self) -> str:
         """Our base URL."""
@@ -215,7 +222,9 @@ class Party:
         heads = {name: value for name, value in heads.items() if value}
         said: Any = None
         try:
-            async with self._http.request(method, f"{self.their_url}/{path}", data=data or None, headers=heads) as response:
+            async with self._http.request(
+                method, f"{self.their_url}/{path}", data=io.BytesIO(data) if data else None, headers=heads
+            ) as response:
                 status, said = response.status, await response.read()
         except (aiohttp.ClientError, OSError):
             status = 0

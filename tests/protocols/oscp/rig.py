@@ -137,6 +137,8 @@ class Rig:
     clock: TestClock
     port: int
     tls: Tls
+    store: Store
+    task: asyncio.Task[None]
     logs: list[str] = field(default_factory=list)
 
     @property
@@ -204,7 +206,7 @@ async def provider(config: ProviderConfig, folder: Path, tls: Tls, clock: TestCl
     log.addHandler(_Log(lines))
 
     def started(desk: Desk, found: Mapping[str, Line], port: int) -> None:
-        ready.set_result(Rig(config, desk, found, slots, plant, clock, port, tls, lines))
+        ready.set_result(Rig(config, desk, found, slots, plant, clock, port, tls, store, task, lines))
 
     task = asyncio.create_task(run_provider(config, store, slots, plant, clock, log, started=started))
     try:
@@ -218,6 +220,8 @@ async def provider(config: ProviderConfig, folder: Path, tls: Tls, clock: TestCl
         task.cancel()
         await asyncio.wait({task})
         store.close()
+        # TLS connections that were aborted are told so by the next turns of the loop.
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -91,7 +91,8 @@ def _block(said: Sequence[tuple[Voice, Limits]], start_ns: int, end_ns: int) -> 
     wishes: list[tuple[int, str, Where, float]] = []
     for voice, limits in said:
         if voice.limits and limits.consumption_w is not None:
-            lo[voice.scope] = max(lo.get(voice.scope, -limits.consumption_w), 0.0 - limits.consumption_w)
+            limit = 0.0 - limits.consumption_w
+            lo[voice.scope] = max(lo.get(voice.scope, limit), limit)
         if voice.limits and limits.generation_w is not None:
             hi[voice.scope] = min(hi.get(voice.scope, limits.generation_w), limits.generation_w)
         if voice.optimum and limits.optimum_w is not None:
