@@ -384,7 +384,7 @@ def test_a_new_loop_process_gets_the_plan_again_and_a_loop_that_is_away_is_told(
             rig.slot.away = False
             await rig.until("written", lambda: rig.slot.plans)
             rig.plant.set(tick=100)
-            await rig.until("seen", lambda: rig.desk.snapshot.tick == 100)
+            await rig.until("seen", lambda: rig.desk.snapshot and rig.desk.snapshot.tick == 100)
             written = len(rig.slot.plans)
             rig.plant.set(tick=1)
             await rig.until("written again", lambda: len(rig.slot.plans) > written)

@@ -1,0 +1,139 @@
+"""The whole chain in real processes: capacity provider, TLS, `bessctl supervise`, loop, Modbus, simulated PCS (OSCP-4, OSCP-5)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bessctl.app.lines import request_line
+from bessctl.config.load import load_site
+from bessctl.config.seal import seal
+from bessctl.sim.oscp_cp import Party, Tls
+from bessctl_core import layout as L
+from tests.scenarios.loop_rig import Loop, found_devices, loop_process, plant_server, wait_for
+from tests.sites import EXAMPLE
+
+ROOT = Path(__file__).resolve().parents[3]
+PERIOD_NS = 10_000_000
+OCPP = EXAMPLE.read_text()[EXAMPLE.read_text().index("ocpp:     ") :]
+SOURCE = """  - name: oscp
+    class: grid
+    priority: 1
+    scopes: [ess]
+    lease_max_s: 3600
+    required: true
+    default_limits: {ess_lo_w: -1000, ess_hi_w: 1000}
+"""
+SECTION = """oscp:
+  base_url: https://127.0.0.1:%d/oscp/fp/2.0
+  listen: {host: 127.0.0.1, port: %d, cert_file: %s, key_file: %s}
+  groups:
+    - {id: feeder-7, source: oscp, scope: ess, missing_generation: zero}
+  peers:
+    - {name: dso, roles: [cp], kind: dso, groups: [feeder-7], grace_s: 0, ca_file: %s}
+"""
+
+
+def site_file(folder: Path, modbus_port: int, tls: Tls) -> Path:
+    """The example with a grid source for OSCP and without OCPP."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    changes = (
+        ("port: 5020", f"port: {modbus_port}"),
+        ("/var/lib/bessctl", "state"),
+        ("/run/bessctl ", "run "),
+        (OCPP, SECTION % (port, port, tls.cert_file, tls.key_file, tls.ca_file)),
+        ("  - name: ocpp  ", f"{SOURCE}  - name: ocpp  "),
+    )
+    text = EXAMPLE.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    file = folder / "site.yaml"
+    file.write_text(text)
+    loaded = load_site(file)
+    loaded.sealed_file.write_bytes(seal(loaded, found_devices()).content)
+    return file
+
+
+@contextmanager
+def supervisor(site: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`bessctl supervise` on it."""
+    env = {**os.environ, "PYTHONPATH": f"{ROOT / 'core'}:{ROOT}"}
+    with (site.parent / "supervise.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "bessctl", "supervise", str(site)], env=env, stderr=log)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(20)
+
+
+async def until(what: str, found: Callable[[], Any]) -> Any:
+    """Wait beside the peer's own work, not in its way."""
+    return await asyncio.to_thread(wait_for, what, found)
+
+
+def test_the_loop_falls_to_fallback_in_the_tick_the_lease_ends_with_the_supervisor_stopped(tmp_path: Path, tls: Tls) -> None:
+    """OSCP-5: SIGSTOP before the lease ends; then the provider comes back by a new handshake."""
+
+    async def play(loop: Loop, site: Path, process: subprocess.Popen[bytes]) -> None:
+        run_dir, base_url = loop.run_dir, load_site(site).site.oscp
+        assert base_url is not None
+
+        def ask(**request: Any) -> dict[str, Any] | None:
+            try:
+                answer = request_line(run_dir / "supervisor.sock", request)
+            except OSError:
+                return None
+            return answer if answer["outcome"] == "done" else None
+
+        def state(**fields: float) -> Any:
+            now = loop.now()
+            return now if all(now[name] == value for name, value in fields.items()) else None
+
+        token: dict[str, Any] = await until("a token", lambda: ask(command="oscp", action="register", peer="dso"))
+        await until("manual power", lambda: ask(command="set", power_w=-150_000, ttl_s=600))
+        async with Party(tls) as cp:
+            await until("the sealed default", lambda: state(lo_w=-1000, command_w=-1000))
+            await cp.register(token["base_url"], token["token"])
+            await cp.shake()
+            await cp.forecast("feeder-7", "FALLBACK_CONSUMPTION", [(5_000, 0, 900)])
+            assert await cp.forecast("feeder-7", "CONSUMPTION", [(50_000, 0, 900)]) == 204
+            await until("the forecast in force", lambda: state(lo_w=-50_000, command_w=-50_000))
+            assert await cp.heartbeat(1.0) == 204
+            slot = load_site(site).site.sources.index(next(s for s in load_site(site).site.sources if s.name == "oscp"))
+            leased = await until("the lease", lambda: (n := loop.now())["slot_lease_until_ns"][slot] - n["now_ns"] < 1_050_000_000 and n)
+            lease_ns = leased["slot_lease_until_ns"][slot]
+            process.send_signal(signal.SIGSTOP)
+            assert loop.now()["now_ns"] < lease_ns, "stopped before the lease ends"
+            fallen = await until("fallback", lambda: state(lo_w=-5_000, command_w=-5_000))
+            assert fallen["lo_bind"] == L.BindKind.BIND_FALLBACK
+            assert lease_ns <= fallen["lo_since_ns"] < lease_ns + 2 * PERIOD_NS + loop_late_ns(fallen)
+            process.send_signal(signal.SIGCONT)
+            assert await cp.heartbeat(60) == 403
+            await cp.shake()
+            await until("live again", lambda: state(lo_w=-50_000, command_w=-50_000))
+            assert ask(command="oscp", action="peers")["peers"][0]["state"] == "online"  # type: ignore[index]
+
+    with plant_server() as server:
+        site = site_file(tmp_path, server.port, tls)
+        with loop_process(tmp_path, site.with_suffix(".sealed")) as loop:
+            loop.attach()
+            loop.until_mode(L.Mode.MODE_RUN)
+            with supervisor(site) as process:
+                asyncio.run(play(loop, site, process))
+
+
+def loop_late_ns(state: dict[str, Any]) -> int:
+    """On a machine that is busy with other things a tick itself may come late; the loop says how late its latest was."""
+    return int(state["wake_max_ns"])
