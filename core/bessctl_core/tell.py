@@ -50,8 +50,8 @@ def names_of(enum: Any) -> dict[int, str]:
 
 MODES = {number: name.removeprefix("MODE_").lower().replace("_", " ") for number, name in names_of(layout.Mode).items()}
 CODES = names_of(layout.EventCode)
-PLAN_FAULTS = names_of(layout.PlanFault)
-BINDINGS = names_of(layout.BindKind)
+PLAN_FAULTS = {number: name.removeprefix("PLAN_").lower() for number, name in names_of(layout.PlanFault).items()}
+BINDINGS = {number: name.removeprefix("BIND_").lower() for number, name in names_of(layout.BindKind).items()}
 
 JOURNAL = (
     "the journal is written again",
@@ -95,6 +95,21 @@ class Told:
         return "the plant" if place == layout.LIMITS["plant"] else self._name("units", place)
 
     @property
+    def bound(self) -> str:
+        """In a clamped target `place` is what the binding, `detail`, names."""
+        ident, kind = self._event["place"], layout.BindKind
+        rows = self._names.get("rows", [])
+        if self.detail == kind.BIND_ROW and 0 <= ident < len(rows):
+            return row_name(rows[ident])
+        if self.detail == kind.BIND_MODE:
+            return MODES.get(ident, "")
+        if ident == layout.LIMITS["plant"]:
+            return "of the connection"
+        if self.detail in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_METER):
+            return self._name("slots", ident)
+        return self._name("units", ident) if self.detail in (kind.BIND_RATING, kind.BIND_BMS, kind.BIND_DEVICE) and ident >= 0 else ""
+
+    @property
     def device(self) -> str:
         return self._name("devices", self._event["row"])
 
@@ -136,6 +151,11 @@ def stopped(t: Told) -> str:
     return f"stopped after {t.value:.2f} s without proof that every PCS is at rest; their reversion timers bring them to 0 W"
 
 
+def limiter(t: Told) -> str:
+    """Who clamped a target: the kind of the binding, and its name where it has one."""
+    return " ".join(filter(None, (BINDINGS.get(t.detail, str(t.detail)), t.bound)))
+
+
 def asked(t: Told) -> str:
     """A request by its number; those of the operator at the machine are counted apart."""
     local, number = divmod(int(t.value), OPERATOR_IDS)
@@ -157,7 +177,7 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
         f"plan of {t.slot} refused, {PLAN_FAULTS.get(t.detail, t.detail)}: its last good plan runs on to its lease"
     ),
     E.EV_PLAN_LAPSED: lambda t: f"the lease of {t.slot} is over: its target is dropped, its lapse rule applies",
-    E.EV_TARGET_CLAMPED: lambda t: f"target of {t.slot}, {t.value:g} W, limited to {t.limit:g} W: {BINDINGS.get(t.detail, t.detail)}",
+    E.EV_TARGET_CLAMPED: lambda t: f"target of {t.slot}, {t.value:g} W, limited to {t.limit:g} W by {limiter(t)}",
     E.EV_LIMITS_DISJOINT: lambda t: f"limits of {t.slot} cannot be met, {t.value:g} W remain",
     E.EV_INTERNAL: lambda t: f"the machine tripped by itself, {layout.Internal(t.detail).name}: find the cause, then `bessctl reset`",
     E.EV_DEVICE_UP: lambda t: f"{t.device} at {t.address} is up",
