@@ -6,9 +6,10 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from bessctl.cli.output import Output, OutputOption, say
 from bessctl.errors import NotReachable, OperationFailed
@@ -16,10 +17,23 @@ from bessctl.errors import NotReachable, OperationFailed
 
 def register(app: typer.Typer) -> None:
     """Put the commands on the program."""
-    for command in (run, loop, supervise, sim, demo):
+    for command in (run, loop, supervise, demo):
         app.command()(command)
+    app.add_typer(simulators, name="sim")
+    simulators.command("plant")(sim)
+    simulators.command("oscp-cp")(sim_oscp)
 
 
+class _Simulators(TyperGroup):
+    """`bessctl sim FILE` is `bessctl sim plant FILE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["plant", *args]
+        return super().parse_args(ctx, args)
+
+
+simulators = typer.Typer(cls=_Simulators, help="Simulated counterparts: a plant (bessctl sim FILE), OSCP peers.", no_args_is_help=True)
 SiteArgument = Annotated[Path, typer.Argument(help="The site file (YAML), already sealed.")]
 
 
@@ -84,6 +98,17 @@ def sim(
     from bessctl.sim.run import run_sim
 
     run_sim(plant, tcp_port=tcp_port, rtu=rtu, output=output.value, duration_s=duration_s)
+
+
+def sim_oscp(
+    script: Annotated[Path, typer.Argument(help="What it does and when (YAML); see bessctl/sim/oscp_script.py.")],
+    duration_s: Annotated[float | None, typer.Option("--duration", min=0, help="Seconds; absent = until Ctrl-C.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Be an OSCP capacity provider or optimizer that plays a script."""
+    from bessctl.sim.oscp_script import run_script
+
+    run_script(script, output=output.value, duration_s=duration_s)
 
 
 def demo(
