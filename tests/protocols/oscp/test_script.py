@@ -65,7 +65,7 @@ WRONG = [
 def test_a_wrong_script_is_told_with_its_file(tls: Tls, tmp_path: Path, old: str, new: str) -> None:
     file = script(tmp_path, tls)
     file.write_text(file.read_text().replace(old, new, 1))
-    with pytest.raises(ConfigError, match="script.yaml"):
+    with pytest.raises(ConfigError, match=r"script\.yaml"):
         load(file)
 
 
