@@ -340,6 +340,18 @@ def test_a_stale_meter_is_held_for_a_while_then_the_worst_of_the_site_counts(
     assert (r.state["lo_w"], r.state["hi_w"]) == held
 
 
+@pytest.mark.parametrize(("age_ns", "held"), [(5 * S, True), (5 * S + 1, False)])
+def test_a_meter_is_held_for_its_time_to_the_nanosecond(age_ns: int, held: bool) -> None:
+    """R10's hold counts from when the sample was asked for."""
+    r = rig(load_w=20e3, **METER)
+    r.offer(0, {"pcc_lo_w": -150e3}, lease_until_ns=r.now_ns + 100 * S)
+    r.tick()
+    r.freeze(Q.Q_PCC_W, place=PLANT)
+    asked_ns = r.state["sampled_ns"][PLANT * L.LIMITS["quantities"] + Q.Q_PCC_W]
+    r.tick(1, asked_ns + age_ns - r.now_ns)
+    assert r.state["lo_w"] == (-130e3 if held else -50e3)
+
+
 @pytest.mark.parametrize("field", ["load_max_w", "pv_max_w"])
 def test_a_site_that_does_not_state_its_worst_gives_nothing_without_its_meter(field: str) -> None:
     r = rig(load_w=0, **(METER | {field: NAN}))
