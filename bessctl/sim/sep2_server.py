@@ -44,7 +44,8 @@ class Sep2Server:
         self.tree = tree
         self.slow_s = 0.0
         self.outage = False
-        self.peers: list[dict[str, Any]] = []
+        self.aborted = 0
+        """Requests that an outage swallowed."""
         self.ciphers: set[str] = set()
         self._context, self._port = context, port
         self._changed = asyncio.Condition()
@@ -75,6 +76,7 @@ class Sep2Server:
         if self.slow_s:
             await asyncio.sleep(self.slow_s)
         if self.outage:
+            self.aborted += 1
             if transport is not None:
                 transport.abort()
             return web.Response(status=500)

@@ -61,7 +61,7 @@ class Profile:
     poll_rate_s: int = 900
     """Where a resource states none."""
     post_rate_s: int = 300
-    bridge_s: float = 10.0
+    bridge_s: float = 5.0
     """Gaps up to this between successive events are no dip to the default (rule 16)."""
 
 

@@ -60,6 +60,7 @@ class Board:
     def advance(self, until_s: float) -> None:
         """Live through everything that is due by then, in order."""
         self._holder = {channel: run for run in self.runs.values() for channel in run.holds}
+        self.deferred = {mrid for mrid in self.deferred if mrid in self.runs and self.runs[mrid].phase is Phase.WAITING}
         self._queue = [entry for run in self.runs.values() if run.phase is not Phase.OVER for entry in (self._next(run),)]
         heapq.heapify(self._queue)
         while self._queue and self._queue[0][0] <= until_s:

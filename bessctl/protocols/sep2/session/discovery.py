@@ -211,12 +211,11 @@ class Discovery:
 
     def _fsas(self, node: Node, items: tuple[resources.FunctionSetAssignments, ...], whole: bool, found: Found, now_ns: int) -> None:
         wanted = [("derps", absolute(node.url, f.der_program_list.href), None) for f in items if f.der_program_list is not None]
-        if whole:
-            self.tree.expect(node, ("derps",), wanted, now_ns)
-            known = {n.url for n in self.tree.nodes() if n.kind == "derps"}
-            self._programs = {url: programs for url, programs in self._programs.items() if url in known}
-            if not known:
-                found.programs = ({}, True)
+        self.tree.expect(node, ("derps",), wanted, now_ns, whole=whole)
+        known = {n.url for n in self.tree.nodes() if n.kind == "derps"}
+        self._programs = {url: programs for url, programs in self._programs.items() if url in known}
+        if whole and not known:
+            found.programs = ({}, True)
 
     def _derps(self, node: Node, items: tuple[resources.DerProgram, ...], whole: bool, found: Found, now_ns: int) -> None:
         wanted: list[tuple[str, str, Any]] = []
@@ -232,8 +231,8 @@ class Discovery:
                 wanted.append(("dercs", absolute(node.url, program.control_list.href), ident))
             if program.default_control is not None:
                 wanted.append(("dderc", absolute(node.url, program.default_control.href), ident))
+        self.tree.expect(node, ("dercs", "dderc"), wanted, now_ns, whole=whole)
         if whole:
-            self.tree.expect(node, ("dercs", "dderc"), wanted, now_ns)
             self._programs[node.url] = programs
         else:
             self._programs.setdefault(node.url, {}).update(programs)

@@ -68,11 +68,16 @@ class Tree:
         """A node by kind and place."""
         return next((node for node in self.nodes() if node.key == (kind, url)), None)
 
-    def expect(self, parent: Node, kinds: Iterable[str], wanted: Iterable[tuple[str, str, Any]], now_ns: int) -> list[Node]:
-        """From now on the parent has exactly these children of these kinds; returns the new ones. New ones are due at once."""
+    def expect(
+        self, parent: Node, kinds: Iterable[str], wanted: Iterable[tuple[str, str, Any]], now_ns: int, *, whole: bool = True
+    ) -> list[Node]:
+        """From now on the parent has these children of these kinds, and no others where the list was read whole.
+
+        Returns the new ones, which are due at once.
+        """
         mine = frozenset(kinds)
         seen = {(kind, url): context for kind, url, context in wanted}
-        for key in [key for key in parent.children if key[0] in mine and key not in seen]:
+        for key in [key for key in parent.children if whole and key[0] in mine and key not in seen]:
             del parent.children[key]
         fresh = []
         for (kind, url), context in seen.items():
