@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(simulators, name="sim")
     simulators.command("plant")(sim)
     simulators.command("oscp-cp")(sim_oscp)
+    simulators.command("sep2-server")(sim_sep2)
 
 
 class _Simulators(TyperGroup):
@@ -33,7 +34,9 @@ class _Simulators(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-simulators = typer.Typer(cls=_Simulators, help="Simulated counterparts: a plant (bessctl sim FILE), OSCP peers.", no_args_is_help=True)
+simulators = typer.Typer(
+    cls=_Simulators, help="Simulated counterparts: a plant (bessctl sim FILE), OSCP peers, a 2030.5 server.", no_args_is_help=True
+)
 SiteArgument = Annotated[Path, typer.Argument(help="The site file (YAML), already sealed.")]
 
 
@@ -109,6 +112,17 @@ def sim_oscp(
     from bessctl.sim.oscp_script import run_script
 
     run_script(script, output=output.value, duration_s=duration_s)
+
+
+def sim_sep2(
+    folder: Annotated[Path, typer.Argument(help="Where its certificates go: client.pem, client.key and root.pem are for the site.")],
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8443,
+    pin: Annotated[int | None, typer.Option(min=0, max=999999, help="The registration PIN it serves.")] = None,
+) -> None:
+    """Be a utility's IEEE 2030.5 server; a script comes by standard input, one JSON object a line (bessctl/sim/sep2_server.py)."""
+    from bessctl.sim.sep2_server import run_server
+
+    run_server(folder, port, pin)
 
 
 def demo(

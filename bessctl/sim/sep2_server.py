@@ -195,8 +195,10 @@ async def serve(folder: Path, port: int, pin: int | None) -> None:
         files = {"cert_file": str(cert), "key_file": str(key), "ca_file": str(folder / "root.pem")}
         print(json.dumps({"url": server.url, "lfdi": identity.lfdi, "sfdi": identity.sfdi, **files}), flush=True)
         reader = asyncio.StreamReader()
-        with contextlib.suppress(PermissionError, ValueError):
+        try:
             await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        except (PermissionError, ValueError):  # a file or nothing at all: no script, serve for ever
+            await asyncio.Event().wait()
         while line := await reader.readline():
             try:
                 print(json.dumps(command(server, json.loads(line))), flush=True)

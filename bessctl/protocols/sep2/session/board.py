@@ -48,6 +48,9 @@ class Board:
     segments: list[Segment] = field(default_factory=list)
     said: list[tuple[Run, int, float]] = field(default_factory=list)
     """Responses that became due: run, code, when."""
+    stale: bool = True
+    """Runs were added or changed from outside since the last `advance`."""
+    _due_s: float | None = None
     _holder: dict[Channel, Run] = field(default_factory=dict)
     _queue: list[tuple[float, int, tuple[int, int, str], str]] = field(default_factory=list)
 
@@ -59,6 +62,8 @@ class Board:
 
     def advance(self, until_s: float) -> None:
         """Live through everything that is due by then, in order."""
+        if not self.stale and (self._due_s is None or until_s < self._due_s):
+            return
         self._holder = {channel: run for run in self.runs.values() for channel in run.holds}
         self.deferred = {mrid for mrid in self.deferred if mrid in self.runs and self.runs[mrid].phase is Phase.WAITING}
         self._queue = [entry for run in self.runs.values() if run.phase is not Phase.OVER for entry in (self._next(run),)]
@@ -70,10 +75,11 @@ class Board:
                 self._end(run, at_s)
             elif kind == START and run.phase is Phase.WAITING:
                 self._try_start(run, at_s)
+        self.stale, self._due_s = False, self._queue[0][0] if self._queue else None
 
     def wake_s(self) -> float | None:
         """When something happens next, after `advance`."""
-        return self._queue[0][0] if self._queue else None
+        return self._due_s
 
     def _next(self, run: Run) -> tuple[float, int, tuple[int, int, str], str]:
         if run.phase is Phase.RUNNING:

@@ -10,6 +10,7 @@ back that one. What became different and must survive is in `changes`, taken by 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from random import Random
 
 from bessctl.protocols.sep2.config import Ratings
@@ -231,31 +232,43 @@ class Client:
                 self.reports.forget()
                 self.discovery.tree.polled(node, None, now_ns)
                 return
-            self._note(f"{request.url}: not there (404)") if node.fails == 0 and node.kind != "dderc" else None
+            if node.fails == 0 and node.kind != "dderc":
+                self._note(f"{request.url}: not there (404)")
             self._act(node, self.discovery.gone(node, now_ns), now_ns)
             return
-        if reply.status != 200:
-            self._note(f"{request.url}: answered {reply.status}") if node.fails == 0 else None
-            self.discovery.tree.failed(node, now_ns)
+        fault = _fault(reply)
+        if fault:
+            self._refused(node, request, fault, now_ns)
             return
-        if reply.media_type.split(";")[0].strip().lower() != MEDIA_TYPE:
-            self._note(f"{request.url}: {reply.media_type[:60]!r} instead of {MEDIA_TYPE}") if node.fails == 0 else None
-            self.discovery.tree.failed(node, now_ns)
+        digest = blake2b(reply.body, digest_size=16).digest() if node.kind == "dercs" and node.start == 0 else b""
+        if digest and digest == node.digest:
+            # Nothing changed since it was taken in; taking it in again would change nothing.
+            self.discovery.tree.polled(node, node.rate_s, now_ns)
+            self._heard(now_ns)
             return
         notes: list[str] = []
         try:
             found = self.discovery.read(node, decode(reply.body, RECORDS[node.kind], notes), now_ns)
         except Malformed as e:
-            self._note(f"{request.url}: refused: {e}") if node.fails == 0 else None
-            self.discovery.tree.failed(node, now_ns)
+            self._refused(node, request, f"refused: {e}", now_ns)
             return
         self.changes.notes += [f"{request.url}: {note}" for note in notes[:5]]
         if found.time_s is not None:
             self._time(found.time_s, reply, now_ns)
         if node.kind in CONTROL and self.discovery.gate is Gate.OPEN:
-            self.evidence_ns = now_ns
-            self.changes.schedule = True
+            self._heard(now_ns)
         self._act(node, found, now_ns)
+        node.digest = digest if found.controls and self.clock.known else b""
+
+    def _refused(self, node: Node, request: Request, why: str, now_ns: int) -> None:
+        if node.fails == 0:
+            self._note(f"{request.url}: {why}")
+        self.discovery.tree.failed(node, now_ns)
+
+    def _heard(self, now_ns: int) -> None:
+        """The utility's controls were read: the plan's lease stands on that."""
+        self.evidence_ns = now_ns
+        self.changes.schedule = True
 
     def _time(self, current_s: int, reply: Reply, now_ns: int) -> None:
         before, steps = self.clock.offset_ns, self.clock.steps
@@ -375,3 +388,12 @@ class Client:
         changes.responses_done += self._deliveries.responses_done
         self._deliveries.notes, self._deliveries.responses_done = [], []
         return changes
+
+
+def _fault(reply: Reply) -> str:
+    """Why an answer to a GET is of no use; empty = it may be read."""
+    if reply.status != 200:
+        return f"answered {reply.status}"
+    if reply.media_type.split(";")[0].strip().lower() != MEDIA_TYPE:
+        return f"{reply.media_type[:60]!r} instead of {MEDIA_TYPE}"
+    return ""

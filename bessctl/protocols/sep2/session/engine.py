@@ -86,6 +86,7 @@ class Engine:
 
     def restore(self, runs: Iterable[Run]) -> None:
         """What was kept before a restart: first copies, draws, how far each had come."""
+        self.board.stale = True
         for run in runs:
             self.runs[run.event.mrid] = run
             for channel in run.holds:
@@ -102,6 +103,7 @@ class Engine:
             self.primacy.update(found)
         for run in self.runs.values():
             run.primacy = self.primacy.get(run.event.program, run.primacy)
+        self.board.stale = True
 
     def default(self, program: str, control: DefaultDerControl | None) -> None:
         """A program's default (rule 10); None = it has none."""
@@ -146,6 +148,7 @@ class Engine:
         run = Run(event, self.primacy.get(program, LOWEST_PRIMACY), left=set(event.settings))
         self.runs[event.mrid] = run
         self.dirty.add(event.mrid)
+        self.board.stale = True
         said = asked(control.base, self.enabled)
         if event.end_s <= now_s:
             self._refuse(run, Code.EXPIRED, now_s)
@@ -187,6 +190,7 @@ class Engine:
         return self.rng.randint(min(0, window_s), max(0, window_s)) if window_s else 0
 
     def _refuse(self, run: Run, code: int, now_s: float) -> None:
+        self.board.stale = True
         run.phase = Phase.OVER
         run.left.clear()
         run.end_s = now_s
@@ -218,7 +222,7 @@ class Engine:
             self._end_superseded(run, now_s)
 
     def _cancel(self, run: Run, end_s: float, now_s: float) -> None:
-        run.cancelled = True
+        run.cancelled = self.board.stale = True
         self.dirty.add(run.event.mrid)
         if run.phase is Phase.WAITING:
             self._refuse(run, Code.CANCELLED, now_s)
@@ -256,6 +260,7 @@ class Engine:
             for mrid, run in self.runs.items()
             if run.phase is Phase.OVER and mrid not in listed and run.event.end_s + HOUR_S + FORGET_S < now_s
         ]
+        self.board.stale |= bool(gone)
         for mrid in gone:
             del self.runs[mrid]
             self.dirty.add(mrid)

@@ -40,6 +40,8 @@ class Node:
     """Of a list that is being read page by page."""
     start: int = 0
     pages: int = 0
+    digest: bytes = b""
+    """Of a list that stood in one page when it was last taken in."""
     polls: int = 0
 
     @property

@@ -1,0 +1,151 @@
+"""IEEE 2030.5: the processor time of one poll cycle (20 programs with 50 events each), against pydantic-xml reading the same bytes.
+
+Ours: from the bodies of the answers to the finished plan, engine and schedule included; once with every list changed since the last
+cycle, once as it mostly is, with none changed. Theirs: the parsing alone, by the models of envoy-schema, which are pydantic-xml's.
+Then how late the step begins an event whose instant falls anywhere in a tick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from benches.measure import Calm, machine, median_iqr, percentiles, pin
+from tests.core.rig import PERIOD_NS
+from tests.protocols.sep2.rig import World, offer, step
+
+WINDOWS = 12
+PROGRAMS, EVENTS = 20, 50
+STARTS = 200
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--windows", type=int, default=WINDOWS)
+    parser.add_argument("--programs", type=int, default=PROGRAMS)
+    parser.add_argument("--events", type=int, default=EVENTS)
+
+
+def world(programs: int, events: int) -> World:
+    """A server with its programs, and a client that has found everything once."""
+    it = World()
+    for p in range(programs):
+        it.tree.program(f"p{p}", p)
+        for e in range(events):
+            it.tree.event(f"p{p}", f"{p * 1000 + e + 1:06X}", it.at(1000 + 60 * e), 60, target_w=1000 * p + e, randomize_start=30)
+    it.run(60)
+    return it
+
+
+def cycle(it: World, *, changed: bool) -> float:
+    """One poll of every program's controls and the plan of it, ms of processor time. The server's part is done before."""
+    if changed:
+        for event in it.tree.events.values():
+            event.status_s += 1
+    nodes = [node for node in it.client.discovery.tree.nodes() if node.kind == "dercs"]
+    bodies = {node.url: it.tree.handle("GET", node.url.removeprefix("https://utility.example") + "?s=0&l=255").body for node in nodes}
+    from bessctl.protocols.sep2.messages.wire import Reply, Request
+
+    began = time.process_time_ns()
+    for node in nodes:
+        reply = Reply(200, bodies[node.url], it.now_ns, it.now_ns)
+        it.client.answered(Request("GET", node.url, node.key), reply, it.now_ns)
+    it.plan()
+    return (time.process_time_ns() - began) / 1e6
+
+
+def reference(it: World) -> float:
+    """pydantic-xml on the same bodies, ms of processor time."""
+    from envoy_schema.server.schema.sep2.der import DERControlListResponse
+
+    nodes = [node for node in it.client.discovery.tree.nodes() if node.kind == "dercs"]
+    bodies = [it.tree.handle("GET", node.url.removeprefix("https://utility.example") + "?s=0&l=255").body for node in nodes]
+    began = time.process_time_ns()
+    for body in bodies:
+        DERControlListResponse.from_xml(body)
+    return (time.process_time_ns() - began) / 1e6
+
+
+def start_lateness_us(count: int) -> list[float]:
+    """How long after an event's own instant the step first commands it, in invented time."""
+    it = World()
+    it.tree.program("a", 1)
+    it.tree.event("a", "E1", it.at(20), 3000, target_w=50_000)
+    it.open()
+    plan = it.plan()
+    rng = Random(1)
+    late = []
+    for _ in range(count):
+        rig = step()
+        (block,) = [b for b in plan.blocks if b.target_w]
+        rig.now_ns = block.start_ns - 5 * PERIOD_NS - rng.randrange(PERIOD_NS)
+        offer_now(rig, plan)
+        while rig.power_w == 0:
+            rig.tick(1)
+        late.append((rig.now_ns - block.start_ns) / 1e3)
+    return late
+
+
+def offer_now(rig: Any, plan: Any) -> None:
+    rig.tick(1)
+    offer(rig, plan)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    pin(0)
+    it = world(options.programs, options.events)
+    ours: list[float] = []
+    quiet: list[float] = []
+    theirs: list[float] = []
+    discarded = 0
+    for _ in range(options.windows):
+        with Calm() as calm:
+            mine, peers, still = cycle(it, changed=True), reference(it), cycle(it, changed=False)
+        if calm.calm:
+            ours.append(mine)
+            quiet.append(still)
+            theirs.append(peers)
+        else:
+            discarded += 1
+    judged = len(ours) >= max(1, options.windows // 2)
+    result: dict[str, Any] = {"bench": "sep2", "machine": machine(), "windows": options.windows, "discarded": discarded, "judged": judged}
+    if not judged:
+        result["reason"] = f"{discarded} of {options.windows} windows lost more than 50 ms to the hypervisor"
+    if not ours:
+        return result
+    ratio, iqr = median_iqr([b / a for a, b in zip(quiet, theirs, strict=True)])
+    changed_ratio, _ = median_iqr([b / a for a, b in zip(ours, theirs, strict=True)])
+    late = start_lateness_us(STARTS)
+    return {
+        **result, "programs": options.programs, "events": options.events, "cpu_ms": round(float(np.median(quiet)), 3),
+        "all_changed_cpu_ms": round(float(np.median(ours)), 3), "all_changed_ratio": round(changed_ratio, 3),
+        "pydantic_xml_cpu_ms": round(float(np.median(theirs)), 3), "ratio": round(ratio, 3), "ratio_iqr": round(iqr, 3),
+        "start_lateness_us": percentiles(late), "tick_us": PERIOD_NS / 1e3,
+        "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "cycles_ms": [round(ms, 3) for ms in ours],
+    }  # fmt: skip
+
+
+def text(result: dict[str, Any]) -> str:
+    if "cpu_ms" not in result:
+        return f"sep2: {result['reason']}"
+    late = result["start_lateness_us"]
+    return (
+        f"sep2, {result['programs']} programs of {result['events']} events\n"
+        f"  poll cycle, XML to plan   {result['cpu_ms']} ms of processor time; with every list changed {result['all_changed_cpu_ms']} ms\n"
+        f"  pydantic-xml, XML alone   {result['pydantic_xml_cpu_ms']} ms: {result['ratio']} x ours (IQR {result['ratio_iqr']}), "
+        f"{result['all_changed_ratio']} x with every list changed\n"
+        f"  an event begins           p50 {late['p50']} us, max {late['max']} us after its instant; a tick has {result['tick_us']:g} us\n"
+        f"  peak memory               {result['rss_kib']} KiB with the peer's packages; {result['discarded']} windows discarded"
+    )
+
+
+def picture(result: dict[str, Any], path: Path) -> None:
+    from benches.pictures import histogram
+
+    counts, edges = np.histogram(np.asarray(result.get("cycles_ms") or [0.0]), bins=20)
+    histogram(path, "sep2, one poll cycle with every list changed", "ms", [float(e) for e in edges[:-1]], [int(c) for c in counts])

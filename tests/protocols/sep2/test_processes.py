@@ -1,0 +1,129 @@
+"""Real processes: plant, loop, supervisor and the scripted server; a utility's event moves the PCS, also with the supervisor killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bessctl.config.load import load_site
+from bessctl.config.seal import seal
+from bessctl_core import layout as L
+from tests.app.test_supervisor import NO_OCPP, Program
+from tests.cli.test_commands import ROOT, cli, site_file
+from tests.scenarios.loop_rig import S, found_devices, loop_process, plant_server, wait_for
+
+SLOT = """  - name: sep2
+    class: grid
+    priority: 5
+    scopes: [ess]
+    lease_max_s: 86400
+
+# What protects"""
+SECTION = """sep2:
+  url: {url}
+  cert_file: {cert_file}
+  key_file: {key_file}
+  ca_file: {ca_file}
+  pin: 111115
+
+"""
+
+
+class Server:
+    """`bessctl sim sep2-server`."""
+
+    def __init__(self, folder: Path) -> None:
+        env = {**os.environ, "PYTHONPATH": f"{ROOT / 'core'}:{ROOT}"}
+        command = [sys.executable, "-m", "bessctl", "sim", "sep2-server", str(folder / "utility"), "--port", "0", "--pin", "111115"]
+        self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.hello = self._line()
+
+    def _line(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def do(self, what: str, **words: Any) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"do": what, **words}) + "\n")
+        self.process.stdin.flush()
+        return self._line()
+
+    def responses(self) -> list[list[Any]]:
+        found: list[list[Any]] = self.do("show")["responses"]
+        return found
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        finally:
+            self.process.kill()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+@contextmanager
+def utility(folder: Path) -> Iterator[Server]:
+    server = Server(folder)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def sited(folder: Path, server: Server, port: int) -> Path:
+    section = SECTION.format(**server.hello)
+    return site_file(
+        folder,
+        NO_OCPP,
+        ("port: 5020", f"port: {port}"),
+        ("# What protects", SLOT),
+        ("# A site with one battery", section + "# A site with one battery"),
+    )
+
+
+@pytest.mark.timeout(110)
+def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_path: Path) -> None:
+    """SEP2-3, -4, -9 end to end: discovery over TLS, opModTargetW at the PCS, its end in the loop after SIGKILL of the supervisor."""
+    with utility(tmp_path) as server, plant_server() as plant:
+        site = sited(tmp_path, server, plant.port)
+        loaded = load_site(site)
+        loaded.sealed_file.write_bytes(seal(loaded, found_devices()).content)
+        assert cli("sep2", "identity", site, "-o", "json").stdout.count(server.hello["lfdi"]) == 1
+        assert json.loads(cli("sep2", "register", site, "-o", "json").stdout)["registration"] == "open"
+        with loop_process(tmp_path, loaded.sealed_file) as loop:
+            loop.attach()
+            loop.until("power is allowed", lambda s: s["mode"] == L.Mode.MODE_RUN and s["hi_w"] > 150e3)
+            program = Program(site)
+            try:
+                server.do("event", program="demo", mrid="E1", in_s=-1, duration_s=3600, target_w=40_000)
+                state = loop.until("the event's power", lambda s: abs(s["ess_w"] - 40_000) < 1_000)
+                assert state["target_slot"] == loaded.site.sources.index(next(x for x in loaded.site.sources if x.name == "sep2"))
+                wait_for("its responses", lambda: server.responses() == [["E1", 1], ["E1", 2]])
+                told = json.loads(cli("sep2", "status", "--run-dir", loaded.run_dir, "-o", "json").stdout)
+                assert (told["registration"], told["running"]) == ("open", ["E1"])
+                assert "E1" in cli("sep2", "events", "--run-dir", loaded.run_dir).stdout
+                server.do("event", program="demo", mrid="E2", in_s=6, duration_s=4, target_w=-30_000)
+                wait_for("the second event is known", lambda: ["E2", 1] in server.responses())
+                sealed_plan = loop.until(
+                    "the plan with both", lambda s: s["slot_serial"][state["target_slot"]] > state["slot_serial"][state["target_slot"]]
+                )
+                program.process.send_signal(signal.SIGKILL)
+                program.process.wait(10)
+                loop.until("the second event's power, nobody there", lambda s: abs(s["ess_w"] + 30_000) < 1_000)
+                after = loop.until("its end, nobody there", lambda s: abs(s["ess_w"]) < 500)
+                assert after["now_ns"] > sealed_plan["now_ns"] + S
+                assert after["slot_state"][state["target_slot"]] == L.SlotState.SLOT_LIVE
+            finally:
+                program.end()
