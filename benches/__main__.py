@@ -13,6 +13,7 @@ NAMES = {
     "handover": "latest-value buffers between two processes, against a plain copy",
     "modbus": "one control cycle over TCP and RTU, against bare C and other clients",
     "loop": "wake-up of the loop against a bare clock_nanosleep loop in the same windows",
+    "oscp": "an OSCP forecast until it limits in the loop, and what many forecasts cost",
     "memory": "resident memory of loop and supervisor, and how long `bessctl version` takes",
     "sep2": "IEEE 2030.5: a poll cycle of 20 programs with 50 events each, against pydantic-xml on the same bytes",
     "command_to_pcs": "an OCPP RemoteStart until the PCS's register and power have changed",

@@ -90,18 +90,18 @@ class Party:
         self.token_expected = f"{role}-token-b"
         self._changed = asyncio.Condition()
         self._ids = itertools.count(1)
-        self._http: aiohttp.ClientSession
+        self.http: aiohttp.ClientSession
         self._runner: web.ServerRunner | None = None
         self._segments: dict[str, dict[int, bytes]] = {}
 
     async def __aenter__(self) -> Party:
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._client_tls))
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._client_tls))
         await self.listen()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.vanish()
-        await self._http.close()
+        await self.http.close()
 
     async def listen(self) -> None:
         """Serve, on the same port as before after `vanish`."""
@@ -222,7 +222,7 @@ class Party:
         heads = {name: value for name, value in heads.items() if value}
         said: Any = None
         try:
-            async with self._http.request(
+            async with self.http.request(
                 method, f"{self.their_url}/{path}", data=io.BytesIO(data) if data else None, headers=heads
             ) as response:
                 status, said = response.status, await response.read()

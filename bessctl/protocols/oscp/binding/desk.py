@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from bessctl.errors import NotReachable, PlanRefused
@@ -11,12 +12,24 @@ from bessctl.model.plan import Plan, PlanWriter
 from bessctl.model.snapshot import PlantSnapshot, PlantView
 from bessctl.protocols.oscp.binding.clock import Offset
 from bessctl.protocols.oscp.binding.observe import failure, samples
-from bessctl.protocols.oscp.binding.plans import Calendar, plan_of, same
+from bessctl.protocols.oscp.binding.plans import Calendar, plan_of, renewed, same, same_but_leases
 from bessctl.protocols.oscp.binding.voices import Measured, Voices
 from bessctl.protocols.oscp.config import GroupConfig, ProviderConfig
-from bessctl.protocols.oscp.session.clock import Now, seconds
+from bessctl.protocols.oscp.session.clock import NS, Now, seconds
 from bessctl.protocols.oscp.session.peer import Peer
 from bessctl.protocols.oscp.session.provider import Provider
+
+REMAKE_NS = 60 * NS
+"""A plan is made anew at least so often: what lay beyond its end when it was made comes nearer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A plan, and what it was made from."""
+
+    subject: tuple[object, ...]
+    plan: Plan
+    at_ns: int
 
 
 class Clock(Protocol):
@@ -45,6 +58,7 @@ class Desk:
         self.offset = Offset()
         self.snapshot: PlantSnapshot | None = None
         self._written: dict[str, Plan] = {}
+        self._made: dict[str, _Made] = {}
         self.wake: Callable[[str], None] = lambda _: None
         """Has a peer's task look again; the driver puts its own here."""
         self.refused: dict[str, str] = {}
@@ -93,7 +107,14 @@ class Desk:
         if not voices and written is None:
             return  # nobody was commissioned: the slot's sealed default rules
         lease_max_ns = seconds(self.config.lease_max_s.get(source, 3600.0))
-        plan = plan_of(voices, Calendar(self.offset.ns), now_ns, lease_max_ns)
+        calendar = Calendar(self.offset.ns)
+        subject = same_but_leases(voices, calendar)
+        known = self._made.get(source)
+        if known is not None and known.subject == subject and now_ns - known.at_ns < REMAKE_NS:
+            plan = renewed(known.plan, voices, now_ns, lease_max_ns)
+        else:
+            plan = plan_of(voices, calendar, now_ns, lease_max_ns)
+            self._made[source] = _Made(subject, plan, now_ns)
         if written is not None and source not in self.refused and same(plan, written, now_ns) and _same_lease(plan, written, now_ns):
             return
         try:

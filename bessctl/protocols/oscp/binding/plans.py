@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bessctl.model.plan import FOREVER_NS, Block, Lapse, Plan, Scope
 from bessctl.protocols.oscp.config import Scope as Where
@@ -20,7 +20,9 @@ from bessctl.protocols.oscp.session.evaluate import Limits, Rules, Series, evalu
 
 SLACK_NS = 20_000_000
 """Two clocks are read one after the other: starts that differ by less are the same."""
-BLOCKS_MAX = 20_000
+BLOCKS_MAX = 480
+"""Beyond so many changes each series counts with its tightest value: a slot holds 96 blocks, and is written again long before."""
+NOTHING = Limits(None, None, None, FOREVER_NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,40 @@ def plan_of(voices: Sequence[Voice], calendar: Calendar, now_ns: int, lease_max_
     return Plan(max(0, min(last_ns, now_ns + lease_max_ns)), live, fallback, Lapse.FALLBACK)
 
 
+def same_but_leases(voices: Sequence[Voice], calendar: Calendar) -> tuple[object, ...]:
+    """What a plan's blocks are made from: where two of these are equal, only the lease may differ. Cheap: profiles are made once."""
+    last_ns = max((voice.lease_ns for voice in voices), default=0)
+    parts = (
+        (v.peer, v.scope, v.rules, v.priority, v.limits, v.optimum, *v.series.items(), v.lease_ns if v.lease_ns < last_ns else None)
+        for v in voices
+    )
+    return (calendar.offset_ns, *parts)
+
+
+def renewed(plan: Plan, voices: Sequence[Voice], now_ns: int, lease_max_ns: int) -> Plan:
+    """The same blocks with the lease of now."""
+    last_ns = max((voice.lease_ns for voice in voices), default=now_ns)
+    return replace(plan, lease_until_ns=max(0, min(last_ns, now_ns + lease_max_ns)))
+
+
 def _series(voices: Sequence[Voice], calendar: Calendar, now_ns: int, last_ns: int, *, live: bool) -> tuple[Block, ...]:
+    """From now to the end of time, changing where a voice does; each voice is asked only where it changes."""
     blocks: list[Block] = []
+    said: list[Limits] = [NOTHING] * len(voices)
+    next_ns = [now_ns] * len(voices)
     at_ns = now_ns
     while at_ns < FOREVER_NS and len(blocks) < BLOCKS_MAX:
-        said = [(voice, voice.says(calendar.utc(at_ns), online=live and _believed(voice, at_ns, last_ns))) for voice in voices]
-        changes = [calendar.mono(limits.next_change_ns) for _, limits in said]
-        leases = [voice.lease_ns for voice in voices if live and at_ns < voice.lease_ns < last_ns]
-        end_ns = max(at_ns + 1, min([*changes, *leases, FOREVER_NS]))
-        _append(blocks, _block(said, at_ns, end_ns))
+        for index, voice in enumerate(voices):
+            if next_ns[index] <= at_ns:
+                said[index] = voice.says(calendar.utc(at_ns), online=live and _believed(voice, at_ns, last_ns))
+                next_ns[index] = max(at_ns + 1, calendar.mono(said[index].next_change_ns))
+                if live and at_ns < voice.lease_ns < last_ns:
+                    next_ns[index] = min(next_ns[index], voice.lease_ns)
+        end_ns = min(next_ns)
+        _append(blocks, _block(voices, said, at_ns, end_ns))
         at_ns = end_ns
+    if at_ns < FOREVER_NS:
+        _append(blocks, _block(voices, [voice.says(None, online=False) for voice in voices], at_ns, FOREVER_NS))
     return tuple(blocks)
 
 
@@ -85,11 +111,11 @@ def _believed(voice: Voice, at_ns: int, last_ns: int) -> bool:
     return at_ns < voice.lease_ns or voice.lease_ns == last_ns
 
 
-def _block(said: Sequence[tuple[Voice, Limits]], start_ns: int, end_ns: int) -> Block:
+def _block(voices: Sequence[Voice], said: Sequence[Limits], start_ns: int, end_ns: int) -> Block:
     lo: dict[Where, float] = {}
     hi: dict[Where, float] = {}
     wishes: list[tuple[int, str, Where, float]] = []
-    for voice, limits in said:
+    for voice, limits in zip(voices, said, strict=True):
         if voice.limits and limits.consumption_w is not None:
             limit = 0.0 - limits.consumption_w
             lo[voice.scope] = max(lo.get(voice.scope, limit), limit)

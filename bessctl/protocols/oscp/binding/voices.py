@@ -71,14 +71,14 @@ class Voices:
 
     def _profile(self, peer: Peer, stored: StoredSeries) -> Profile:
         key = (peer.config.name, stored.group, stored.type)
-        amps = any(block.unit is BlockUnit.A for block in stored.blocks)
-        electrics = Electrics(self._measured.voltage_v, self._measured.reactive_var, peer.config.quirks.amps_per_phase) if amps else None
         known = self._profiles.get(key)
-        if known is None or known[0] is not stored or known[1] != electrics:
-            known = (
-                stored,
-                electrics,
-                profile(stored.type, stored.blocks, electrics or Electrics(self._config.nominal_v), stored.received_utc_ns),
-            )
-            self._profiles[key] = known
-        return known[2]
+        if known is not None and known[0] is stored and known[1] in (None, self._electrics(peer)):
+            return known[2]
+        electrics = self._electrics(peer)
+        amps = any(block.unit is BlockUnit.A for block in stored.blocks)
+        made = profile(stored.type, stored.blocks, electrics, stored.received_utc_ns)
+        self._profiles[key] = (stored, electrics if amps else None, made)
+        return made
+
+    def _electrics(self, peer: Peer) -> Electrics:
+        return Electrics(self._measured.voltage_v, self._measured.reactive_var, peer.config.quirks.amps_per_phase)

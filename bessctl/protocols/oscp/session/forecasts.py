@@ -37,7 +37,11 @@ class Forecasts:
     def __init__(self, common: Common, known_groups: Iterable[str], stored: Iterable[StoredSeries], now: Now) -> None:
         self._common, self._config = common, common.config
         self._known_groups = frozenset(known_groups)
-        self.series: dict[tuple[str, T], StoredSeries] = {(s.group, s.type): s for s in stored if s.group in self._config.groups}
+        self.series: dict[tuple[str, T], StoredSeries] = {}
+        self._of: dict[str, dict[T, StoredSeries]] = {}
+        for kept in stored:
+            if kept.group in self._config.groups:
+                self._put(kept)
         self.fresh: list[StoredSeries] = []
         """Taken since the owner last looked."""
         self._received_ns: dict[tuple[str, T], int] = {}
@@ -62,10 +66,14 @@ class Forecasts:
             raise Refusal(400, "all blocks are past; the forecast before this one stays")
         stored = StoredSeries(message.group_id, message.type, request_id, now.utc_ns, blocks)
         self._time(message, now)
-        self.series[message.group_id, message.type] = stored
+        self._put(stored)
         self.fresh.append(stored)
         self._common.writes.append(PutSeries(stored))
         self._common.moved = True
+
+    def _put(self, stored: StoredSeries) -> None:
+        self.series[stored.group, stored.type] = stored
+        self._of.setdefault(stored.group, {})[stored.type] = stored
 
     def _judge_group(self, message: Forecast) -> None:
         if message.group_id not in self._known_groups:
@@ -107,6 +115,7 @@ class Forecasts:
     def clear(self) -> None:
         """Nothing was ever said."""
         self.series.clear()
+        self._of.clear()
         self._last_ns.clear()
         self.handshaken()
 
@@ -125,7 +134,7 @@ class Forecasts:
 
     def of(self, group: str) -> dict[T, StoredSeries]:
         """The series of a group by type."""
-        return {kind: stored for (ident, kind), stored in self.series.items() if ident == group}
+        return self._of.get(group, {})
 
     def mirrored(self, kind: T, blocks: Iterable[Block]) -> tuple[Block, ...]:
         """Blocks for this peer, with generation in its own sign (row 2)."""

@@ -1,0 +1,212 @@
+"""From an OSCP forecast to the limit in force in the loop, and what forecasts cost the supervisor.
+
+The path: a capacity provider posts UpdateGroupCapacityForecast over TLS on a kept connection; the supervisor's process checks it, writes
+the plan, has it on disk and answers; the loop at 100 Hz takes the plan with its next tick. n times, each at a random phase of the tick.
+In force is the tick that first publishes the new limit; times count from the instant before the request is handed to the socket.
+Reference, in the same run: the same request to a bare aiohttp server over TLS that answers 204 at once.
+
+The cost, in this process alone: 50 groups with all five types of 96 blocks each: one message taken in, one slot's plan from all of them,
+and one look at all of them, as the supervisor does four times a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benches import rig
+from benches.measure import Calm, machine, percentiles
+from bessctl.app.lines import request_line
+from bessctl.protocols.oscp.binding.observe import failure
+from bessctl.protocols.oscp.binding.plans import Calendar, renewed, same_but_leases
+from bessctl.protocols.oscp.config import GroupConfig, PeerConfig, Role, Scope
+from bessctl.sim.certificate import self_signed
+from bessctl.sim.oscp_cp import Party, Tls
+from bessctl_core import layout as L
+from tests.protocols.oscp.rig import PLANT
+from tests.protocols.oscp.sansio import START, Talk
+from tests.protocols.oscp.test_live import site_file
+from tests.scenarios.loop_rig import Loop, loop_process, plant_server, wait_for
+
+N, ENOUGH, GROUPS, ROUNDS = 300, 100, 50, 20
+TICK_S = 0.01
+TYPES = ("CONSUMPTION", "GENERATION", "FALLBACK_CONSUMPTION", "FALLBACK_GENERATION", "OPTIMUM")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--n", type=int, default=N, help="forecasts")
+    parser.add_argument("--groups", type=int, default=GROUPS, help="groups of the cost part")
+    parser.add_argument("--seed", type=int, default=1, help="of the random phases")
+
+
+@dataclass
+class Seen:
+    """ms, of the forecasts whose time was not stolen."""
+
+    answered: list[float] = field(default_factory=list)
+    in_force: list[float] = field(default_factory=list)
+    reference: list[float] = field(default_factory=list)
+    discarded: int = 0
+
+
+# --- the path ---
+
+
+async def forecast(loop: Loop, cp: Party, capacity_w: int) -> tuple[float, float]:
+    """ms until the answer, and until the tick in which it is in force."""
+    began_ns = time.monotonic_ns()
+    status = await cp.forecast("feeder-7", "CONSUMPTION", [(capacity_w, -60, 86_400)])
+    answered_ns = time.monotonic_ns()
+    if status != 204:
+        raise RuntimeError(f"the forecast was answered with {status}")
+    until = time.monotonic() + 5
+    while (state := loop.now())["lo_w"] != -capacity_w:
+        if time.monotonic() > until:
+            raise TimeoutError(f"the loop never took {capacity_w} W")
+        await asyncio.sleep(0.001)
+    return (answered_ns - began_ns) / 1e6, (state["now_ns"] - began_ns) / 1e6
+
+
+async def bare(cp: Party) -> float:
+    """The same request to a server that only answers, ms."""
+    began_ns = time.monotonic_ns()
+    async with cp.http.post(
+        f"{cp.url}/update_group_capacity_forecast", json=cp.forecast_body("feeder-7", "CONSUMPTION", [(1, -60, 86_400)])
+    ) as answer:
+        await answer.read()
+    return (time.monotonic_ns() - began_ns) / 1e6
+
+
+async def forecasts(loop: Loop, site: Path, tls: Tls, options: argparse.Namespace) -> Seen:
+    seen, phases = Seen(), random.Random(options.seed)
+
+    def token() -> Any:
+        try:
+            answer = request_line(site.parent / "run" / "supervisor.sock", {"command": "oscp", "action": "register", "peer": "dso"})
+        except OSError:
+            return None
+        return answer if answer["ok"] else None
+
+    given = await asyncio.to_thread(wait_for, "the supervisor", token)
+    async with Party(tls) as cp:
+        await cp.register(given["base_url"], given["token"])
+        await cp.shake()
+        await forecast(loop, cp, 9_999)
+        for count in range(options.n + options.n // 5):
+            await asyncio.sleep(phases.random() * TICK_S)
+            with Calm() as calm:
+                answered, in_force = await forecast(loop, cp, 10_000 + count)
+                reference = await bare(cp)
+            if calm.calm:
+                seen.answered.append(answered)
+                seen.in_force.append(in_force)
+                seen.reference.append(reference)
+            seen.discarded += not calm.calm
+            if count % 50 == 0:
+                await cp.heartbeat(170)
+            if len(seen.in_force) >= options.n:
+                break
+    return seen
+
+
+def path(folder: Path, options: argparse.Namespace) -> Seen:
+    tls = Tls(folder / "cp.pem", folder / "cp.key", folder / "cp.pem")
+    self_signed(tls.cert_file, tls.key_file, "127.0.0.1")
+    with plant_server() as server:
+        site = site_file(folder, server.port, tls)
+        with loop_process(folder, site.with_suffix(".sealed")) as loop, rig.supervisor(site):
+            loop.attach()
+            loop.until_mode(L.Mode.MODE_RUN)
+            return asyncio.run(forecasts(loop, site, tls, options))
+
+
+# --- the cost ---
+
+
+def timed(work: Any, times: int = ROUNDS) -> list[float]:
+    """ms each."""
+    took = []
+    for _ in range(times):
+        began_ns = time.perf_counter_ns()
+        work()
+        took.append((time.perf_counter_ns() - began_ns) / 1e6)
+    return took
+
+
+def cost(groups: int) -> dict[str, Any]:
+    names = tuple(f"g{i}" for i in range(groups))
+    peer = PeerConfig("dso", frozenset({Role.CP}), names)
+    talk = Talk(peer, groups=tuple(GroupConfig(name, "oscp", Scope.PCC) for name in names)).online(60)
+    began_ns = time.perf_counter_ns()
+    for index, name in enumerate(names):
+        for kind in TYPES:
+            talk.now = talk.now.later(0.1)  # no faster than a peer may send
+            since_s = (talk.now.mono_ns - START.mono_ns) / 1e9
+            blocks = [(1000 + 7 * ((k * 13 + index) % 50), 900 * k - since_s, 900 * k + 900 - since_s) for k in range(96)]
+            if talk.forecast(kind, *((-c if kind.endswith("GENERATION") else c, s, e) for c, s, e in blocks), group=name) != 204:
+                raise RuntimeError(talk.said)
+    taken_ms = (time.perf_counter_ns() - began_ns) / 1e6 / (groups * len(TYPES))
+    first_ms = timed(talk.plan, 1)[0]
+
+    def look() -> None:
+        for group in talk.site.groups:
+            voice = talk.voices.voice(talk.peer, group, optimum=False)
+            assert voice is not None
+            failure(PLANT, group, voice.says(talk.now.utc_ns, online=True), 1000.0, "")
+
+    def renew() -> None:
+        voices = talk.voices.of("oscp")
+        assert same_but_leases(voices, calendar) == subject
+        renewed(plan, voices, talk.now.mono_ns, 10**15)
+
+    calendar, plan = Calendar((talk.now.utc_ns or 0) - talk.now.mono_ns), talk.plan()
+    subject = same_but_leases(talk.voices.of("oscp"), calendar)
+    return {
+        "groups": groups, "blocks": groups * len(TYPES) * 96, "message_ms": round(taken_ms, 3), "first_plan_ms": round(first_ms, 2),
+        **{f"{name}_ms": percentiles(timed(work), 1, (50, 99)) for name, work in (("plan", talk.plan), ("renew", renew), ("look", look))},
+    }  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    os.environ["PYTHONPATH"] = os.pathsep.join([*rig.IMPORTS, os.environ.get("PYTHONPATH", "")])
+    costs = cost(options.groups)
+    with tempfile.TemporaryDirectory() as folder:
+        seen = path(Path(folder), options)
+    n, judged = len(seen.in_force), len(seen.in_force) >= ENOUGH
+    result: dict[str, Any] = {"bench": "oscp", "machine": machine(), "judged": judged, "n": n, "discarded": seen.discarded, "cost": costs}
+    if not judged:
+        result["reason"] = f"{n} calm forecasts, {seen.discarded} discarded; {ENOUGH} are needed"
+    if not n:
+        return result
+    for name in ("answered", "in_force", "reference"):
+        result[f"{name}_ms"] = percentiles(getattr(seen, name), 1, (50, 99))
+    result["ratio_p50"] = round(result["in_force_ms"]["p50"] / result["reference_ms"]["p50"], 2)
+    return {**result, "in_force_each_ms": [round(ms, 2) for ms in seen.in_force]}
+
+
+def text(result: dict[str, Any]) -> str:
+    costs = result["cost"]
+    lines = [f"OSCP forecast until it limits in the loop at 100 Hz, n = {result['n']} ({result['discarded']} discarded)"]
+    for name, words in {"answered_ms": "its 204", "in_force_ms": "in force", "reference_ms": "bare aiohttp over TLS"}.items():
+        if name in result:
+            lines.append(f"  {words:24} p50 {result[name]['p50']:7.1f}  p99 {result[name]['p99']:7.1f}  max {result[name]['max']:7.1f} ms")
+    lines.append(f"{costs['groups']} groups of 5 types of 96 blocks: one message {costs['message_ms']:.2f} ms")
+    lines.append(f"  plan from all of them p50 {costs['plan_ms']['p50']:.1f} ms (first {costs['first_plan_ms']:.0f} ms)")
+    lines.append(f"  its lease renewed p50 {costs['renew_ms']['p50']:.2f} ms")
+    lines.append(f"  one look at all of them p50 {costs['look_ms']['p50']:.2f} ms")
+    return "\n".join(lines if result["judged"] else [*lines, f"not judged: {result['reason']}"])
+
+
+def picture(result: dict[str, Any], path_: Path) -> None:
+    from benches.pictures import histogram
+
+    each = result.get("in_force_each_ms", [])
+    counts = [sum(1 for ms in each if at <= ms < at + 1) for at in range(round(max(each, default=0)) + 2)]
+    histogram(path_, "OSCP forecast until it limits", "ms", range(len(counts)), counts)
