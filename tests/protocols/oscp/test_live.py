@@ -18,6 +18,7 @@ from bessctl.config.load import load_site
 from bessctl.config.seal import seal
 from bessctl.sim.oscp_cp import Party, Tls
 from bessctl_core import layout as L
+from tests.cli.test_commands import cli
 from tests.scenarios.loop_rig import Loop, found_devices, loop_process, plant_server, wait_for
 from tests.sites import EXAMPLE
 
@@ -123,7 +124,10 @@ def test_the_loop_falls_to_fallback_in_the_tick_the_lease_ends_with_the_supervis
             assert await cp.heartbeat(60) == 403
             await cp.shake()
             await until("live again", lambda: state(lo_w=-50_000, command_w=-50_000))
-            assert ask(command="oscp", action="peers")["peers"][0]["state"] == "online"  # type: ignore[index]
+            for words, expected in ((("peers",), "online"), (("forecast", "--group", "feeder-7"), "50000")):
+                told = await asyncio.to_thread(cli, "oscp", *words, "--run-dir", run_dir)
+                assert (told.returncode, expected in told.stdout) == (0, True), told
+            assert (await asyncio.to_thread(cli, "oscp", "remove", "nobody", "--run-dir", run_dir)).returncode == 2
 
     with plant_server() as server:
         site = site_file(tmp_path, server.port, tls)

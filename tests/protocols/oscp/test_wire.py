@@ -15,6 +15,8 @@ from bessctl.protocols.oscp.binding.commands import Commands
 from bessctl.protocols.oscp.config import Role
 from bessctl.protocols.oscp.messages.times import NaiveTime
 from bessctl.protocols.oscp.session.outbox import Kind
+from bessctl.protocols.oscp.transport.client import Client
+from bessctl.protocols.oscp.transport.tls import client_context
 from bessctl.sim.oscp_cp import Habits, Party, Tls
 from tests.protocols.oscp.certificates import issue
 from tests.protocols.oscp.rig import DSO, Rig, S, config_of, online, party, provider
@@ -469,5 +471,42 @@ def test_keep_alive_that_the_peer_closes_costs_nothing(tls: Tls, tmp_path: Path)
             rig.clock.leap(2)
             rig.poke()
             await cp.wait("handshake_acknowledge", 2)
+
+    run(play())
+
+
+def test_a_message_whose_connection_is_being_made_waits_for_our_answer_too(tls: Tls, tmp_path: Path) -> None:
+    """FR.01 of 1.8: between handing a message out and writing it a request of the peer may begin; then it is held at the socket."""
+
+    async def play() -> None:
+        async with provider(config_of(tls), tmp_path, tls) as rig, online(rig) as cp:
+            line = rig.lines["dso"]
+            async with Client(client_context(tls.ca_file), line.ready, 10) as client:
+                line.began()
+                sending = asyncio.create_task(client.send("POST", f"{cp.url}/heartbeat", {"X-Request-ID": "held"}, b"{}"))
+                done, _ = await asyncio.wait({sending}, timeout=0.2)
+                assert not done
+                assert "held" not in {e.headers["X-Request-ID"] for e in cp.received("heartbeat")}
+                line.answered()
+                assert (await sending).status == 403, "it went out without a token"
+
+    run(play())
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_corrected_clock_moves_the_plan_at_once_and_not_the_lease(tls: Tls, tmp_path: Path, hours: int) -> None:
+    """Nothing comes from the peer meanwhile: the provider sees by itself that the date has changed."""
+
+    async def play() -> None:
+        async with provider(config_of(tls), tmp_path, tls) as rig, online(rig) as cp:
+            await cp.forecast("feeder-7", "CONSUMPTION", [(10, -5000, -1800), (20, -1800, 1800), (30, 1800, 5000)])
+            assert rig.slot.allowed()[0] == -20
+            lease_ns = rig.slot.last.lease_until_ns
+            rig.clock.correct(3600 * hours)
+            # Blocks that were past when they came are not kept: an hour back nothing is agreed.
+            await rig.until("another block", lambda: rig.slot.allowed()[0] == (-30 if hours == 1 else 0))
+            assert rig.slot.last.lease_until_ns == lease_ns
+            rig.clock.trusted = False
+            await rig.until("the tightest of all", lambda: rig.slot.allowed()[0] == 0)
 
     run(play())
