@@ -68,9 +68,9 @@ def state(**fields: Any) -> bytes:
 
 
 def measured(values: dict[tuple[int, int], float], sampled_ns: int = 100 * S) -> dict[str, Any]:
-    value, sampled = np.full(17 * 48, math.nan), np.zeros(17 * 48, np.int64)
+    value, sampled = np.full(17 * L.LIMITS["quantities"], math.nan), np.zeros(17 * L.LIMITS["quantities"], np.int64)
     for (place, quantity), v in values.items():
-        value[place * 48 + quantity], sampled[place * 48 + quantity] = v, sampled_ns
+        value[place * L.LIMITS["quantities"] + quantity], sampled[place * L.LIMITS["quantities"] + quantity] = v, sampled_ns
     return {"value": value, "sampled_ns": sampled}
 
 

@@ -97,6 +97,14 @@ def source_of(site: Site, unit: Unit | None, quantity: str) -> tuple[Device, Pac
     return None
 
 
+def meter_age_s(site: Site) -> float:
+    """R10: how old a meter sample may be and still count as fresh: stated, or three refresh times, at least a second."""
+    meter = site.device(site.pcc.meter)
+    if site.pcc.meter_data_age_s is not None or meter is None:
+        return site.pcc.meter_data_age_s or 1.0
+    return max(1.0, 3 * refresh_s(site, meter, "fast"))
+
+
 def uncontrolled_s(unit: Unit) -> float:
     """R11: after the loop died its PCS is at 0 W within this time. Device timers run late by half: 60 s set, 80 s seen."""
     return 1.5 * unit.reversion_s + unit.ramp_to_zero_s

@@ -93,10 +93,13 @@ def _loop(c: Any, site: Site) -> None:
     c["has_meter"] = pcc.meter is not None
     for key in ("settle", "acquire_timeout", "stop_timeout", "warm_gap", "reversal_dead", "frozen", "max_uncontrolled"):
         c[f"{key}_ns"] = ns(getattr(loop, f"{key}_s"))
-    c["meter_hold_ns"] = ns(pcc.meter_hold_s)
+    c["meter_hold_ns"], c["meter_delay_ns"] = ns(pcc.meter_hold_s), ns(pcc.meter_delay_s)
+    c["meter_age_ns"] = ns(estimate.meter_age_s(site))
+    c["balance_soc_pct"] = loop.balance_soc_pct
     c["ramp_w_per_s"] = loop.ramp_w_per_s
     c["min_power_w"] = loop.min_power_w
-    for key, value in (("pcc_import_max_w", pcc.import_max_w), ("pcc_export_max_w", pcc.export_max_w)):
+    stated = {"pcc_import_max_w": pcc.import_max_w, "pcc_export_max_w": pcc.export_max_w, "pcc_phase_max_a": pcc.phase_max_a}
+    for key, value in stated.items():
         c[key] = nan if value is None else value
     c["load_max_w"] = nan if pcc.load_max_w is None else pcc.load_max_w
     c["pv_max_w"] = nan if pcc.pv_max_w is None else pcc.pv_max_w
@@ -115,6 +118,7 @@ def _unit(c: Any, i: int, unit: Unit, site: Site) -> None:
     c["unit_eta"][i] = unit.efficiency
     c["unit_confirm_ns"][i] = ns(unit.confirm_s)
     c["unit_reversion_ns"][i] = ns(unit.reversion_s)
+    c["unit_ramp_to_zero_ns"][i] = ns(unit.ramp_to_zero_s)
     c["unit_data_age_ns"][i] = ns(unit.data_age_s)
     c["unit_pcs_device"][i] = _index(site, unit.pcs)
     c["unit_bms_device"][i] = _index(site, unit.bms)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bessctl.config.base import NotNegativeWatts, PositiveWatts, Seconds, Strict
+from bessctl.config.base import NotNegativeWatts, Positive, PositiveWatts, Seconds, Strict
 
 
 class Loop(Strict):
@@ -34,6 +34,9 @@ class Loop(Strict):
     """R2: away from zero, the whole plant. Toward zero is never ramped by us."""
     min_power_w: NotNegativeWatts = 0.0
     """Commands below this magnitude are sent as 0."""
+    balance_soc_pct: Annotated[float, Field(ge=0, le=100)] = 10.0
+    """So many points above the mean SoC a unit takes double its share in discharge and nearly none in charge, below it the other way
+    round; 0 = shares do not follow SoC."""
 
 
 class Pcc(Strict):
@@ -46,7 +49,15 @@ class Pcc(Strict):
     load_max_w: NotNegativeWatts | None = None
     """Largest load behind the connection: R10 counts with it when the meter is stale."""
     pv_max_w: NotNegativeWatts | None = None
+    phase_max_a: Positive | None = None
+    """What each phase of the connection may carry, either way; the meter must measure W, V and A of each phase."""
+    meter_data_age_s: Seconds | None = None
+    """R10: a meter sample older than this is stale; absent = three refresh times of the meter, at least 1 s."""
     meter_hold_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    """R10: how long after the last sample what it said still stands; then the worst load and PV of the site count."""
+    meter_delay_s: Annotated[float, Field(ge=0, le=5)] = 0.0
+    """How much older than its question a sample may be because the meter averages. A meter that merely measures less often than it is
+    asked needs nothing here: its repetitions are seen."""
 
 
 class Unit(Strict):

@@ -32,6 +32,7 @@ def findings(site: Site) -> Findings:
         yield from rule(site)
     if not broken:
         yield from units(site)
+        yield from meter_ages(site)
         yield from protection(site)
 
 
@@ -163,9 +164,24 @@ def _lapse(site: Site, source: Source) -> Findings:
 def connection_point(site: Site) -> Findings:
     """Limits at the connection are kept by a meter or not at all."""
     if site.pcc.meter is None:
-        for key in ("import_max_w", "export_max_w"):
+        for key in ("import_max_w", "export_max_w", "phase_max_a"):
             if getattr(site.pcc, key) is not None:
                 yield ("pcc", key), "a limit at the connection needs its meter; name it as pcc.meter or take the limit out"
+
+
+def meter_ages(site: Site) -> Findings:
+    """R4 and R10: three chances to come again before a sample is stale, and a hold that begins after that."""
+    meter, pcc = site.device(site.pcc.meter), site.pcc
+    if meter is None or pcc.meter_data_age_s is None:
+        return
+    refresh = estimate.refresh_s(site, meter, "fast")
+    if pcc.meter_data_age_s < 3 * refresh:
+        yield ("pcc", "meter_data_age_s"), _too_young(pcc.meter_data_age_s, meter.name, refresh)
+    if pcc.meter_data_age_s > pcc.meter_hold_s:
+        yield (
+            ("pcc", "meter_data_age_s"),
+            f"{pcc.meter_data_age_s:g} is above meter_hold_s {pcc.meter_hold_s:g}: nothing would be held; shorten it or hold longer",
+        )
 
 
 def units(site: Site) -> Findings:

@@ -111,6 +111,12 @@ def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePl
         if device.heartbeat == "required" and not plans[device.name].heartbeat:
             point = {"pcs": "715 DERHb", "bms": "802 Hb"}.get(device.kind, "heartbeat")
             yield ("devices", index), f"{device.name!r} has no {point}; set heartbeat: none if it really counts no seconds (R4)"
+    if site.pcc.phase_max_a is not None and site.pcc.meter is not None:
+        measured = plans[site.pcc.meter].quantities()
+        lacks = [f"pcc_l{phase}_{what}" for phase in (1, 2, 3) for what in "wva" if f"pcc_l{phase}_{what}" not in measured]
+        if lacks:
+            points = ", ".join(_points_for(quantity) for quantity in lacks)
+            yield ("pcc", "phase_max_a"), f"{site.pcc.meter!r} does not measure {points}; take the limit out or use a meter that does"
     yield from _rows_without_points(site, plans)
 
 

@@ -28,6 +28,7 @@ TRIPS = words_of(layout.Internal, "TRIP_")
 FLAGS = words_of(layout.Flag, "FLAG_")
 BINDS = {**words_of(layout.BindKind, "BIND_"), int(layout.BindKind.BIND_SLOT): "source"}
 COMMANDS = {word: code for code, word in words_of(layout.CommandCode, "CMD_").items()}
+METER = {0: "samples come again", 1: "no sample, what it said last is held", 2: "no sample, the worst case of the site counts"}
 LEVELS = ("info", "warning", "alarm")
 PLANT = layout.LIMITS["plant"]
 
@@ -123,6 +124,8 @@ def bound_name(site: Site, bind: int, ident: int) -> str:
         return site.source(ident)
     if bind == kind.BIND_METER:
         return "connection" if ident == PLANT else site.source(ident)
+    if bind == kind.BIND_PHASE:
+        return f"L{ident + 1}"
     return MODES.get(ident, str(ident)) if bind == kind.BIND_MODE else ""
 
 
@@ -163,6 +166,7 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_INTERNAL: lambda _, raw: bits(TRIPS, raw["detail"]),
     layout.EventCode.EV_TARGET_CLAMPED: lambda site, raw: str(binding(site, raw["detail"], raw["place"])),
     layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: _down(raw),
+    layout.EventCode.EV_METER: lambda _, raw: METER.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
     layout.EventCode.EV_STOPPED: lambda _, raw: STOPPED[raw["detail"] == 1],
     layout.EventCode.EV_UNCONFIRMED: lambda _, raw: UNCONFIRMED[raw["detail"] == 1],

@@ -55,6 +55,7 @@ SENTENCES = {
     "acquired": "all required inputs are valid after {value} s",
     "device_frozen": "{device} answers, but its heartbeat stands still",
     "journal": "{word}",
+    "meter": "the meter at the connection: {word}",
     "events_lost": "{detail} events were overwritten before they were read",
 }
 """Words they may use: unit, at_unit, row, row_or_machine, device, source, detail, value, limit and `word`, what `detail` is called."""

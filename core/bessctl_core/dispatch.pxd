@@ -1,8 +1,10 @@
 # The plant's power as commands to its units: split, encode, and the last look.
 #
-# Units share by what each may give in the direction asked, so none leaves its interval and all run in one direction. A PCS understands counts
-# of its scale factor: encoding rounds toward 0. Last action (R1): the counts are decoded again, and every unit's and the plant's limits, and
-# one direction for all, are asserted on what the PCS will really understand; a violation sends 0 everywhere and trips.
+# What units beyond our command may be giving (R9) is their share of the plant's power; the rest is for the others, and none of it where they
+# already give all or more. The others share by what each may give in the direction asked, times their weight (envelope.pxd); what one cannot
+# take goes to those that can. So none leaves its interval and all run in one direction. A PCS understands counts of its scale factor: encoding
+# rounds toward 0. Last action (R1): the counts are decoded again, and every unit's and the plant's limits, and one direction for all, are
+# asserted on what the PCS will really understand; a violation sends 0 everywhere and trips.
 
 from libc.stdint cimport int32_t
 

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.math cimport fabs, isfinite, trunc
+from libc.string cimport memset
 
+from .envelope cimport Side
 from .layout cimport MAX_UNITS
 
 # Sums of up to 16 doubles of some 1e6 W: what rounding may add.
@@ -20,21 +22,53 @@ cdef int32_t encode_w(double w, double scale_w) noexcept nogil:
     return <int32_t> max(-2147483647.0, min(2147483647.0, counts))
 
 
-cdef inline double share_of(double plant_w, double available_w, double limit_w) noexcept nogil:
+cdef inline double share_of(double w, double available_w, double limit_w, double weight) noexcept nogil:
     """A unit's part by what it may give. Multiplied before divided: whole counts of a whole plant power stay whole."""
-    cdef double w = limit_w * plant_w / available_w if available_w != 0 else 0
-    return w if fabs(w) <= fabs(limit_w) else limit_w
+    cdef double part = limit_w * weight * w / available_w if available_w != 0 else 0
+    return part if fabs(part) < fabs(limit_w) else limit_w
+
+
+cdef inline double left_for_us(double plant_w, double giving_lo_w, double giving_hi_w) noexcept nogil:
+    """The plant's power without what others may be giving, never through 0."""
+    return max(0.0, plant_w - giving_hi_w) if plant_w > 0 else min(0.0, plant_w - giving_lo_w)
+
+
+cdef void share_out(const SiteConfig* c, double w, const Side* limit, const double* weight, double* given) noexcept nogil:
+    """In proportion to limit times weight; whoever comes to its limit keeps that, and the others share the rest. Each round but the last
+    brings one to its limit."""
+    cdef int unit, rounds
+    cdef double left = w
+    cdef double available
+    cdef bint again = True
+    cdef uint8_t[MAX_UNITS] full
+    memset(full, 0, sizeof(full))
+    for rounds in range(c.n_units):
+        if not again:
+            break
+        available, again = 0, False
+        for unit in range(c.n_units):
+            available += 0 if full[unit] else limit[unit].w * weight[unit]
+        for unit in range(c.n_units):
+            if not full[unit]:
+                given[unit] = share_of(left, available, limit[unit].w, weight[unit])
+        for unit in range(c.n_units):
+            if not full[unit] and given[unit] == limit[unit].w:
+                full[unit], again = 1, True
+                left -= limit[unit].w
+        if fabs(left) <= SLACK_W or left * w <= 0:
+            break
 
 
 cdef void dispatch(const SiteConfig* c, const Inputs* inp, const Envelope* e, double plant_w, Outputs* out) noexcept nogil:
     cdef int unit
-    cdef double w
+    cdef double[MAX_UNITS] given
+    cdef double w = left_for_us(plant_w, e.giving_lo_w, e.giving_hi_w)
+    if w > 0:
+        share_out(c, w, e.unit_hi, e.weight_dis, given)
+    else:
+        share_out(c, w, e.unit_lo, e.weight_cha, given)
     for unit in range(c.n_units):
-        if plant_w > 0:
-            w = share_of(plant_w, e.device_hi.w, e.unit_hi[unit].w)
-        else:
-            w = share_of(plant_w, e.device_lo.w, e.unit_lo[unit].w)
-        out.cmd_raw[unit] = encode_w(w, inp.wset_scale_w[unit])
+        out.cmd_raw[unit] = encode_w(given[unit], inp.wset_scale_w[unit])
         out.cmd_w[unit] = out.cmd_raw[unit] * inp.wset_scale_w[unit] if out.cmd_raw[unit] != 0 else 0
 
 
@@ -53,7 +87,7 @@ cdef bint commands_hold(const SiteConfig* c, const Inputs* inp, const Envelope* 
         least, most = min(least, w), max(most, w)
     if least < 0 and most > 0:
         return False    # R2: never against each other
-    return total <= max(e.hi.w, 0.0) + SLACK_W and total >= min(e.lo.w, 0.0) - SLACK_W
+    return total <= max(e.hi.w - e.giving_hi_w, 0.0) + SLACK_W and total >= min(e.lo.w - e.giving_lo_w, 0.0) - SLACK_W
 
 
 cdef void command_zero(const SiteConfig* c, Outputs* out) noexcept nogil:

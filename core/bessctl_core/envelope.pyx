@@ -1,19 +1,18 @@
 """What is allowed now, and who says so; the rules stand in envelope.pxd. Loop, nogil, bounded."""
 
 from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
+from libc.math cimport INFINITY, NAN, fabs, isfinite
 
 from .layout cimport (
-    ACT_ZERO, BIND_BMS, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_RATING, BIND_ROW, CLASS_MARKET, DEV_UP,
-    DIR_CHARGE, DIR_DISCHARGE, PLANT, QUANTITIES, Q_AC_W, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_LOC_REM, Q_PCC_W, Q_PCS_STATE, Q_W_MAX_CHA,
-    Q_W_MAX_DIS,
+    ACT_ZERO, BIND_BMS, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_PHASE, BIND_RATING, BIND_ROW, CLASS_MARKET, PLANT, QUANTITIES,
+    Q_AC_W, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_SOC_PCT, Q_W_MAX_CHA, Q_W_MAX_DIS,
 )
+from .pcc cimport METER_LOST, PARTS, pcc_bounds, phase_bounds
 from .plans cimport Ask
+from .units cimport is_mapped, unit_sees
 
-# SunSpec 701 InvSt of a PCS that follows a set point: running, throttled.
-cdef enum:
-    INVST_RUNNING = 3
-    INVST_THROTTLED = 4
+cdef double SOC_BAND_PCT = 1.0
+cdef double WEIGHT_MIN = 0.02           # a unit far off the mean still helps when the others are at their limits
 
 
 # --- sides --------------------------------------------------------------------------------------------------------------------------------
@@ -45,30 +44,8 @@ cdef inline void at_least(Bound* b, double w, int bind, int ident, int64_t until
 
 # --- the device interval ------------------------------------------------------------------------------------------------------------------
 
-cdef bint unit_sees(const SiteConfig* c, const Inputs* inp, int unit, int quantity, int64_t now_ns) noexcept nogil:
-    cdef int at = unit * QUANTITIES + quantity
-    return inp.sampled_ns[at] > 0 and now_ns - inp.sampled_ns[at] <= c.unit_data_age_ns[unit] and isfinite(inp.value[at])
-
-
 cdef inline double reading(const Inputs* inp, int place, int quantity) noexcept nogil:
     return inp.value[place * QUANTITIES + quantity]
-
-
-cdef inline bint is_mapped(const Inputs* inp, int place, int quantity) noexcept nogil:
-    """Some device brings this point. One that turns to NaN later is a violation (R5), not a point that is not there."""
-    return inp.sampled_ns[place * QUANTITIES + quantity] > 0
-
-
-cdef bint unit_follows(const SiteConfig* c, const Inputs* inp, int unit, int64_t now_ns) noexcept nogil:
-    """The PCS and its battery are there, verified, running and not switched to local control, and a watt can be put into a count."""
-    cdef double state = reading(inp, unit, Q_PCS_STATE)
-    if inp.pcs_state[unit] != DEV_UP or c.unit_bms_device[unit] >= 0 and inp.bms_state[unit] != DEV_UP:
-        return False
-    if is_mapped(inp, unit, Q_LOC_REM) and reading(inp, unit, Q_LOC_REM) != 0:
-        return False
-    if not isfinite(inp.wset_scale_w[unit]) or inp.wset_scale_w[unit] <= 0:
-        return False
-    return unit_sees(c, inp, unit, Q_PCS_STATE, now_ns) and (state == INVST_RUNNING or state == INVST_THROTTLED)
 
 
 cdef double bms_share_w(const SiteConfig* c, const Inputs* inp, int unit, int quantity, int64_t now_ns) noexcept nogil:
@@ -108,8 +85,8 @@ cdef void unit_rows(const SiteConfig* c, const RowTable* rows, int place, int un
         lo[0] = hi[0]
 
 
-cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, Envelope* e, int unit, bint mode_blocks, int mode,
-                        int64_t now_ns) noexcept nogil:
+cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, bint follows, Envelope* e, int unit, bint mode_blocks,
+                        int mode, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi
     unit_ratings(c, inp, unit, &lo, &hi, now_ns)
     unit_rows(c, rows, unit, unit, &lo, &hi)
@@ -119,23 +96,60 @@ cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* 
         if mode_blocks:
             hi.w, hi.bind, hi.id, hi.until_ns = 0, BIND_MODE, mode, 0
             lo = hi
-        elif not unit_follows(c, inp, unit, now_ns):
+        elif not follows:
             hi.w, hi.bind, hi.id, hi.until_ns = 0, BIND_DEVICE, unit, 0
             lo = hi
     set_side(&e.unit_hi[unit], max(0.0, hi.w), hi.bind, hi.id, 0, now_ns)
     set_side(&e.unit_lo[unit], min(0.0, lo.w), lo.bind, lo.id, 0, now_ns)
 
 
-cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, Envelope* e, bint mode_blocks, int mode,
-                          int64_t now_ns) noexcept nogil:
+# --- who takes which share ------------------------------------------------------------------------------------------------------------------
+
+cdef double mean_soc(const SiteConfig* c, const Inputs* inp, int64_t now_ns) noexcept nogil:
+    """Of the units whose SoC is known, by their energy; NaN when none is."""
+    cdef int unit
+    cdef double wh
+    cdef double sum_wh = 0
+    cdef double sum_pct_wh = 0
+    for unit in range(c.n_units):
+        if unit_sees(c, inp, unit, Q_SOC_PCT, now_ns):
+            wh = max(c.unit_wh[unit], 1.0)
+            sum_wh += wh
+            sum_pct_wh += wh * reading(inp, unit, Q_SOC_PCT)
+    return sum_pct_wh / sum_wh if sum_wh > 0 else NAN
+
+
+cdef void weigh(const SiteConfig* c, const Inputs* inp, Envelope* e, int64_t now_ns) noexcept nogil:
+    cdef int unit
+    cdef double off, slope
+    cdef double mean = mean_soc(c, inp, now_ns) if c.balance_soc_pct > 0 and c.n_units > 1 else NAN
+    for unit in range(c.n_units):
+        e.weight_dis[unit] = e.weight_cha[unit] = 1
+        if not isfinite(mean) or not unit_sees(c, inp, unit, Q_SOC_PCT, now_ns):
+            continue
+        off = reading(inp, unit, Q_SOC_PCT) - mean
+        if fabs(off) <= SOC_BAND_PCT:
+            continue
+        slope = min(max(off / c.balance_soc_pct, -1.0), 1.0)
+        e.weight_dis[unit] = max(WEIGHT_MIN, 1 + slope)
+        e.weight_cha[unit] = max(WEIGHT_MIN, 1 - slope)
+
+
+# --- the plant ----------------------------------------------------------------------------------------------------------------------------
+
+cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const UnitTable* u, Envelope* e, bint mode_blocks,
+                          int mode, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef int hi_by = 0
     cdef int lo_by = 0
-    cdef double hi = 0
-    cdef double lo = 0
     cdef double ess = 0
+    # Where the mode allows no power nothing is shared out either.
+    e.giving_hi_w = 0 if mode_blocks else u.hi_w
+    e.giving_lo_w = 0 if mode_blocks else u.lo_w
+    cdef double hi = e.giving_hi_w
+    cdef double lo = e.giving_lo_w
     for unit in range(c.n_units):
-        unit_interval(c, inp, rows, e, unit, mode_blocks, mode, now_ns)
+        unit_interval(c, inp, rows, u.follows[unit], e, unit, mode_blocks, mode, now_ns)
         hi += e.unit_hi[unit].w
         lo += e.unit_lo[unit].w
         # The plant's side is bound by the first unit that something other than its rating limits.
@@ -147,38 +161,12 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
     set_side(&e.device_hi, hi, e.unit_hi[hi_by].bind, e.unit_hi[hi_by].id, 0, now_ns)
     set_side(&e.device_lo, lo, e.unit_lo[lo_by].bind, e.unit_lo[lo_by].id, 0, now_ns)
     e.ess_w = ess
-
-
-# --- the meter ----------------------------------------------------------------------------------------------------------------------------
-
-cdef void rest_update(const SiteConfig* c, const Inputs* inp, Envelope* e, int64_t now_ns) noexcept nogil:
-    cdef int at = PLANT * QUANTITIES + Q_PCC_W
-    cdef int64_t sampled = inp.sampled_ns[at]
-    if not c.has_meter:
-        e.rest_usable = 0
-        return
-    if inp.meter_state == DEV_UP and sampled > e.rest_ns and isfinite(inp.value[at]) and isfinite(e.ess_w):
-        e.rest_w, e.rest_ns = inp.value[at] - e.ess_w, sampled
-    e.rest_usable = e.rest_ns > 0 and now_ns - e.rest_ns <= c.meter_hold_ns
+    weigh(c, inp, e, now_ns)
 
 
 # --- the sources --------------------------------------------------------------------------------------------------------------------------
 
-cdef void pcc_bounds(const SiteConfig* c, const Envelope* e, double pcc_lo, double pcc_hi, int force, double* lo, double* hi) noexcept nogil:
-    """pcc limits as ess limits; without a usable meter by the worst case of the site. Only a slot that may force excludes 0."""
-    if e.rest_usable:
-        lo[0], hi[0] = pcc_lo - e.rest_w, pcc_hi - e.rest_w
-    else:
-        lo[0] = pcc_lo + c.load_max_w if isfinite(pcc_lo) else pcc_lo
-        hi[0] = pcc_hi - c.pv_max_w if isfinite(pcc_hi) else pcc_hi
-        force = 0
-    if isnan(lo[0]) or lo[0] > 0 and not force & DIR_DISCHARGE:
-        lo[0] = 0
-    if isnan(hi[0]) or hi[0] < 0 and not force & DIR_CHARGE:
-        hi[0] = 0
-
-
-cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Envelope* e, int slot, Bound* lo, Bound* hi) noexcept nogil:
+cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Pcc* p, Envelope* e, int slot, Bound* lo, Bound* hi) noexcept nogil:
     """Narrow a class's interval by one slot's ask."""
     cdef const Ask* a = &t.ask[slot]
     cdef double pcc_lo, pcc_hi
@@ -191,20 +179,31 @@ cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Envelope* e, int 
         at_most(hi, 0, bind, slot, until)
         at_least(lo, 0, bind, slot, until)
     if isfinite(a.pcc_lo_w) or isfinite(a.pcc_hi_w):
-        pcc_bounds(c, e, a.pcc_lo_w, a.pcc_hi_w, c.slot_may_force[slot], &pcc_lo, &pcc_hi)
-        if not e.rest_usable:
+        p.used = 1
+        pcc_bounds(c, p, a.pcc_lo_w, a.pcc_hi_w, c.slot_may_force[slot], &pcc_lo, &pcc_hi)
+        if p.phase == METER_LOST:
             bind, until = BIND_METER, 0
         at_most(hi, pcc_hi, bind, slot, until)
         at_least(lo, pcc_lo, bind, slot, until)
 
 
-cdef void connection_bounds(const SiteConfig* c, const Envelope* e, Bound* lo, Bound* hi) noexcept nogil:
-    """The connection's own rating, of class grid; it never forces power."""
+cdef void connection_bounds(const SiteConfig* c, Pcc* p, Bound* lo, Bound* hi) noexcept nogil:
+    """The connection's own rating, of class grid; it never forces power. The worst phase binds."""
     cdef double pcc_lo = -c.pcc_import_max_w if isfinite(c.pcc_import_max_w) else -INFINITY
     cdef double pcc_hi = c.pcc_export_max_w if isfinite(c.pcc_export_max_w) else INFINITY
-    pcc_bounds(c, e, pcc_lo, pcc_hi, 0, &pcc_lo, &pcc_hi)
-    at_most(hi, pcc_hi, BIND_RATING if e.rest_usable else BIND_METER, PLANT, 0)
-    at_least(lo, pcc_lo, BIND_RATING if e.rest_usable else BIND_METER, PLANT, 0)
+    cdef int bind = BIND_METER if p.phase == METER_LOST else BIND_RATING
+    cdef int by = BIND_METER if p.phase == METER_LOST else BIND_PHASE
+    cdef int phase
+    p.used = isfinite(pcc_lo) or isfinite(pcc_hi) or isfinite(c.pcc_phase_max_a)
+    pcc_bounds(c, p, pcc_lo, pcc_hi, 0, &pcc_lo, &pcc_hi)
+    at_most(hi, pcc_hi, bind, PLANT, 0)
+    at_least(lo, pcc_lo, bind, PLANT, 0)
+    if not isfinite(c.pcc_phase_max_a):
+        return
+    for phase in range(1, <int> PARTS):
+        phase_bounds(p, phase, &pcc_lo, &pcc_hi)
+        at_most(hi, pcc_hi, by, PLANT if by == BIND_METER else phase - 1, 0)
+        at_least(lo, pcc_lo, by, PLANT if by == BIND_METER else phase - 1, 0)
 
 
 cdef void settle_class(Bound* lo, Bound* hi) noexcept nogil:
@@ -242,7 +241,7 @@ cdef void report_unmet(Envelope* e, const Bound* lo, const Bound* hi, const Boun
         e.unmet_w, e.unmet_slot = under, <int16_t> asked_hi.id
 
 
-cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Envelope* e, int64_t now_ns) noexcept nogil:
+cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Pcc* p, Envelope* e, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi, class_lo, class_hi, asked_lo, asked_hi
     cdef int rank, slot
     cdef bint left
@@ -253,10 +252,10 @@ cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Envelope* e, int64_
         class_lo.w, class_lo.bind, class_lo.id, class_lo.until_ns = -INFINITY, BIND_NONE, -1, 0
         class_hi.w, class_hi.bind, class_hi.id, class_hi.until_ns = INFINITY, BIND_NONE, -1, 0
         if rank == 0:
-            connection_bounds(c, e, &class_lo, &class_hi)
+            connection_bounds(c, p, &class_lo, &class_hi)
         for slot in range(c.n_slots):
             if c.slot_class[slot] == rank:
-                slot_bounds(c, t, e, slot, &class_lo, &class_hi)
+                slot_bounds(c, t, p, e, slot, &class_lo, &class_hi)
         asked_lo, asked_hi = class_lo, class_hi
         settle_class(&class_lo, &class_hi)
         left = narrow(&lo, &hi, &class_lo, &class_hi)

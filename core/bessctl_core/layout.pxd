@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 3
+    LAYOUT_VERSION = 4
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant
@@ -23,7 +23,7 @@ cdef enum:
     MAX_READS = 160     # blocks of registers read in one request
     MAX_POINTS = 1024   # values decoded from them
     MAX_CHECKS = 960    # registers that must hold a known value after each connect
-    QUANTITIES = 48
+    QUANTITIES = 64
     TEXT = 96           # bytes of a path or host name, NUL included
     TICK_EVENTS = 32    # events one tick may raise; the rest is counted
     HISTOGRAM_BINS = 96
@@ -81,6 +81,13 @@ cpdef enum Quantity:
     Q_CHA_A_OVER = 43       # measured charge current beyond what the BMS allows, A
     Q_DIS_A_OVER = 44
     Q_OVERRUN_PER_S = 45    # given by the loop: missed periods in the last second; place PLANT
+    # Measured again: the phases at the meter, place PLANT
+    Q_PCC_L1_W = 46         # + toward the grid
+    Q_PCC_L2_W = 47
+    Q_PCC_L3_W = 48
+    Q_PCC_L1_V = 49         # line to neutral
+    Q_PCC_L2_V = 50
+    Q_PCC_L3_V = 51
 
 cpdef enum Tier:
     TIER_WARN = 0
@@ -173,6 +180,7 @@ cpdef enum Internal:
     TRIP_JOURNAL = 2        # R6: the journal cannot be read
     TRIP_STARTS = 4         # R6: three starts in ten minutes
     TRIP_OTHER_CONFIG = 8   # latches journalled under another configuration
+    TRIP_METER_SIGN = 16    # R10: the meter answers our own steps with the wrong sign
 
 # State flags: what is not as it should be, though the plant may run.
 cpdef enum Flag:
@@ -183,6 +191,8 @@ cpdef enum Flag:
     FLAG_LOCAL_CONTROL = 16 # a PCS is switched to local: we do not command
     FLAG_AFFINITY_REFUSED = 32
     FLAG_UNCONFIRMED = 64   # R11: a PCS does not confirm its set point
+    FLAG_METER_STALE = 128  # R10: the meter's last sample is older than meter_age
+    FLAG_SHED = 256         # load should be shed: the meter is stale, or a limit stays unmet
 
 # Who sets a side of the envelope.
 cpdef enum BindKind:
@@ -197,6 +207,7 @@ cpdef enum BindKind:
     BIND_METER = 8          # stale meter
     BIND_DEVICE = 9         # a unit that is not there: silent, not verified, in local control or in fault
     BIND_INTERNAL = 10
+    BIND_PHASE = 11         # current of one phase at the PCC, 0..2 in bind_id
 
 cpdef enum EventCode:
     EV_NONE = 0
@@ -226,6 +237,7 @@ cpdef enum EventCode:
     EV_ACQUIRED = 24
     EV_DEVICE_FROZEN = 25   # R4: a heartbeat stands still
     EV_JOURNAL = 26         # detail: 1 the journal is unreadable, 2 the disk refuses a record, 0 it takes them again
+    EV_METER = 27           # R10; detail: MeterPhase of pcc.pxd (0 fresh again, 1 held, 2 lost), value: age of the last sample, s
 
 cpdef enum CommandCode:
     CMD_NONE = 0
@@ -325,14 +337,18 @@ cdef struct SiteConfig:
     int64_t warm_gap_ns
     int64_t reversal_dead_ns
     int64_t meter_hold_ns
+    int64_t meter_age_ns                # oldest meter sample that still counts as fresh
+    int64_t meter_delay_ns              # how much older than its question a sample may be
     int64_t frozen_ns
     int64_t max_uncontrolled_ns
     double ramp_w_per_s                 # away from zero, plant
     double min_power_w                  # commands below it are 0
     double pcc_import_max_w             # >= 0, the connection; NaN = not stated
     double pcc_export_max_w
+    double pcc_phase_max_a              # either way; NaN = not stated
     double load_max_w
     double pv_max_w
+    double balance_soc_pct              # so far from the mean SoC a unit takes double or nothing of its share
     # units
     double unit_w_dis_max[MAX_UNITS]
     double unit_w_cha_max[MAX_UNITS]    # magnitude
@@ -342,6 +358,7 @@ cdef struct SiteConfig:
     double unit_eta[MAX_UNITS]
     int64_t unit_confirm_ns[MAX_UNITS]
     int64_t unit_reversion_ns[MAX_UNITS]
+    int64_t unit_ramp_to_zero_ns[MAX_UNITS] # the PCS's own ramp from full power to 0
     int64_t unit_data_age_ns[MAX_UNITS] # oldest PCS or BMS data that still counts
     int32_t unit_pcs_device[MAX_UNITS]
     int32_t unit_bms_device[MAX_UNITS]  # -1: the PCS answers for its battery
@@ -465,7 +482,7 @@ cdef struct PlantState:
     double wanted_w                         # target before limits; NaN = none
     double lo_w                             # envelope of the plant, scope ess
     double hi_w
-    double device_lo_w                      # device interval
+    double device_lo_w                      # device interval, and what units beyond our command may be giving
     double device_hi_w
     double pcc_unmet_w
     int64_t lo_since_ns
@@ -484,6 +501,8 @@ cdef struct PlantState:
     double unit_lo_w[MAX_UNITS]
     double unit_hi_w[MAX_UNITS]
     double unit_command_w[MAX_UNITS]
+    double unit_giving_lo_w[MAX_UNITS]      # R9: what a unit beyond our command may be giving; else 0
+    double unit_giving_hi_w[MAX_UNITS]
     double unit_import_wh[MAX_UNITS]
     double unit_export_wh[MAX_UNITS]
     int16_t unit_lo_bind_id[MAX_UNITS]

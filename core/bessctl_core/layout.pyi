@@ -29,6 +29,7 @@ class BindKind(IntFlag):
     BIND_METER = 8
     BIND_DEVICE = 9
     BIND_INTERNAL = 10
+    BIND_PHASE = 11
 
 class BusKind(IntFlag):
     BUS_NONE = 0
@@ -90,6 +91,7 @@ class EventCode(IntFlag):
     EV_ACQUIRED = 24
     EV_DEVICE_FROZEN = 25
     EV_JOURNAL = 26
+    EV_METER = 27
 
 class Flag(IntFlag):
     FLAG_RT_REFUSED = 1
@@ -99,12 +101,15 @@ class Flag(IntFlag):
     FLAG_LOCAL_CONTROL = 16
     FLAG_AFFINITY_REFUSED = 32
     FLAG_UNCONFIRMED = 64
+    FLAG_METER_STALE = 128
+    FLAG_SHED = 256
 
 class Internal(IntFlag):
     TRIP_ASSERTION = 1
     TRIP_JOURNAL = 2
     TRIP_STARTS = 4
     TRIP_OTHER_CONFIG = 8
+    TRIP_METER_SIGN = 16
 
 class LapseRule(IntFlag):
     LAPSE_FALLBACK = 0
@@ -198,6 +203,12 @@ class Quantity(IntFlag):
     Q_CHA_A_OVER = 43
     Q_DIS_A_OVER = 44
     Q_OVERRUN_PER_S = 45
+    Q_PCC_L1_W = 46
+    Q_PCC_L2_W = 47
+    Q_PCC_L3_W = 48
+    Q_PCC_L1_V = 49
+    Q_PCC_L2_V = 50
+    Q_PCC_L3_V = 51
 
 class ResetRule(IntFlag):
     RESET_AUTO = 0

@@ -5,12 +5,13 @@ from libc.math cimport NAN, isnan
 from libc.string cimport memcpy
 
 from .layout cimport PLANT, PLAN_OK, QUANTITIES, Q_PCC_W, SLOT_LAPSED, SLOT_REFUSED
+from .pcc cimport METER_LOST
 
 
 cdef void publish_powers(const SiteConfig* c, const Inputs* inp, const StepState* s, const Outputs* out, PlantState* pub) noexcept nogil:
     cdef int unit
     pub.ess_w = s.envelope.ess_w
-    pub.pcc_w = inp.value[PLANT * QUANTITIES + Q_PCC_W] if s.envelope.rest_usable else NAN
+    pub.pcc_w = inp.value[PLANT * QUANTITIES + Q_PCC_W] if s.pcc.known and s.pcc.phase != METER_LOST else NAN
     pub.command_w = 0
     for unit in range(c.n_units):
         pub.command_w += out.cmd_w[unit]
@@ -52,6 +53,8 @@ cdef void publish(const SiteConfig* c, const Inputs* inp, const StepState* s, co
     memcpy(pub.value, inp.value, sizeof(pub.value))
     memcpy(pub.sampled_ns, inp.sampled_ns, sizeof(pub.sampled_ns))
     memcpy(pub.unit_command_w, out.cmd_w, sizeof(pub.unit_command_w))
+    memcpy(pub.unit_giving_lo_w, s.units.giving_lo_w, sizeof(pub.unit_giving_lo_w))
+    memcpy(pub.unit_giving_hi_w, s.units.giving_hi_w, sizeof(pub.unit_giving_hi_w))
     memcpy(pub.unit_run, out.cmd_run, sizeof(pub.unit_run))
     memcpy(pub.unit_import_wh, s.import_wh, sizeof(pub.unit_import_wh))
     memcpy(pub.unit_export_wh, s.export_wh, sizeof(pub.unit_export_wh))

@@ -5,9 +5,11 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from .envelope cimport Envelope
 from .events cimport EventSink
 from .layout cimport MAX_UNITS
+from .pcc cimport Pcc
 from .plans cimport SlotTable
 from .protect cimport RowTable
 from .ramp cimport RampState
+from .units cimport UnitTable
 
 # What the loop knows at start beyond the configuration.
 cdef struct StartFacts:
@@ -31,6 +33,8 @@ cdef struct StepState:
     RowTable rows
     Envelope envelope
     RampState ramp
+    UnitTable units
+    Pcc pcc
     uint64_t tick
     int64_t last_ns             # of the last tick
     int64_t start_ns
@@ -54,6 +58,7 @@ cdef struct StepState:
     uint8_t clamped_bind        # who clamped the target last; BIND_NONE = nobody
     int16_t clamped_id
     uint8_t disjoint
+    uint8_t meter_told          # MeterPhase that was told last
     uint8_t unconfirmed
     uint8_t config_hash[32]
     uint64_t boot_id_hi

@@ -8,19 +8,21 @@ from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
 from libc.string cimport memset
 
 from .dispatch cimport command_zero, commands_hold, dispatch
-from .envelope cimport arbitrate, device_interval, rest_update, unit_sees
+from .envelope cimport arbitrate, device_interval
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
-    ACT_OPEN, ACT_STANDBY, BIND_NONE, DEV_FROZEN, EV_LIMITS_DISJOINT, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED, FLAG_LOCAL_CONTROL,
-    FLAG_RT_REFUSED, FLAG_UNCONFIRMED, MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_STANDBY, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK,
+    ACT_OPEN, ACT_STANDBY, BIND_NONE, DEV_FROZEN, EV_LIMITS_DISJOINT, EV_METER, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED,
+    FLAG_LOCAL_CONTROL, FLAG_METER_STALE, FLAG_RT_REFUSED, FLAG_SHED, FLAG_UNCONFIRMED, MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_STANDBY, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK,
     QUANTITIES, Q_AC_W, Q_BMS_AGE_S, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_CHA_A_OVER, Q_DC_A, Q_DIS_A_OVER, Q_LOC_REM, Q_METER_AGE_S, Q_PACK_A,
-    Q_PACK_V, Q_PCC_W, Q_PCS_AGE_S, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION,
+    Q_PACK_V, Q_PCC_W, Q_PCS_AGE_S, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION, TRIP_METER_SIGN,
 )
 from .modes cimport journal_fill, journal_update, modes_init, modes_update, settle_pending, take_command, trip_internal
+from .pcc cimport METER_FRESH, METER_LOST, pcc_init, pcc_note, pcc_target, pcc_update
 from .plans cimport Ask, plan_fault, slot_take, slots_init, slots_update
 from .protect cimport rows_init, rows_update
 from .publish cimport publish
 from .ramp cimport ramp_init, ramp_next
+from .units cimport unit_sees, units_note, units_update
 
 # cmd_run, and SunSpec 701 InvSt of a PCS at rest: off, sleeping, standby.
 cdef enum:
@@ -40,6 +42,7 @@ cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, 
     rows_init(&s.rows)
     slots_init(c, &s.slots, facts.now_ns)
     ramp_init(&s.ramp, 0, facts.now_ns)
+    pcc_init(&s.pcc, facts.now_ns)
     modes_init(c, s, facts, journal)
     s.target_slot, s.wanted_w, s.envelope.unmet_slot = -1, NAN, -1
     if facts.rt_refused:
@@ -93,6 +96,26 @@ cdef void validate(const SiteConfig* c, Inputs* inp, int64_t now_ns) noexcept no
     derive_age(inp, PLANT, Q_METER_AGE_S, Q_PCC_W, inp.meter_state, now_ns)
 
 
+# --- measure: what units and site give -------------------------------------------------------------------------------------------------
+
+cdef void tell_meter(const SiteConfig* c, StepState* s, int64_t now_ns) noexcept nogil:
+    """A meter that falls silent, is lost, and is there again: once each, and never before its first sample."""
+    if not s.pcc.known or s.pcc.phase == s.meter_told:
+        return
+    s.meter_told = s.pcc.phase
+    emit(&s.sink, now_ns, EV_METER, LEVEL_INFO if s.pcc.phase == METER_FRESH else LEVEL_ALARM, PLANT, -1, -1, s.pcc.phase,
+         <double> (now_ns - s.pcc.heard_ns) * 1e-9, <double> c.meter_age_ns * 1e-9)
+
+
+cdef void measure(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
+    units_update(c, inp, &s.units, now_ns)
+    pcc_update(c, inp, &s.units, &s.pcc, s.ramp.w, now_ns)
+    tell_meter(c, s, now_ns)
+    if s.pcc.wrong:
+        s.pcc.wrong = 0
+        trip_internal(s, TRIP_METER_SIGN, now_ns)
+
+
 # --- want: the target of the best source -----------------------------------------------------------------------------------------------
 
 cdef int target_slot(const SiteConfig* c, const StepState* s) noexcept nogil:
@@ -106,14 +129,15 @@ cdef int target_slot(const SiteConfig* c, const StepState* s) noexcept nogil:
 
 
 cdef double wanted_power(const SiteConfig* c, StepState* s) noexcept nogil:
-    """The target as ess power, NaN when nobody has one. A pcc target without a usable meter is 0: a stale meter never commands power."""
+    """The target as ess power, NaN when nobody has one."""
     cdef const Ask* ask
     s.target_slot = <int16_t> target_slot(c, s)
     if s.target_slot < 0:
         return NAN
     ask = &s.slots.ask[s.target_slot]
     if ask.target_scope == SCOPE_PCC:
-        return ask.target_w - s.envelope.rest_w if s.envelope.rest_usable else 0
+        s.pcc.used = 1
+        return pcc_target(&s.pcc, ask.target_w)
     return ask.target_w
 
 
@@ -170,6 +194,7 @@ cdef int run_state(const SiteConfig* c, const StepState* s, int unit) noexcept n
 
 cdef void command(const SiteConfig* c, const Inputs* inp, StepState* s, double plant_w, Outputs* out, int64_t now_ns) noexcept nogil:
     cdef int unit
+    cdef double total = 0
     memset(out, 0, sizeof(Outputs))
     dispatch(c, inp, &s.envelope, plant_w, out)
     if not commands_hold(c, inp, &s.envelope, out):
@@ -179,6 +204,9 @@ cdef void command(const SiteConfig* c, const Inputs* inp, StepState* s, double p
     for unit in range(c.n_units):
         out.cmd_run[unit] = <uint8_t> run_state(c, s, unit)
         out.cmd_open[unit] = max(s.rows.stop[unit], s.rows.stop[PLANT]) >= ACT_OPEN
+        total += out.cmd_w[unit]
+    units_note(c, out, &s.units)
+    pcc_note(c, &s.pcc, total, now_ns)
     out.silent = s.warm and s.mode == MODE_ACQUIRE
 
 
@@ -199,12 +227,16 @@ cdef void count_energy(const SiteConfig* c, const Inputs* inp, StepState* s, int
 cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef bint disjoint = s.envelope.unmet_slot >= 0
-    s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED)
+    s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED | FLAG_METER_STALE | FLAG_SHED)
     for unit in range(c.n_units):
         if inp.value[unit * QUANTITIES + Q_LOC_REM] == 1:
             s.flags |= FLAG_LOCAL_CONTROL
         if inp.unconfirmed[unit]:
             s.flags |= FLAG_UNCONFIRMED
+    if s.pcc.known and s.pcc.phase != METER_FRESH:
+        s.flags |= FLAG_METER_STALE | FLAG_SHED
+    if disjoint:
+        s.flags |= FLAG_SHED
     if disjoint and not s.disjoint:
         emit(&s.sink, now_ns, EV_LIMITS_DISJOINT, LEVEL_ALARM, -1, -1, s.envelope.unmet_slot, 0, s.envelope.unmet_w, 0)
     s.disjoint = disjoint
@@ -217,10 +249,10 @@ cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_n
     take_command(c, inp, s, now_ns)
     slots_update(c, &s.slots, &s.sink, now_ns)
     rows_update(c, inp, &s.rows, &s.sink, s.acquired, now_ns)
+    measure(c, inp, s, now_ns)
     modes_update(c, inp, s, now_ns)
-    device_interval(c, inp, &s.rows, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
-    rest_update(c, inp, &s.envelope, now_ns)
-    arbitrate(c, &s.slots, &s.envelope, now_ns)
+    device_interval(c, inp, &s.rows, &s.units, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
+    arbitrate(c, &s.slots, &s.pcc, &s.envelope, now_ns)
     command(c, inp, s, next_power(c, s, now_ns), out, now_ns)
     count_energy(c, inp, s, now_ns)
     raise_flags(c, inp, s, now_ns)

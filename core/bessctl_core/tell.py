@@ -162,6 +162,17 @@ def asked(t: Told) -> str:
     return f"request {number} of the {'operator' if local else 'supervisor'}"
 
 
+METER = (
+    "the meter at the connection gives samples again",
+    "no sample of the meter at the connection for {:.1f} s: what it said last is held, load should be shed; check its bus and power",
+    "no sample of the meter at the connection for {:.1f} s: the worst load and PV of the site count from now on; check its bus and power",
+)
+
+
+def meter(t: Told) -> str:
+    return METER[min(max(t.detail, 0), 2)].format(t.value)
+
+
 SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_STARTED: lambda t: f"loop started at {t.value:g} Hz, {'warm' if t.detail else 'cold'}",
     E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}",
@@ -194,6 +205,7 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_PERIODS_MISSED: lambda t: f"{t.detail} periods missed, the last by {t.value:.4f} s: see what else runs on this processor",
     E.EV_STOPPED: stopped,
     E.EV_ACQUIRED: lambda t: f"all inputs valid after {t.value:.1f} s",
+    E.EV_METER: meter,
     E.EV_JOURNAL: lambda t: JOURNAL[min(max(t.detail, 0), 2)],
 }
 

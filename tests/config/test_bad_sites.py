@@ -55,6 +55,11 @@ ONE_KEY = [
     ("    data_age_s: 0.5 ", "    data_age_s: 0.1 ", 5, "units[0].data_age_s", "is below 3 refresh times of 'pcs1'"),
     ("    confirm_s: 2 ", "    confirm_s: 1 ", 5, "units[0].confirm_s", "leaves no time for a read-back of 'pcs1'"),
     ("    pack_min_v: 650 ", "    pack_min_v: 700 ", 5, "units[0].pack_min_v", "is above the trip of protection.pack_v_low at 655"),
+    # the connection
+    ("  meter_hold_s: 5 ", "  meter_data_age_s: 0.1\n  meter_hold_s: 5 ", 3, "pcc.meter_data_age_s", "below 3 refresh times of 'meter1'"),
+    ("  meter_hold_s: 5 ", "  meter_data_age_s: 6\n  meter_hold_s: 5 ", 3, "pcc.meter_data_age_s", "is above meter_hold_s 5"),
+    ("  meter_hold_s: 5 ", "  phase_max_a: 0\n  meter_hold_s: 5 ", 3, "pcc.phase_max_a", "0 is too small"),
+    ("  meter_hold_s: 5 ", "  meter_delay_s: 6\n  meter_hold_s: 5 ", 3, "pcc.meter_delay_s", "6 is too large"),
     # sources
     (
         "    default_limits: {pcc_lo_w: -250000, pcc_hi_w: 250000}\n", "", 5, "sources[1].required",

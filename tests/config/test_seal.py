@@ -235,10 +235,12 @@ def test_times_are_sealed_in_nanoseconds() -> None:
         "frozen_ns": 5_000_000_000,
         "max_uncontrolled_ns": 10_000_000_000,
         "meter_hold_ns": 5_000_000_000,
+        "meter_age_ns": 1_000_000_000,
+        "meter_delay_ns": 0,
     }
     assert {name: int(c[name]) for name in expected} == expected
-    units = ("unit_reversion_ns", "unit_confirm_ns", "unit_data_age_ns")
-    assert [int(c[name][0]) for name in units] == [5_000_000_000, 2_000_000_000, 600_000_000]
+    units = ("unit_reversion_ns", "unit_ramp_to_zero_ns", "unit_confirm_ns", "unit_data_age_ns")
+    assert [int(c[name][0]) for name in units] == [5_000_000_000, 500_000_000, 2_000_000_000, 600_000_000]
     assert c["row_max_age_ns"][at["cell_v_high", "trip"]] == 600_000_000  # the unit's, where the row states none
     assert c["dev_timeout_ns"][0] == 300_000_000
 
@@ -259,3 +261,33 @@ def test_a_slow_point_is_not_old_before_three_refresh_times() -> None:
         ("{pickup_s: 1.0, dropoff_s: 0.5, dropoff_delay_s: 5.0}", "{pickup_s: 7.0, dropoff_s: 6.0}"),
     )
     assert row_max_age_s(meter_row, loaded.site) > 6.0
+
+
+def test_what_the_connection_may_carry_is_sealed_as_stated_or_as_not_stated() -> None:
+    c = config_of(sealed_example())
+    assert (isnan(c["pcc_phase_max_a"]), c["balance_soc_pct"]) == (True, 10)
+    c = config_of(
+        sealed_example(
+            ("  meter_hold_s: 5 ", "  phase_max_a: 363\n  meter_delay_s: 0.2\n  meter_data_age_s: 0.9\n  meter_hold_s: 5 "),
+            ("  min_power_w: 500 ", "  balance_soc_pct: 0\n  min_power_w: 500 "),
+        )
+    )
+    assert (c["pcc_phase_max_a"], c["meter_delay_ns"], c["meter_age_ns"], c["balance_soc_pct"]) == (363, 200_000_000, 900_000_000, 0)
+    assert {int(core.number("Q", f"pcc_l{phase}_{what}")) for phase in (1, 2, 3) for what in "wva"} <= set(map(int, c["point_quantity"]))
+
+
+def test_R10_a_slow_meter_is_not_stale_before_three_refresh_times() -> None:
+    slow = ("we turn it\n    poll: {fast_s: 0.05}", "we turn it\n    poll: {fast_s: 1}")
+    row = ("{pickup_s: 1.0, dropoff_s: 0.5, dropoff_delay_s: 5.0}", "{pickup_s: 4.0, dropoff_s: 3.0}")
+    assert config_of(sealed_example(slow, row))["meter_age_ns"] > 3_000_000_000
+
+
+@pytest.mark.parametrize("missing", ["WphB", "PhVphC", "AphA"])
+def test_a_limit_per_phase_is_refused_where_the_meter_measures_no_phases(missing: str) -> None:
+    loaded = changed_example(("  meter_hold_s: 5 ", "  phase_max_a: 363\n  meter_hold_s: 5 "))
+    found = standard_devices(loaded)
+    meter = found["meter1"]
+    lacking = tuple(dataclasses.replace(model, present=tuple(name for name in model.present if name != missing)) for model in meter.models)
+    message = refused(loaded, {**found, "meter1": dataclasses.replace(meter, models=lacking)})
+    assert "pcc.phase_max_a: 'meter1' does not measure" in message
+    assert missing in message

@@ -73,6 +73,7 @@ def config(units: int = 1, rows: tuple[Row, ...] = (), slots: tuple[Slot, ...] =
     values = {
         "rate_hz": 100.0, "cpu": -1, "n_units": units, "n_slots": len(slots), "n_rows": len(rows), "settle_ns": S // 10,
         "acquire_timeout_ns": 5 * S, "stop_timeout_ns": 5 * S, "warm_gap_ns": 2 * S, "reversal_dead_ns": S // 5, "meter_hold_ns": 5 * S,
+        "meter_age_ns": S, "pcc_phase_max_a": np.nan,
         "ramp_w_per_s": 1e7, "pcc_import_max_w": np.nan, "pcc_export_max_w": np.nan, "load_max_w": np.nan, "pv_max_w": np.nan,
     } | site  # fmt: skip
     for name, value in values.items():

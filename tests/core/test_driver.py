@@ -162,7 +162,7 @@ def test_a_configuration_within_its_arrays_is_accepted() -> None:
         ({"dev_bus": 1}, "device 0"),
         ({"dev_place": 1}, "device 0"),
         ({"dev_wset_addr": 65535}, "device 0 writes"),
-        ({"dev_hb_quantity": 48}, "heartbeat"),
+        ({"dev_hb_quantity": L.LIMITS["quantities"]}, "heartbeat"),
         ({"bus_kind": 3}, "bus 0"),
         ({"read_count": 126}, "read 0"),
         ({"read_addr": 65530}, "read 0"),
@@ -171,7 +171,7 @@ def test_a_configuration_within_its_arrays_is_accepted() -> None:
         ({"point_offset": 10}, "outside"),
         ({"point_offset": 9, "point_type": int(T.PT_INT32)}, "outside"),
         ({"point_sf_offset": 10}, "outside"),
-        ({"point_quantity": 48}, "point 0"),
+        ({"point_quantity": L.LIMITS["quantities"]}, "point 0"),
         ({"point_place": 3}, "point 0"),
     ],
 )

@@ -361,15 +361,13 @@ def test_a_site_that_does_not_state_its_worst_gives_nothing_without_its_meter(fi
     assert (r.state["lo_w"], r.state["hi_w"]) == ((0, 90e3) if field == "load_max_w" else (-50e3, 0))
 
 
-@pytest.mark.parametrize("how", ["nan", "infinite", "frozen", "down", "unit"])
+@pytest.mark.parametrize("how", ["nan", "infinite", "frozen", "down"])
 def test_a_sample_that_says_nothing_is_no_sample(how: str) -> None:
-    """R4: a NaN, a meter whose heartbeat stands still, or a unit whose power is not known renew nothing."""
+    """R4: a NaN or a meter whose heartbeat stands still renew nothing."""
     r = rig(load_w=20e3, **METER)
     r.offer(0, {"pcc_lo_w": -150e3}, lease_until_ns=r.now_ns + 100 * S)
     r.tick()
-    if how == "unit":
-        r.freeze(Q.Q_AC_W)
-    elif how in ("frozen", "down"):
+    if how in ("frozen", "down"):
         r.h.set_meter(FROZEN if how == "frozen" else DOWN)
     else:
         r.load_w = NAN if how == "nan" else -INF
