@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import ssl
 import time
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from bessctl.errors import UsageError
+from bessctl.cli.program import run
+from bessctl.errors import NotReachable, UsageError
 from bessctl.protocols.sep2.binding.client import run_client
+from bessctl.protocols.sep2.binding.enrol import enrol
 from bessctl.protocols.sep2.config import Sep2Config, Tls
 from bessctl.protocols.sep2.messages.identity import Identity
 from bessctl.protocols.sep2.messages.wire import NoReply, Reply, Request
@@ -254,6 +257,30 @@ def test_large_bodies_and_compressed_ones_are_refused(tmp_path: Path) -> None:
             packed = await ask(pair.config)
             assert isinstance(packed, NoReply)
             assert "gzip" in packed.reason
+
+    asyncio.run(story())
+
+
+def test_the_command_line_tells_who_we_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SEP2-3."""
+    tls = tls_of(tmp_path)
+    assert run(["sep2", "identity", str(tls.cert_file), "-o", "json"]) == 0
+    identity = Identity.of(DEVICE.leaf.der)
+    assert json.loads(capsys.readouterr().out) == {"lfdi": identity.lfdi, "sfdi": f"{identity.sfdi:012d}"}
+    assert run(["sep2", "identity", str(tmp_path / "none.pem")]) == 2
+    assert run(["sep2", "events", "--run-dir", str(tmp_path)]) == 3
+
+
+@pytest.mark.parametrize(("pin", "listed", "state"), [(111115, True, "open"), (222220, True, "pin_wrong"), (111115, False, "unregistered")])
+def test_enrolment_says_how_far_we_are_let_in(tmp_path: Path, pin: int, listed: bool, state: str) -> None:
+    async def story() -> None:
+        async with served(tmp_path) as pair:
+            pair.tree.pin, pair.tree.registered = pin, listed
+            assert (await enrol(pair.config, 5)).state == state
+            assert pair.tree.received == []
+            pair.server.outage = True
+            with pytest.raises(NotReachable):
+                await enrol(pair.config, 5)
 
     asyncio.run(story())
 
