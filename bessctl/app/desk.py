@@ -101,9 +101,11 @@ async def serve(desk: Desk, run_dir: Path) -> None:
 
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
-            line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_S)
+            async with asyncio.timeout(IDLE_S):
+                line = await reader.readuntil(b"\n")
             writer.write(json.dumps(desk.answer(line)).encode() + b"\n")
-            await asyncio.wait_for(writer.drain(), IDLE_S)
+            async with asyncio.timeout(IDLE_S):
+                await writer.drain()
         writer.close()
 
     place = run_dir / SOCKET

@@ -15,7 +15,7 @@ import signal
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,10 +148,9 @@ class Supervisor:
                 if str(e) != told:
                     told = str(e)
                     log.warning("waiting for the loop: %s", e)
-            try:
-                await asyncio.wait_for(self._end.wait(), ATTACH_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ATTACH_S):
+                    await self._end.wait()
         return None
 
     def _store(self, name: str = STORE) -> Store:

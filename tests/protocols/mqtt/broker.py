@@ -48,7 +48,8 @@ class Mosquitto:
     async def start(self) -> None:
         """Returns once it listens."""
         self.process = await asyncio.to_thread(self._spawn)
-        await asyncio.wait_for(asyncio.to_thread(self._until, "running"), 20)
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(self._until, "running")
         self._drain = asyncio.create_task(asyncio.to_thread(self._rest, self.process))
 
     def _spawn(self) -> subprocess.Popen[str]:
@@ -136,7 +137,8 @@ async def reader(port: int, *topics: str, into: Reader | None = None, to_the_end
             if not to_the_end:
                 task.cancel()
             with suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                await asyncio.wait_for(task, 20)
+                async with asyncio.timeout(20):
+                    await task
             if client._disconnected.done() and client._disconnected.exception():
                 client._disconnected = asyncio.get_running_loop().create_future()
                 client._disconnected.set_result(None)

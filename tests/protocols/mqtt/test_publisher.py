@@ -18,6 +18,7 @@ import pytest
 from bessctl.protocols.mqtt.binding.clock import Clock
 from bessctl.protocols.mqtt.binding.run import run_mqtt
 from bessctl.protocols.mqtt.config import Asset, Commands, HomeAssistant, Protocol, Tls
+from bessctl.protocols.mqtt.transport.dial import _Client, dial
 from bessctl.store import Store
 from tests.protocols.mqtt.broker import Cable, Reader, free_port, mosquitto, reader
 from tests.protocols.mqtt.harness import LivePlant, broker, config, message, running
@@ -201,6 +202,30 @@ def test_a_broker_that_knows_311_alone_gets_that(tmp_path: Path, mute: bool, mon
             assert tiny.levels == [V5, V311]
             assert len(tiny.payloads) == 5
             assert rig.publisher.status()["protocol"] == "3.1.1"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_cancellation_in_the_turn_of_the_connack_ends_the_dialling(refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Python 3.12 asyncio.wait_for, which aiomqtt waits with, forgets such a cancellation: a stop would never end."""
+
+    async def story() -> None:
+        async def hold() -> None:
+            async with dial(broker(tiny.port), Protocol.V5, lambda _mid, _reason: None):
+                await asyncio.Event().wait()
+
+        def on_connect(client: Any, *args: Any, **options: Any) -> None:
+            original(client, *args, **options)
+            task.cancel()
+
+        original = _Client._on_connect
+        monkeypatch.setattr(_Client, "_on_connect", on_connect)
+        async with Tiny({V311} if refused else None) as tiny, asyncio.timeout(20):
+            task = asyncio.create_task(hold())
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert tiny.levels == [V5]
 
     asyncio.run(story())
 

@@ -79,7 +79,8 @@ class Publisher:
                 tasks.create_task(self._dial_for_ever(), name=f"mqtt {self.broker.name} link")
         finally:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.spool.settle(), GOODBYE_S)
+                async with asyncio.timeout(GOODBYE_S):
+                    await self.spool.settle()
 
     # --- measuring ------------------------------------------------------------------------------------------------------------------------
 

@@ -117,7 +117,9 @@ class Connection:
             else:
                 codes = await self._client.subscribe(topic, qos=1)
         except aiomqtt.MqttError as e:
+            _heed_cancellation()
             raise ConnectionLost(f"mqtt broker {self._broker.name}: subscribing to {topic}: {e}") from e
+        _heed_cancellation()
         reason = max((_code(code) for code in codes), default=0)
         return reason if reason >= FAILED else 0
 
@@ -137,6 +139,17 @@ def _code(code: object) -> int:
     return number if isinstance(number, int) else 0
 
 
+def _heed_cancellation() -> None:
+    """Raise the cancellation that aiomqtt may have swallowed.
+
+    It uses asyncio.wait_for, which before Python 3.12 forgets a cancellation that comes in the same turn as the result: whoever cancelled
+    us would wait for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @asynccontextmanager
 async def dial(broker: Broker, version: Protocol, answered: Callable[[int, int], None]) -> AsyncIterator[Connection]:
     """A connection; `answered(packet id, reason code)` is called for each PUBACK (at QoS 0 when it was written).
@@ -147,8 +160,10 @@ async def dial(broker: Broker, version: Protocol, answered: Callable[[int, int],
     client.answered = answered
     try:
         await client.__aenter__()
+        _heed_cancellation()
     except aiomqtt.MqttError as e:
         client.drop()
+        _heed_cancellation()
         strange = _code(getattr(e, "rc", 0)) in UNSUPPORTED_VERSION or any(words in str(e) for words in NO_CONNACK)
         kind = OtherVersion if strange else NotReachable
         raise kind(f"mqtt broker {broker.name}: {broker.host}:{broker.port}: {e}") from e
@@ -164,6 +179,7 @@ async def dial(broker: Broker, version: Protocol, answered: Callable[[int, int],
         with suppress(aiomqtt.MqttError, OSError):
             await client.__aexit__(None, None, None)
         client.heard()
+        _heed_cancellation()
 
 
 def _client(broker: Broker, version: Protocol) -> _Client:

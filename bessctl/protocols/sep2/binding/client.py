@@ -182,7 +182,8 @@ async def _converse(client: Client, desk: Desk, http: Http, wake: asyncio.Event)
             wake.clear()
             due_s = (client.wake_ns(monotonic_ns()) - monotonic_ns()) / NS
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), max(0.005, due_s))
+                async with asyncio.timeout(max(0.005, due_s)):
+                    await wake.wait()
             continue
         while request is not None:
             reply = await http.ask(request)
