@@ -16,8 +16,9 @@ say = @printf '%s\n' 'bessctl: $(1)' >&2
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
+# More workers than cores: much of a test is waiting for a device, a line or a process.
 test: build .venv/.debian-test
-	@$(B)/python -m pytest -q $(or $(ARGS),tests)
+	@$(B)/python -m pytest -q -n $(or $(JOBS),$(shell expr 2 '*' $(CORES))) --dist worksteal $(or $(ARGS),tests)
 
 check: build
 	@$(B)/python -m tools.check $(ARGS)
