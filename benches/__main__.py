@@ -17,6 +17,8 @@ NAMES = {
     "oscp": "an OSCP forecast until it limits in the loop, and what many forecasts cost",
     "memory": "resident memory of loop and supervisor, and how long `bessctl version` takes",
     "sep2": "IEEE 2030.5: a poll cycle of 20 programs with 50 events each, against pydantic-xml on the same bytes",
+    "mqtt": "100 000 messages through spool and broker with two outages, and what a day of them writes to the disk",
+    "planner": "seven days of quarter hours planned, beside HiGHS",
     "command_to_pcs": "an OCPP RemoteStart until the PCS's register and power have changed",
 }
 

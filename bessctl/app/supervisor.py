@@ -78,6 +78,7 @@ class Supervisor:
         site = self.loaded.site
         owned = frozenset({site.ocpp.source} if site.ocpp else ()) | (site.oscp.sources if site.oscp else frozenset())
         owned |= {site.sep2.source} if site.sep2 else set()
+        owned |= {site.policy.source} if site.policy else set()
         guarding = frozenset(source.name for source in site.sources if source.class_ != "market" or source.required)
         operator = desk.Desk(link.writer, owned, guarding)
         parts = [
@@ -92,6 +93,8 @@ class Supervisor:
             parts.append(Part("mqtt", lambda: self._mqtt(link, operator)))
         if site.sep2 is not None:
             parts.append(Part("sep2", lambda: self._sep2(link, store, operator)))
+        if site.policy is not None:
+            parts.append(Part("policy", lambda: self._policy(link, operator)))
         return parts
 
     async def _ocpp(self, link: CoreLink, store: Store) -> None:
@@ -137,6 +140,16 @@ class Supervisor:
         assert site.sep2 is not None
         config = client(site, site.sep2, self.loaded.file.parent)
         await run_client(config, store, link.writer(config.source), link, boot_id(), log, commands=operator.also)
+
+    async def _policy(self, link: CoreLink, operator: desk.Desk) -> None:
+        from bessctl.app.policies import Files, policies  # noqa: PLC0415
+        from bessctl.policy.keeper import Outside, run_policy  # noqa: PLC0415
+
+        site, log = self.loaded.site, logging.getLogger("bessctl.policy")
+        assert site.policy is not None
+        assert site.storage is not None
+        config = policies(site, site.policy, site.storage, self.loaded.file.parent)
+        await run_policy(config, Outside(link, link.writer(config.source), link.written, Files(config).tables), log, operator.also)
 
     async def _attached(self) -> CoreLink | None:
         """The link, as soon as a loop answers; None when the end was asked for meanwhile."""

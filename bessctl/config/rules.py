@@ -12,6 +12,7 @@ from bessctl.config.explain import nearest
 from bessctl.config.places import Path
 from bessctl.config.rules_mqtt import telemetry
 from bessctl.config.rules_oscp import provider
+from bessctl.config.rules_policy import policies
 from bessctl.config.rules_protection import protection
 from bessctl.config.rules_sep2 import utility
 from bessctl.config.site import Site
@@ -28,7 +29,7 @@ def findings(site: Site) -> Findings:
         yield from rule(site)
     broken = list(references(site))
     yield from broken
-    for rule in (sources, connection_point, links, provider, telemetry, utility):
+    for rule in (sources, connection_point, links, provider, telemetry, utility, policies):
         yield from rule(site)
     if not broken:
         yield from units(site)

@@ -17,6 +17,8 @@ def telemetry(site: Site) -> Findings:
     """The publisher fits its plant and its slot."""
     if site.storage is not None:
         yield from _storage(site, site.storage)
+    if site.policy is not None and site.storage is None:
+        yield ("policy",), "a policy needs the battery's window, which stands in section storage; add it"
     if site.mqtt is None:
         return
     if site.storage is None:

@@ -12,6 +12,7 @@ from bessctl.config.loop import Loop, Pcc, Unit
 from bessctl.config.mqtt import Mqtt
 from bessctl.config.ocpp import Ocpp
 from bessctl.config.oscp import Oscp
+from bessctl.config.policy import Policy
 from bessctl.config.protection import Protection
 from bessctl.config.sep2 import Sep2
 from bessctl.config.sources import Source
@@ -56,6 +57,7 @@ class Site(Strict):
     storage: Storage | None = None
     mqtt: Mqtt | None = None
     sep2: Sep2 | None = None
+    policy: Policy | None = None
     supervisor: Supervisor = Supervisor()
 
     def device(self, name: str | None) -> Device | None:

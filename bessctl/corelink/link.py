@@ -18,6 +18,7 @@ from bessctl.corelink.words import Site
 from bessctl.corelink.writer import Slot, SourceWriter
 from bessctl.errors import NotReachable, OperationFailed, PlanRefused, Refused, UsageError
 from bessctl.model.event import Event
+from bessctl.model.plan import Plan
 from bessctl.model.snapshot import PlantSnapshot
 from bessctl_core import attach as sockets
 from bessctl_core import layout, ports, sealed, segment
@@ -185,6 +186,10 @@ class CoreLink:
         if source not in self._writers:
             self._writers[source] = SourceWriter(source, lambda: self._slot(source))
         return self._writers[source]
+
+    def written(self) -> dict[str, Plan]:
+        """What each source wrote last through this link, by name: what others may expect of it."""
+        return {name: writer.last for name, writer in self._writers.items() if writer.last is not None}
 
     def _slot(self, source: str) -> Slot:
         attached = self._need()

@@ -57,7 +57,7 @@ def step_cost(step: Step, battery: Battery, scale: float, urgency: float) -> Ste
         marks.add(step.net_w - step.import_max_w)
     powers = sorted((w for w in marks if lo_w <= w <= hi_w), reverse=True)
     stored = [stored_wh(battery, w, step.hours) for w in powers]
-    costs = [_cost(step, w, scale) for w in powers]
+    costs = [_cost(step, w, scale, urgency) for w in powers]
     segments = [
         ((costs[i + 1] - costs[i]) / (stored[i + 1] - stored[i]), stored[i + 1] - stored[i])
         for i in range(len(stored) - 1)
@@ -73,14 +73,14 @@ def _open(step: Step) -> tuple[float, float]:
     return min(0.0, step.wish.power_w), max(0.0, step.wish.power_w)
 
 
-def _cost(step: Step, power_w: float, scale: float) -> float:
-    """Money, and the wishes in units of money."""
+def _cost(step: Step, power_w: float, scale: float, urgency: float) -> float:
+    """Money, and the wishes in units of money. What the load can have now is not saved for the load of later."""
     imported_w = step.net_w - power_w
     paid = step.buy * max(0.0, imported_w) - step.sell * max(0.0, -imported_w)
     if step.import_max_w is not None:
         paid += WEIGHT_PEAK * scale * max(0.0, imported_w - step.import_max_w)
     if step.wish is not None:
-        weight = {Kind.OTHER: WEIGHT_OTHER, Kind.SELF: WEIGHT_SELF}.get(step.wish.kind, WEIGHT_FORCE)
+        weight = {Kind.OTHER: WEIGHT_OTHER, Kind.SELF: WEIGHT_SELF * (1 + 0.01 * urgency)}.get(step.wish.kind, WEIGHT_FORCE)
         paid += weight * scale * abs(power_w - step.wish.power_w)
     return paid * step.hours * PER_WH
 

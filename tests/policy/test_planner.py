@@ -269,6 +269,11 @@ def test_self_consumption_stores_the_sun_and_covers_the_load() -> None:
     assert [power_at(outcome, h) for h in range(6)] == pytest.approx([-3000, -3000, 1000, 1000, 1000, 1000])
 
 
+def test_self_consumption_gives_the_load_of_now_what_there_is() -> None:
+    outcome = plan(problem(energy_wh=3000.0, load_w=1000.0, self_consumption=True))
+    assert [power_at(outcome, h) for h in range(6)] == pytest.approx([1000, 1000, 1000, 0, 0, 0])
+
+
 def test_a_tariff_moves_energy_from_cheap_to_dear_hours_where_it_pays() -> None:
     """5 kW load all day; 10 cents until 3:00, 40 after: charged before, used after. Below the losses it is left alone."""
 
