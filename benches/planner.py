@@ -2,6 +2,7 @@
 
 The two must agree on the cost: HiGHS gets the steps, limits and bands of our own plan and no hint of its powers. Our time is the whole
 plan, from the problem to the outcome; that of HiGHS is the solver alone, its matrices given, and the import of scipy is told apart.
+Plain greedy (greedy.py) makes the same plan as well, of the same steps and bands: what it costs above ours, and its time.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -17,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benches.greedy import Greedy
 from benches.measure import Calm, machine, median_iqr
 from bessctl.policy.cheapest import money
 from bessctl.policy.planner import plan
@@ -25,6 +28,7 @@ from bessctl.policy.schedule import Weekly, clock
 
 HOUR = 3600 * 1_000_000_000
 START = 490_680 * HOUR
+GREEDY_ROUNDS = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,10 +89,30 @@ def cost_of(p: Problem, outcome: Outcome) -> float:
     return paid - worth(p, outcome) * outcome.steps[-1].energy_wh / 1000
 
 
+@dataclass
+class Beside:
+    """Greedy on the same problems."""
+
+    above_pct: list[float] = field(default_factory=list)
+    took_ms: list[float] = field(default_factory=list)
+
+    def add(self, p: Problem, outcome: Outcome) -> None:
+        before = time.perf_counter()
+        greedy = Greedy(p, [d.step for d in outcome.steps])
+        paid = greedy.plan([target for target, _ in outcome.met])
+        self.took_ms.append(1e3 * (time.perf_counter() - before))
+        cost = paid - worth(p, outcome) * float(greedy.energy_wh[-1]) / 1000
+        mine = cost_of(p, outcome)
+        self.above_pct.append(100 * (cost - mine) / abs(mine))
+
+    def told(self) -> dict[str, float]:
+        return {"greedy_ms": round(float(np.median(self.took_ms)), 1), "greedy_above_pct": round(float(np.median(self.above_pct)), 2)}
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from scipy.optimize import linprog
 
-    ours, theirs, ratios, gaps, discarded = [], [], [], [], 0
+    ours, theirs, ratios, gaps, greedy, discarded = [], [], [], [], Beside(), 0
     outcome = plan(week(options.days, 0))
     for seed in range(options.rounds):
         p = week(options.days, seed)
@@ -103,6 +127,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if solved.status != 0:
             raise RuntimeError(f"HiGHS did not solve it: {solved.message}")
         gaps.append(cost_of(p, outcome) - solved.fun)
+        if seed < GREEDY_ROUNDS:
+            greedy.add(p, outcome)
         if not calm.calm:
             discarded += 1
             continue
@@ -121,7 +147,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         **result, **({} if judged else {"reason": f"{discarded} of {options.rounds} rounds lost more than 50 ms to the hypervisor"}),
         "plan_ms": round(1e3 * float(np.median(ours)), 3), "plan_max_ms": round(1e3 * max(ours), 3),
         "reference": "scipy linprog (HiGHS), solver alone", "highs_ms": round(1e3 * float(np.median(theirs)), 3),
-        "ratio": round(ratio, 3), "ratio_iqr": round(iqr, 3), **footprint(),
+        "ratio": round(ratio, 3), "ratio_iqr": round(iqr, 3), **greedy.told(), **footprint(),
         "soc_pct": [round(100 * d.energy_wh / outcome.capacity_wh, 1) for d in outcome.steps],
     }  # fmt: skip
 
@@ -146,6 +172,7 @@ def text(result: dict[str, Any]) -> str:
         f"planner, {result['days']} days in {result['steps']} steps, {result['targets_met']} targets\n"
         f"  ours   {result['plan_ms']} ms (max {result['plan_max_ms']} ms), import {result['planner_import_mb']} MB\n"
         f"  HiGHS  {result['highs_ms']} ms, import {result['highs_import_mb']} MB\n"
+        f"  greedy {result['greedy_ms']} ms, and costs {result['greedy_above_pct']} % more\n"
         f"  ours takes {result['ratio']} x the time of HiGHS (IQR {result['ratio_iqr']})\n"
         f"  our cost is above that of HiGHS by {result['cost_above_highs_max']} at most; {result['discarded']} rounds discarded"
     )

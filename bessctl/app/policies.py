@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from bessctl.config import policy as section
 from bessctl.config import tables as files
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 from bessctl.config.storage import Storage
+from bessctl.errors import Refused
 from bessctl.model.plan import Block
 from bessctl.policy.config import Connection, PolicyConfig, SlotFacts
+from bessctl.policy.needs import Need
 from bessctl.policy.problem import Band, Battery, Force, PeakShaving
 from bessctl.policy.schedule import Once, Schedule, Weekly, clock, day_number, moment
 from bessctl.policy.situation import Tables
@@ -49,6 +53,8 @@ def policies(site: Site, policy: section.Policy, storage: Storage, folder: Path)
         soc_tolerance_pct=policy.soc_tolerance_pct,
         tariff_file=None if policy.tariff_file is None else folder / policy.tariff_file,
         forecast_file=None if policy.forecast_file is None else folder / policy.forecast_file,
+        ask_more=policy.ask_capacity != "off",
+        ask_less=policy.ask_capacity == "more_and_less",
         time_zone=policy.time_zone,
         horizon_s=policy.horizon_h * 3600,
         step_s=float(policy.step_s),
@@ -89,6 +95,20 @@ def schedule(when: section.When) -> Schedule:
         days = frozenset(day_number(day) for day in when.weekly.days)
         return Weekly(days, clock(when.weekly.time), when.weekly.time_zone)
     return Once(tuple(moment(text) for text in when.once or []))
+
+
+def asker(commands: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]], utc_ns: Callable[[], int]) -> Callable[[Need], None]:
+    """The way of a policy's need to the capacity providers of its slot: the operator's own command. Raises BessctlError for a refusal."""
+
+    def ask(need: Need) -> None:
+        oscp = commands.get("oscp")
+        if oscp is None:
+            raise Refused(f"nobody gives capacity to source {need.source!r}")
+        in_s = max(0.0, (need.start_ns - utc_ns()) / 1e9)
+        words = {"source": need.source, "charging": need.charging, "ess_w": need.ess_w, "pcc_w": need.pcc_w}
+        oscp({"action": "need", **words, "in_s": in_s, "for_s": (need.end_ns - need.start_ns) / 1e9})
+
+    return ask
 
 
 class Files:

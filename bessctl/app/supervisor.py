@@ -142,14 +142,15 @@ class Supervisor:
         await run_client(config, store, link.writer(config.source), link, boot_id(), log, commands=operator.also)
 
     async def _policy(self, link: CoreLink, operator: desk.Desk) -> None:
-        from bessctl.app.policies import Files, policies  # noqa: PLC0415
+        from bessctl.app.policies import Files, asker, policies  # noqa: PLC0415
         from bessctl.policy.keeper import Outside, run_policy  # noqa: PLC0415
 
         site, log = self.loaded.site, logging.getLogger("bessctl.policy")
         assert site.policy is not None
         assert site.storage is not None
         config = policies(site, site.policy, site.storage, self.loaded.file.parent)
-        await run_policy(config, Outside(link, link.writer(config.source), link.written, Files(config).tables), log, operator.also)
+        files, ask = Files(config), asker(operator.also, time.time_ns)
+        await run_policy(config, Outside(link, link.writer(config.source), link.written, files.tables, ask=ask), log, operator.also)
 
     async def _attached(self) -> CoreLink | None:
         """The link, as soon as a loop answers; None when the end was asked for meanwhile."""

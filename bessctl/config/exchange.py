@@ -64,13 +64,16 @@ def storage_keys(device: BessDevice, before: Storage | None) -> dict[str, Any]:
 
 
 def bands(device: BessDevice, before: list[Band]) -> list[dict[str, Any]]:
-    """Section policy.bands after an import: the same bands keep their names, priorities and times to hold."""
-    found = []
-    for number, policy in enumerate(device.policies, 1):
+    """Section policy.bands after an import: the same bands keep their names, priorities and times to hold, each for one of them."""
+    found: list[dict[str, Any]] = []
+    left = list(before)
+    for policy in device.policies:
         at = _when(policy.schedule)
-        same = next((b for b in before if b.at == When.model_validate(at)), None)
+        same = _same(policy, When.model_validate(at), left)
+        if same is not None:
+            left.remove(same)
         entry: dict[str, Any] = {
-            "name": same.name if same is not None else f"schedule {number}",
+            "name": same.name if same is not None else _new_name([*(band["name"] for band in found), *(band.name for band in before)]),
             "minimum_pct": policy.minimum_state_of_charge,
             "maximum_pct": policy.maximum_state_of_charge,
             "at": at,
@@ -79,6 +82,17 @@ def bands(device: BessDevice, before: list[Band]) -> list[dict[str, Any]]:
         }
         found.append(entry)
     return found
+
+
+def _same(policy: ScheduledPolicy, at: When, left: list[Band]) -> Band | None:
+    """Of the bands with this schedule the one that says the same, else the first."""
+    wanted = (policy.minimum_state_of_charge, policy.maximum_state_of_charge)
+    there = [band for band in left if band.at == at]
+    return next((band for band in there if (band.minimum_pct, band.maximum_pct) == wanted), there[0] if there else None)
+
+
+def _new_name(taken: list[str]) -> str:
+    return next(name for number in range(1, len(taken) + 2) if (name := f"schedule {number}") not in taken)
 
 
 def _when(schedule: DeviceSchedule) -> dict[str, Any]:

@@ -90,6 +90,8 @@ class Policy(Strict):
     tariff_file: str | None = None
     forecast_file: str | None = None
     other_devices: list[OtherDevice] = Field(default=[])
+    ask_capacity: Literal["off", "more", "more_and_less"] = "off"
+    """Whether a capacity provider is asked for what the plan needs, where that peer's own entry allows it (`adjust`)."""
     time_zone: ZoneName = "UTC"
     """For people: `bessctl plan show`."""
     horizon_h: Annotated[float, Field(ge=6, le=168)] = 48.0

@@ -93,7 +93,5 @@ def _commands(site: Site, mqtt: Mqtt, broker: Broker) -> Findings:
             ("commands", "ttl_max_s"),
             f"{broker.commands.ttl_max_s:g} is above lease_max_s {source.lease_max_s:g} of source {source.name!r}; shorten it",
         )
-    owner = {site.ocpp.source: "ocpp"} if site.ocpp is not None else {}
-    owner |= dict.fromkeys(site.oscp.sources, "oscp") if site.oscp is not None else {}
-    if source.name in owner:
-        yield ("commands",), f"source {source.name!r} is written by {owner[source.name]}; name another as mqtt.source"
+    if source.name in site.owners:
+        yield ("commands",), f"source {source.name!r} is written by {site.owners[source.name]}; name another as mqtt.source"

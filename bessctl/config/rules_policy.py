@@ -39,10 +39,8 @@ def _slot(site: Site, policy: Policy) -> Findings:
     if slot is None:
         yield ("source",), f"there is no source {policy.source!r}; {nearest(policy.source, names)}"
         return
-    owners = {site.ocpp.source: "ocpp"} if site.ocpp is not None else {}
-    owners |= dict.fromkeys(site.oscp.sources, "oscp") if site.oscp is not None else {}
-    if slot.name in owners:
-        yield ("source",), f"source {slot.name!r} is written by {owners[slot.name]}; give the policy one of its own"
+    if slot.name in site.owners:
+        yield ("source",), f"source {slot.name!r} is written by {site.owners[slot.name]}; give the policy one of its own"
     if "ess" not in slot.scopes:
         yield ("source",), f"source {slot.name!r} may not use scope ess; add it to its scopes"
     if policy.lease_s > slot.lease_max_s:

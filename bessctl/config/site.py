@@ -60,6 +60,13 @@ class Site(Strict):
     policy: Policy | None = None
     supervisor: Supervisor = Supervisor()
 
+    @property
+    def owners(self) -> dict[str, str]:
+        """Slots that a protocol writes, and which: nobody else may."""
+        found = {self.ocpp.source: "ocpp"} if self.ocpp is not None else {}
+        found |= dict.fromkeys(self.oscp.sources, "oscp") if self.oscp is not None else {}
+        return found | ({self.sep2.source: "sep2"} if self.sep2 is not None else {})
+
     def device(self, name: str | None) -> Device | None:
         """The device of that name."""
         return next((device for device in self.devices if device.name == name), None)

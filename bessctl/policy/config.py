@@ -51,6 +51,8 @@ class PolicyConfig:
     soc_tolerance_pct: float = 0.5
     tariff_file: Path | None = None
     forecast_file: Path | None = None
+    ask_more: bool = False
+    ask_less: bool = False
     time_zone: str = "UTC"
     horizon_s: float = 48 * 3600.0
     step_s: float = 900.0

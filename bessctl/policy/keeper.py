@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bessctl.errors import NotReachable, PlanRefused, UsageError
+from bessctl.errors import BessctlError, NotReachable, PlanRefused, UsageError
 from bessctl.model.plan import Plan, PlanWriter
 from bessctl.model.snapshot import PlantSnapshot, PlantView
 from bessctl.policy.blocks import plan_of
 from bessctl.policy.config import PolicyConfig
+from bessctl.policy.needs import Need, needs
 from bessctl.policy.planner import plan
 from bessctl.policy.problem import Outcome, Problem, Span
 from bessctl.policy.report import report
@@ -44,6 +45,8 @@ class Outside:
     others: Callable[[], Mapping[str, Plan]]
     tables: Callable[[], Tables]
     utc_ns: Callable[[], int] = time.time_ns
+    ask: Callable[[Need], None] = lambda _: None
+    """Asks who gives capacity for another; raises BessctlError when that is refused."""
 
 
 class Keeper:
@@ -85,6 +88,7 @@ class Keeper:
             return False
         self.outcome = plan(asked)
         self._tell(self.outcome)
+        self._ask(self.outcome)
         self._write(plan_of(self.config, self.outcome, self._guard, now), mono, depends)
         return True
 
@@ -174,6 +178,17 @@ class Keeper:
             if at_ns > outcome.now_ns:
                 self._log.info("policy %s: reachable again", name)
         self._told = {key: unmet.because for key, unmet in found.items()}
+
+    def _ask(self, outcome: Outcome) -> None:
+        """Off by default. A refusal (not to be asked, asked a moment ago) is no trouble of ours."""
+        for need in needs(outcome, self.config.battery, less=self.config.ask_less) if self.config.ask_more else ():
+            try:
+                self._out.ask(need)
+            except BessctlError as e:
+                self._log.debug("policy: source %s was not asked for %g W: %s", need.source, need.ess_w, e)
+                continue
+            way = "charging" if need.charging else "discharging"
+            self._log.info("policy: source %s was asked for %g W of %s", need.source, need.ess_w, way)
 
     def answer(self, _: dict[str, Any]) -> dict[str, Any]:
         """The operator's command "plan". Raises NotReachable while there is none."""

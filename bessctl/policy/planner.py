@@ -19,7 +19,7 @@ NOTHING_W = 1e-6
 
 
 def plan(p: Problem) -> Outcome:
-    """The outcome for now. Raises nothing for a problem whose numbers are finite."""
+    """The outcome at this instant. Raises nothing for a problem whose numbers are finite."""
     floor_wh = min(p.energy_wh, p.reserve_wh)
     kept = grid(p, p.margin)
     taken = accept(p, kept.steps, kept.targets, floor_wh)

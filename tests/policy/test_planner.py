@@ -30,7 +30,7 @@ from tests.policy.problems import (
     ways,
 )
 
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = settings(max_examples=60, deadline=None)
 
 
 def moves(p: Problem) -> list[tuple[float, float]]:
@@ -303,25 +303,25 @@ def test_without_policies_nothing_is_moved() -> None:
 
 
 def test_at_least_80_percent_every_weekday_morning_at_six() -> None:
-    """PLV-3, the seed's own words, lived through for two weeks across the change to summer time: each evening the site empties the battery,
-    each weekday at 6:00 in Brussels it holds 80 %, charged by night and no earlier than needed."""
+    """PLV-3, the seed's own words, lived through for eight days across the change to summer time: each evening the site empties the
+    battery, each weekday at 6:00 in Brussels it holds 80 %, charged by night and no earlier than needed."""
     tz = zone("Europe/Brussels")
     battery = Battery(400_000.0, 100_000.0, 200_000.0, 0.95, 0.95)
     band = Band("morning", Weekly(frozenset(range(5)), time(6), "Europe/Brussels"), 80, 100)
     half = 1800 * 1_000_000_000
-    now = int(datetime(2026, 3, 21, 20, tzinfo=UTC).timestamp()) * 1_000_000_000
+    now = int(datetime(2026, 3, 26, 20, tzinfo=UTC).timestamp()) * 1_000_000_000
     energy, mornings, charged_at = 80_000.0, [], set()
-    for _ in range(14 * 48):
+    for _ in range(8 * 48):
         wall = local(now / 1e9, tz)
         evening = (Span(now, now + half, "source:ocpp", target_w=100_000.0),) if 18 <= wall.hour < 22 else ()
-        p = Problem(now, energy, battery, bands=(band,), spans=evening, horizon_ns=36 * H, step_ns=half, margin=0.05)
+        p = Problem(now, energy, battery, bands=(band,), spans=evening, horizon_ns=14 * H, step_ns=half, margin=0.05)
         first = plan(p).steps[0]
         if first.power_w < 0:
             charged_at.add(wall.hour)
         if wall.weekday() < 5 and (wall.hour, wall.minute) == (6, 0):
             mornings.append(100 * energy / battery.capacity_wh)
         energy, now = first.energy_wh, now + half
-    assert len(mornings) == 10
+    assert len(mornings) == 6
     assert min(mornings) >= 80.0 - 1e-6
     assert charged_at <= {2, 3, 4, 5}, "240 kWh over 95 kW and 0.95: from half past three, an hour earlier on no day"
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bessctl.protocols.mqtt.binding.spool import KEEP_UNSAVED, Spool
+from bessctl.protocols.mqtt.binding.spool import KEEP_UNSAVED, READ_AHEAD, Spool
 from bessctl.protocols.mqtt.config import Broker
 from bessctl.protocols.mqtt.session.outbox import Outbox, Verdict
 from bessctl.store import Store
@@ -59,6 +59,30 @@ def test_seven_days_fit_at_least() -> None:
     assert broker(1, spool_days=7.0, interval_s=300.0).capacity(2) == 2 * 7 * 1440
     assert broker(1, spool_days=7.0, interval_s=10.0).capacity(1) == 7 * 8640
     assert Broker("b", "h", 1, "t", "c").spool_days >= 7
+
+
+def test_a_hundred_thousand_messages_come_out_in_order_each_once_and_leave_nothing_behind(store: Store) -> None:
+    """PLV-4: an outage of ten weeks; a restart in its middle. What is read ahead stays small, whatever waits."""
+    asked, most = 100_000, 500
+
+    async def through() -> None:
+        spool = Spool(store, "b1", 10 * asked)
+        for start in range(0, asked, 10_000):
+            await spool.put(*(("LR34_001", b"%d" % n) for n in range(start, start + 10_000)))
+        spool, seen, cursor = Spool(store, "b1", 10 * asked), 0, 0
+        assert len(spool) == asked
+        while entries := spool.after(cursor, most, frozenset()):
+            assert len(spool._ahead) <= max(most, READ_AHEAD)
+            for entry in entries:
+                assert entry.payload == b"%d" % seen
+                seen += 1
+                spool.acknowledged(entry.seq)
+            cursor = entries[-1].seq
+            await spool.settle()
+        assert (seen, len(spool), spool.dropped) == (asked, 0, 0)
+
+    asyncio.run(through())
+    assert store.read("SELECT count(*) FROM mqtt_spool") == [(0,)]
 
 
 def test_what_was_acknowledged_is_deleted_with_the_next_insertion(store: Store) -> None:
