@@ -5,18 +5,23 @@ the plan, has it on disk and answers; the loop at 100 Hz takes the plan with its
 In force is the tick that first publishes the new limit; times count from the instant before the request is handed to the socket.
 Reference, in the same run: the same request to a bare aiohttp server over TLS that answers 204 at once.
 
-The cost, in this process alone: 50 groups with all five types of 96 blocks each: one message taken in, one slot's plan from all of them,
-and one look at all of them, as the supervisor does four times a second.
+Twice: `alone`, one group and one block; and `crowd`, where 50 more groups on the same slot have said all five types in 96 blocks each, and
+the message that is timed has 96 blocks too. `tick_us`: the loop's step beside each, from its own histogram.
+
+The cost, in this process alone: 50 groups with all five types of 96 blocks each: one message taken in, one slot's plan from all of them
+(`change`: after a new message of one of them), and one look at all of them, as the supervisor does four times a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import random
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +29,13 @@ from typing import Any
 from benches import rig
 from benches.measure import Calm, machine, percentiles
 from bessctl.app.lines import request_line
+from bessctl.corelink.health import percentile_us
 from bessctl.protocols.oscp.binding.observe import failure
 from bessctl.protocols.oscp.binding.plans import Calendar, renewed, same_but_leases
 from bessctl.protocols.oscp.config import GroupConfig, PeerConfig, Role, Scope
+from bessctl.protocols.oscp.session.peer import RATE_PER_S
 from bessctl.sim.certificate import self_signed
-from bessctl.sim.oscp_cp import Party, Tls
+from bessctl.sim.oscp_cp import Blocks, Party, Tls
 from bessctl_core import layout as L
 from tests.protocols.oscp.rig import PLANT
 from tests.protocols.oscp.sansio import START, Talk
@@ -37,6 +44,7 @@ from tests.scenarios.loop_rig import Loop, loop_process, plant_server, wait_for
 
 N, ENOUGH, GROUPS, ROUNDS = 300, 100, 50, 20
 TICK_S = 0.01
+GROUP = "feeder-7"
 TYPES = ("CONSUMPTION", "GENERATION", "FALLBACK_CONSUMPTION", "FALLBACK_GENERATION", "OPTIMUM")
 
 
@@ -48,8 +56,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Seen:
-    """ms, of the forecasts whose time was not stolen."""
+    """ms, of the forecasts whose time was not stolen; bins of the loop's step meanwhile."""
 
+    step_bins: list[int] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
     in_force: list[float] = field(default_factory=list)
     reference: list[float] = field(default_factory=list)
@@ -59,10 +68,20 @@ class Seen:
 # --- the path ---
 
 
-async def forecast(loop: Loop, cp: Party, capacity_w: int) -> tuple[float, float]:
+QUARTER_S, BLOCKS = 900, 96
+
+
+def day(first_w: float, index: int = 0) -> Blocks:
+    """A day of quarter hours; the one that holds now has the first value."""
+    values = [first_w, *(1000 + 7 * ((k * 13 + index) % 50) for k in range(1, BLOCKS))]
+    return [(value, QUARTER_S * k - 60, QUARTER_S * (k + 1) - 60) for k, value in enumerate(values)]
+
+
+async def forecast(loop: Loop, cp: Party, blocks: Blocks) -> tuple[float, float]:
     """ms until the answer, and until the tick in which it is in force."""
+    capacity_w = blocks[0][0]
     began_ns = time.monotonic_ns()
-    status = await cp.forecast("feeder-7", "CONSUMPTION", [(capacity_w, -60, 86_400)])
+    status = await cp.forecast(GROUP, "CONSUMPTION", blocks)
     answered_ns = time.monotonic_ns()
     if status != 204:
         raise RuntimeError(f"the forecast was answered with {status}")
@@ -74,19 +93,50 @@ async def forecast(loop: Loop, cp: Party, capacity_w: int) -> tuple[float, float
     return (answered_ns - began_ns) / 1e6, (state["now_ns"] - began_ns) / 1e6
 
 
-async def bare(cp: Party) -> float:
+async def bare(cp: Party, blocks: Blocks) -> float:
     """The same request to a server that only answers, ms."""
     began_ns = time.monotonic_ns()
-    async with cp.http.post(
-        f"{cp.url}/update_group_capacity_forecast", json=cp.forecast_body("feeder-7", "CONSUMPTION", [(1, -60, 86_400)])
-    ) as answer:
+    body = cp.forecast_body(GROUP, "CONSUMPTION", blocks)
+    async with cp.http.post(f"{cp.url}/update_group_capacity_forecast", json=body) as answer:
         await answer.read()
     return (time.monotonic_ns() - began_ns) / 1e6
 
 
-async def forecasts(loop: Loop, site: Path, tls: Tls, options: argparse.Namespace) -> Seen:
-    seen, phases = Seen(), random.Random(options.seed)
+async def one_by_one(loop: Loop, cp: Party, options: argparse.Namespace, blocks: Callable[[float], Blocks]) -> Seen:
+    """Forecasts at random phases of the tick."""
+    seen, phases, before = Seen(), random.Random(options.seed), loop.now()["step_bins"]
+    await forecast(loop, cp, blocks(9_999))
+    for count in range(options.n + options.n // 5):
+        await asyncio.sleep(phases.random() * TICK_S)
+        with Calm() as calm:
+            answered, in_force = await forecast(loop, cp, blocks(10_000 + count))
+            reference = await bare(cp, blocks(1))
+        if calm.calm:
+            seen.answered.append(answered)
+            seen.in_force.append(in_force)
+            seen.reference.append(reference)
+        seen.discarded += not calm.calm
+        if count % 50 == 0:
+            await cp.heartbeat(170)
+        if len(seen.in_force) >= options.n:
+            break
+    seen.step_bins = [int(b) - int(a) for a, b in zip(before, loop.now()["step_bins"], strict=True)]
+    return seen
 
+
+async def fill(cp: Party, groups: int) -> None:
+    """All five types of everybody else's day, no faster than a peer may send."""
+    for index in range(groups):
+        for kind in TYPES:
+            sign = -1 if kind.endswith("GENERATION") else 1
+            blocks = [(sign * c, s, e) for c, s, e in day(150_000 + index, index)]
+            status = await cp.forecast(f"g{index}", kind, blocks)
+            if status != 204:
+                raise RuntimeError(f"a forecast was answered with {status}")
+            await asyncio.sleep(1 / RATE_PER_S)
+
+
+async def forecasts(loop: Loop, site: Path, tls: Tls, options: argparse.Namespace) -> dict[str, Seen]:
     def token() -> Any:
         try:
             answer = request_line(site.parent / "run" / "supervisor.sock", {"command": "oscp", "action": "register", "peer": "dso"})
@@ -98,29 +148,28 @@ async def forecasts(loop: Loop, site: Path, tls: Tls, options: argparse.Namespac
     async with Party(tls) as cp:
         await cp.register(given["base_url"], given["token"])
         await cp.shake()
-        await forecast(loop, cp, 9_999)
-        for count in range(options.n + options.n // 5):
-            await asyncio.sleep(phases.random() * TICK_S)
-            with Calm() as calm:
-                answered, in_force = await forecast(loop, cp, 10_000 + count)
-                reference = await bare(cp)
-            if calm.calm:
-                seen.answered.append(answered)
-                seen.in_force.append(in_force)
-                seen.reference.append(reference)
-            seen.discarded += not calm.calm
-            if count % 50 == 0:
-                await cp.heartbeat(170)
-            if len(seen.in_force) >= options.n:
-                break
-    return seen
+        alone = await one_by_one(loop, cp, options, lambda first_w: [(first_w, -60, 86_400)])
+        await fill(cp, options.groups)
+        await cp.heartbeat(170)
+        return {"alone": alone, "crowd": await one_by_one(loop, cp, options, day)}
 
 
-def path(folder: Path, options: argparse.Namespace) -> Seen:
+def crowded(site: Path, groups: int) -> None:
+    """More groups on the same slot."""
+    names = [f"g{index}" for index in range(groups)]
+    entry = f"    - {{id: {GROUP}, source: oscp, scope: ess, missing_generation: zero}}\n"
+    more = "".join(entry.replace(GROUP, name) for name in names)
+    text = site.read_text()
+    assert entry in text
+    site.write_text(text.replace(entry, entry + more).replace(f"groups: [{GROUP}]", f"groups: [{', '.join([GROUP, *names])}]"))
+
+
+def path(folder: Path, options: argparse.Namespace) -> dict[str, Seen]:
     tls = Tls(folder / "cp.pem", folder / "cp.key", folder / "cp.pem")
     self_signed(tls.cert_file, tls.key_file, "127.0.0.1")
     with plant_server() as server:
         site = site_file(folder, server.port, tls)
+        crowded(site, options.groups)
         with loop_process(folder, site.with_suffix(".sealed")) as loop, rig.supervisor(site):
             loop.attach()
             loop.until_mode(L.Mode.MODE_RUN)
@@ -166,12 +215,33 @@ def cost(groups: int) -> dict[str, Any]:
         assert same_but_leases(voices, calendar) == subject
         renewed(plan, voices, talk.now.mono_ns, 10**15)
 
+    def change() -> None:
+        assert talk.forecast("CONSUMPTION", *((c, s, e) for c, s, e in day(next(values))), group="g0") == 204
+        began_ns = time.perf_counter_ns()
+        talk.plan()
+        changed_ms.append((time.perf_counter_ns() - began_ns) / 1e6)
+
     calendar, plan = Calendar((talk.now.utc_ns or 0) - talk.now.mono_ns), talk.plan()
     subject = same_but_leases(talk.voices.of("oscp"), calendar)
+    costs = {f"{name}_ms": percentiles(timed(work), 1, (50, 99)) for name, work in (("plan", talk.plan), ("renew", renew), ("look", look))}
+    values, changed_ms = itertools.count(2000.0), list[float]()
+    timed(change)
     return {
-        "groups": groups, "blocks": groups * len(TYPES) * 96, "message_ms": round(taken_ms, 3), "first_plan_ms": round(first_ms, 2),
-        **{f"{name}_ms": percentiles(timed(work), 1, (50, 99)) for name, work in (("plan", talk.plan), ("renew", renew), ("look", look))},
+        "groups": groups, "blocks": groups * len(TYPES) * BLOCKS, "message_ms": round(taken_ms, 3), "first_plan_ms": round(first_ms, 2),
+        **costs, "change_ms": percentiles(changed_ms, 1, (50, 99)),
     }  # fmt: skip
+
+
+def told(seen: Seen) -> dict[str, Any]:
+    """A path's figures."""
+    figures: dict[str, Any] = {"n": len(seen.in_force), "discarded": seen.discarded}
+    if not seen.in_force:
+        return figures
+    for name in ("answered", "in_force", "reference"):
+        figures[f"{name}_ms"] = percentiles(getattr(seen, name), 1, (50, 99))
+    figures["ratio_p50"] = round(figures["in_force_ms"]["p50"] / figures["reference_ms"]["p50"], 2)
+    figures["tick_us"] = {f"p{share:g}": round(percentile_us(seen.step_bins, share / 100), 1) for share in (50, 99)}
+    return figures
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -179,26 +249,30 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     costs = cost(options.groups)
     with tempfile.TemporaryDirectory() as folder:
         seen = path(Path(folder), options)
-    n, judged = len(seen.in_force), len(seen.in_force) >= ENOUGH
-    result: dict[str, Any] = {"bench": "oscp", "machine": machine(), "judged": judged, "n": n, "discarded": seen.discarded, "cost": costs}
-    if not judged:
-        result["reason"] = f"{n} calm forecasts, {seen.discarded} discarded; {ENOUGH} are needed"
-    if not n:
-        return result
-    for name in ("answered", "in_force", "reference"):
-        result[f"{name}_ms"] = percentiles(getattr(seen, name), 1, (50, 99))
-    result["ratio_p50"] = round(result["in_force_ms"]["p50"] / result["reference_ms"]["p50"], 2)
-    return {**result, "in_force_each_ms": [round(ms, 2) for ms in seen.in_force]}
+    paths = {name: told(it) for name, it in seen.items()}
+    n = min(it["n"] for it in paths.values())
+    result: dict[str, Any] = {"bench": "oscp", "machine": machine(), "judged": n >= ENOUGH, "cost": costs, **paths}
+    if n < ENOUGH:
+        result["reason"] = f"{n} calm forecasts; {ENOUGH} are needed"
+    return {**result, "in_force_each_ms": [round(ms, 2) for ms in seen["crowd"].in_force]}
 
 
 def text(result: dict[str, Any]) -> str:
-    costs = result["cost"]
-    lines = [f"OSCP forecast until it limits in the loop at 100 Hz, n = {result['n']} ({result['discarded']} discarded)"]
-    for name, words in {"answered_ms": "its 204", "in_force_ms": "in force", "reference_ms": "bare aiohttp over TLS"}.items():
-        if name in result:
-            lines.append(f"  {words:24} p50 {result[name]['p50']:7.1f}  p99 {result[name]['p99']:7.1f}  max {result[name]['max']:7.1f} ms")
-    lines.append(f"{costs['groups']} groups of 5 types of 96 blocks: one message {costs['message_ms']:.2f} ms")
+    costs, words = result["cost"], {"answered_ms": "its 204", "in_force_ms": "in force", "reference_ms": "bare aiohttp over TLS"}
+    crowd = f"{costs['groups']} groups of 5 types of {BLOCKS} blocks"
+    lines = ["OSCP forecast until it limits in the loop at 100 Hz"]
+    for name in ("alone", "crowd"):
+        it = result[name]
+        what = "one block, one group" if name == "alone" else f"{BLOCKS} blocks beside {crowd}"
+        lines.append(f"{what}: n = {it['n']} ({it['discarded']} discarded)")
+        for key, said in words.items():
+            if key in it:
+                lines.append(f"  {said:24} p50 {it[key]['p50']:7.1f}  p99 {it[key]['p99']:7.1f}  max {it[key]['max']:7.1f} ms")
+        if "tick_us" in it:
+            lines.append(f"  the loop's step          p50 {it['tick_us']['p50']:7.1f}  p99 {it['tick_us']['p99']:7.1f} us")
+    lines.append(f"cost in the supervisor, {crowd}: one message {costs['message_ms']:.2f} ms")
     lines.append(f"  plan from all of them p50 {costs['plan_ms']['p50']:.1f} ms (first {costs['first_plan_ms']:.0f} ms)")
+    lines.append(f"  after one of them changed p50 {costs['change_ms']['p50']:.1f} ms")
     lines.append(f"  its lease renewed p50 {costs['renew_ms']['p50']:.2f} ms")
     lines.append(f"  one look at all of them p50 {costs['look_ms']['p50']:.2f} ms")
     return "\n".join(lines if result["judged"] else [*lines, f"not judged: {result['reason']}"])

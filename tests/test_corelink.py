@@ -14,6 +14,7 @@ from bessctl.corelink.words import CODES
 from bessctl.errors import NotReachable, PlanRefused, Refused, UsageError
 from bessctl.model.event import SENTENCES
 from bessctl.model.plan import FOREVER_NS, Block, Lapse, Plan, QKind, Scope
+from bessctl.model.snapshot import MeterSnapshot
 from bessctl_core import layout as L
 from bessctl_core import sealed
 from bessctl_core.harness import StepHarness
@@ -102,6 +103,21 @@ def test_a_snapshot_has_the_sites_names(loop: Loop, link: CoreLink) -> None:
     left, right = plant.units
     assert (left.name, left.state, left.ac_w, left.soc_pct, left.dc_v, left.capacity_wh) == ("left", "running", 5000.0, 40.0, None, 400_000)
     assert (right.name, right.state, right.capacity_wh) == ("right", "unknown", 9.0)
+
+
+def test_a_snapshot_says_who_cannot_have_what_it_asks_for_and_what_the_meter_measures(loop: Loop, link: CoreLink) -> None:
+    """R3; OSCP-6, OSCP-7: unmet power with its source, phase voltages and the meter's energies."""
+    Q, place = L.Quantity, L.LIMITS["plant"]
+    seen = measured({(place, Q.Q_PCC_L1_V): 231.0, (place, Q.Q_PCC_L2_V): 229.0, (place, Q.Q_IMPORT_WH): 5.0, (place, Q.Q_EXPORT_WH): 7.0})
+    for fields, unmet, meter in (
+        ({"pcc_w": 1.0, "pcc_unmet_w": -3000.0, "unmet_slot": 1}, (-3000.0, "ems"), MeterSnapshot((231.0, 229.0, None), 5.0, 7.0)),
+        ({"pcc_w": 1.0, "pcc_unmet_w": 3000.0, "unmet_slot": place}, (3000.0, "connection"), MeterSnapshot((231.0, 229.0, None), 5.0, 7.0)),
+        ({"pcc_unmet_w": 0.0, "unmet_slot": 255}, (0.0, ""), MeterSnapshot()),
+    ):
+        loop.segments.publish(state(**fields, **seen))
+        plant = link.snapshot()
+        assert plant is not None
+        assert ((plant.unmet_w, plant.unmet_source), plant.meter) == (unmet, meter)
 
 
 def test_a_name_list_that_is_short_is_no_trouble(loop: Loop, link: CoreLink) -> None:

@@ -18,7 +18,7 @@ PeerArgument = Annotated[str, typer.Argument(help="The peer's name in the site f
 def register(app: typer.Typer) -> None:
     """Put the commands on the program."""
     app.add_typer(group, name="oscp")
-    for command in (peers, forecast, remove):
+    for command in (peers, forecast, adjust, remove):
         group.command()(command)
     group.command("register")(register_peer)
 
@@ -71,6 +71,21 @@ def register_peer(
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"{token_file}: cannot be read as a token: {e}") from e
     show(_ask(run_dir, "register", peer=peer, url=url, token=token), output)
+
+
+def adjust(  # noqa: PLR0917 - what a wish consists of
+    peer: PeerArgument,
+    capacity_w: Annotated[float, typer.Option("--capacity-w", min=0, help="The capacity wanted, a magnitude in W.")],
+    kind: Annotated[str, typer.Option("--type", help="CONSUMPTION or GENERATION.")] = "CONSUMPTION",
+    group_id: Annotated[str | None, typer.Option("--group", help="Absent: the only group of that peer.")] = None,
+    in_s: Annotated[float, typer.Option("--in-s", min=0, help="Seconds from now until it is wanted.")] = 0.0,
+    for_s: Annotated[float, typer.Option("--for-s", min=1, help="How long it is wanted.")] = 900.0,
+    run_dir: RunDirOption = RUN_DIR,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Ask a provider for more or less (AdjustGroupCapacityForecast), where its entry allows to be asked. Moves no limit by itself."""
+    wish = {"type": kind, "capacity_w": capacity_w, "in_s": in_s, "for_s": for_s}
+    show(_ask(run_dir, "adjust", peer=peer, **wish, **({} if group_id is None else {"group": group_id})), output)
 
 
 def remove(peer: PeerArgument, run_dir: RunDirOption = RUN_DIR, output: OutputOption = Output.TABLE) -> None:

@@ -9,6 +9,7 @@ from bessctl.corelink.words import (
     FAULTS,
     FLAGS,
     MODES,
+    PLANT,
     SLOT_STATES,
     TRIPS,
     Row,
@@ -16,7 +17,7 @@ from bessctl.corelink.words import (
     binding,
     present,
 )
-from bessctl.model.snapshot import Alarm, Limit, PlantSnapshot, SlotSnapshot, UnitSnapshot
+from bessctl.model.snapshot import Alarm, Limit, MeterSnapshot, PlantSnapshot, SlotSnapshot, UnitSnapshot
 from bessctl_core import layout
 
 State = dict[str, Any]
@@ -107,6 +108,26 @@ def limit(site: Site, state: State, side: str) -> Limit:
     return Limit(state[f"{side}_w"], by)
 
 
+def unmet_source(site: Site, state: State) -> str:
+    """Who cannot have what it asks for (R3); empty = everybody can."""
+    slot = state["unmet_slot"]
+    if not state["pcc_unmet_w"]:
+        return ""
+    return "connection" if slot == PLANT else site.source(slot) if slot < len(site.sources) else ""
+
+
+def meter(state: State) -> MeterSnapshot:
+    """What the meter measures beside power; nothing while its power counts as lost (R10)."""
+    if present(state["pcc_w"]) is None:
+        return MeterSnapshot()
+    phases = (Q.Q_PCC_L1_V, Q.Q_PCC_L2_V, Q.Q_PCC_L3_V)
+    return MeterSnapshot(
+        phase_v=tuple(reading(state, PLANT, phase) for phase in phases),
+        import_wh=reading(state, PLANT, Q.Q_IMPORT_WH),
+        export_wh=reading(state, PLANT, Q.Q_EXPORT_WH),
+    )
+
+
 def snapshot(site: Site, state: State) -> PlantSnapshot:
     """The plant at one tick."""
     return PlantSnapshot(
@@ -123,4 +144,7 @@ def snapshot(site: Site, state: State) -> PlantSnapshot:
         units=tuple(unit_snapshot(site, state, unit) for unit in range(len(site.units))),
         slots=tuple(slot_snapshot(site, state, slot) for slot in range(len(site.sources))),
         alarms=alarms(site, state),
+        unmet_w=state["pcc_unmet_w"],
+        unmet_source=unmet_source(site, state),
+        meter=meter(state),
     )

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from bessctl.demo import capacity
 from bessctl.demo.health import health
 from bessctl.demo.show import Screen
 from bessctl.demo.stage import Stage, raise_on_sigterm, stage
@@ -15,6 +16,7 @@ from bessctl.demo.watch import Watch
 from bessctl.errors import OperationFailed
 from bessctl.model.snapshot import PlantSnapshot
 from bessctl.sim.csms import Csms, Policy
+from bessctl.sim.oscp_cp import Party
 
 
 def summary(story: Story, rate_hz: float) -> dict[str, Any]:
@@ -35,7 +37,10 @@ def summary(story: Story, rate_hz: float) -> dict[str, Any]:
             "wake_us": {"p50": now.wake_p50_us, "p99": now.wake_p99_us, "max": now.wake_max_us},
         },
         **story.findings,
-        "ok": bool(kill.get("resumed")) and kill["missed_own"] == 0 and 0 <= kill["fallback_error_ms"] <= 2 * period_ms,
+        "ok": bool(kill.get("resumed"))
+        and bool(story.findings.get("capacity", {}).get("returned"))
+        and kill["missed_own"] == 0
+        and 0 <= kill["fallback_error_ms"] <= 2 * period_ms,
     }
 
 
@@ -44,6 +49,11 @@ def sentences(result: dict[str, Any]) -> str:
     loop, kill = result["loop"], result["supervisor_kill"]
     lines = ["", "summary", *(f"  {c['action']:24} -> PCS register {c['latency_ms']:8.2f} ms" for c in result["commands"])]
     lines.append(f"  trip detected -> standby ordered  {result['trip']['detect_to_command_ms']:8.2f} ms")
+    feeder = result["capacity"]
+    lines.append(f"  OSCP forecast            -> PCS register {feeder['forecast_to_register_ms']:8.2f} ms")
+    lines.append(
+        f"  provider gone: its fallback {feeder['fallback_error_ms']:.1f} ms after its lease ended; it returned: {feeder['returned']}"
+    )
     lines.append(f"  supervisor killed: 0 W {kill['fallback_error_ms']:.1f} ms after its lease ended")
     lines.append(f"  own misses meanwhile {kill['missed_own']}, transaction resumed: {kill['resumed']}")
     wake = loop["wake_us"]
@@ -59,7 +69,8 @@ async def perform(it: Stage, screen: Screen, duration_s: float) -> dict[str, Any
     """The whole play on a stage."""
     screen.say("starting the simulated plant")
     it.start_plant()
-    async with Csms(policy=Policy(interval_s=HEARTBEAT_S)) as csms:
+    tls = capacity.files(it.folder)
+    async with Csms(policy=Policy(interval_s=HEARTBEAT_S)) as csms, Party(tls) as provider:
         it.write_site(csms.url, LEASE_S)
         screen.say("sealing the configuration, devices online")
         it.seal()
@@ -70,7 +81,7 @@ async def perform(it: Stage, screen: Screen, duration_s: float) -> dict[str, Any
             if state is not None:
                 screen.look(shot, health(state))
 
-        story = Story(it, Watch(it, look), csms, screen.say)
+        story = Story(it, Watch(it, look), csms, provider, screen.say)
         began = asyncio.get_running_loop().time()
         await story.play()
         await story.watch.pause(max(0.0, duration_s - (asyncio.get_running_loop().time() - began)))

@@ -16,6 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from bessctl.demo import capacity
 from bessctl.errors import NotReachable, OperationFailed
 
 HERE = Path(__file__).resolve().parent
@@ -92,7 +93,7 @@ class Stage:
         self.plant = PlantProcess(HERE / "plant.yaml", self.folder / "plant.log")
 
     def write_site(self, csms_url: str, lease_s: float) -> None:
-        """The example site, with this demo's folders, port and CSMS."""
+        """The example site, with this demo's folders, port, CSMS and capacity provider."""
         yaml = YAML()
         site = yaml.load((HERE / "site.yaml").read_text())
         self.run_dir.mkdir(mode=0o700)
@@ -102,6 +103,8 @@ class Stage:
         link = site["ocpp"]["links"][0]
         link.update({"url": csms_url, "lease_s": lease_s, "heartbeat_range_s": [1, 3600]})
         link["back_off"] = {"minimum_s": 0.2, "random_range_s": 0.3, "repeat_times": 2}
+        site["sources"].insert(0, capacity.slot())
+        site["oscp"] = capacity.section(capacity.files(self.folder))
         with self.site.open("w") as file:
             yaml.dump(site, file)
 

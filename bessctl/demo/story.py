@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bessctl.demo import capacity
 from bessctl.demo.stage import Stage
 from bessctl.demo.watch import Watch
 from bessctl.errors import OperationFailed
 from bessctl.model.snapshot import PlantSnapshot
 from bessctl.sim.csms import Csms, Peer, profile_of
+from bessctl.sim.oscp_cp import Party
 
 STATION = "demo-1"
 TAG = "FLEET-7"
@@ -40,6 +42,7 @@ class Story:
     stage: Stage
     watch: Watch
     csms: Csms
+    provider: Party
     say: Callable[[str], None]
     commands: list[dict[str, Any]] = field(default_factory=list)
     findings: dict[str, Any] = field(default_factory=dict)
@@ -131,6 +134,10 @@ class Story:
         await self.power(PROFILE_W)
         self.say("  the transaction goes on at 60 kW")
 
+    async def capacity(self) -> None:
+        """OSCP: a forecast limits the BESS; its provider dies, the fallback rules; it returns."""
+        await capacity.act(self, self.provider, PROFILE_W)
+
     async def remote_stop(self) -> None:
         """RemoteStop: power to 0 and a StopTransaction."""
         peer = await self.station()
@@ -182,7 +189,17 @@ class Story:
 
     async def play(self) -> None:
         """All acts in order."""
-        for act in (self.boot, self.remote_start, self.profile, self.heat, self.reset, self.remote_stop, self.hang, self.kill):
+        for act in (
+            self.boot,
+            self.remote_start,
+            self.profile,
+            self.heat,
+            self.reset,
+            self.capacity,
+            self.remote_stop,
+            self.hang,
+            self.kill,
+        ):
             self.say(f"- {(act.__doc__ or '').strip()}")
             await act()
             await self.watch.pause(1.0)

@@ -78,6 +78,15 @@ class SlotSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterSnapshot:
+    """The meter at the connection point beside its power: phase voltages to neutral, lifetime energies. None = not measured."""
+
+    phase_v: tuple[float | None, ...] = ()
+    import_wh: float | None = None
+    export_wh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlantSnapshot:
     """The plant at one tick. `mode`: acquire, run, stopped, out_of_service, tripped, standby."""
 
@@ -94,6 +103,10 @@ class PlantSnapshot:
     units: tuple[UnitSnapshot, ...] = ()
     slots: tuple[SlotSnapshot, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    unmet_w: float = 0.0
+    """R3: what `unmet_source` asks for and cannot have, in the direction it asks for: + more export or less import. 0 = all are met."""
+    unmet_source: str = ""
+    meter: MeterSnapshot = MeterSnapshot()
 
     @property
     def import_wh(self) -> float:

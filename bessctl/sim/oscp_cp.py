@@ -73,6 +73,12 @@ class Habits:
     """Larger requests get 413."""
     chain_segments: bool = False
     """Segments name the previous one instead of the first."""
+    delete_needs_body: bool = False
+    """A DELETE without the registration as its body is 400."""
+    adjust_needs_hours: bool = False
+    """An Adjust of anything but 24 blocks of one hour is 400."""
+    magnitudes: bool = False
+    """It writes generation as a magnitude, and takes it only so."""
 
 
 class Party:
@@ -139,7 +145,7 @@ class Party:
         if path in self.habits.delay_s:
             await asyncio.sleep(self.habits.delay_s[path])
         known = request.headers.get("Authorization") == f"Token {self.token_expected}"
-        status = self.habits.status.get(path, 204 if known else 403)
+        status = self.habits.status.get(path, self._judged(path, request.method, body) if known else 403)
         if status == 204 and path == "register" and request.method == "POST" and body is not None:
             self.token_to_show, self.their_url = body["token"], body["version_url"][0]["base_url"]
         if path in self.habits.drop:
@@ -160,6 +166,16 @@ class Party:
                 return None
             data = b"".join(parts[i] for i in sorted(parts))
         return json.loads(data) if data else None
+
+    def _judged(self, path: str, method: str, body: Any) -> int:
+        """What the habits of some deployed peers make of a message that the standard allows."""
+        blocks = body.get("forecasted_blocks", []) if isinstance(body, dict) else []
+        wrong = self.habits.delete_needs_body and method == "DELETE" and not isinstance(body, dict)
+        if path == "adjust_group_capacity_forecast" and self.habits.adjust_needs_hours:
+            wrong |= len(blocks) != 24 or any(not b["start_time"].endswith(":00:00.000Z") for b in blocks)
+        if self.habits.magnitudes and isinstance(body, dict) and body.get("type") == "GENERATION":
+            wrong |= any(b["capacity"] < 0 for b in blocks)
+        return 400 if wrong else 204
 
     async def _respond(self, request: web.BaseRequest, path: str, status: int) -> web.StreamResponse:
         response = web.StreamResponse(status=status)

@@ -43,6 +43,14 @@ def test_the_loop_outlives_the_supervisor(played: dict[str, Any]) -> None:
     assert played["ok"] is True
 
 
+def test_a_forecast_limits_and_the_fallback_rules_while_its_provider_is_gone(played: dict[str, Any]) -> None:
+    """OSCP-4, OSCP-5: over TLS, through the real supervisor and loop, down to the PCS's register."""
+    feeder = played["capacity"]
+    assert feeder["returned"] is True
+    assert feeder["forecast_to_register_ms"] > 0
+    assert feeder["fallback_error_ms"] >= 0
+
+
 def test_the_trip_is_commanded_after_it_is_detected(played: dict[str, Any]) -> None:
     """OCPP-9: a hot cell trips whatever the CSMS wants; the order to stand by leaves after the detection."""
     assert played["trip"]["detect_to_command_ms"] >= 0

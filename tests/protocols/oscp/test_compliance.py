@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from bessctl.errors import Refused
-from bessctl.model.snapshot import PlantSnapshot
-from bessctl.protocols.oscp.binding.observe import failure, samples
+from bessctl.model.snapshot import MeterSnapshot, PlantSnapshot
+from bessctl.protocols.oscp.binding.observe import failure, meter_sample, samples
 from bessctl.protocols.oscp.config import Adjust, PeerConfig, Scope
 from bessctl.protocols.oscp.messages.records import CapacityForecastType
 from bessctl.protocols.oscp.session.adjust import Wish
 from bessctl.protocols.oscp.session.clock import NS
 from bessctl.protocols.oscp.session.compliance import Failure
 from bessctl.protocols.oscp.session.evaluate import Limits
+from bessctl.protocols.oscp.session.metering import METER, UnitSample
 from bessctl.protocols.oscp.session.outbox import Kind
 from tests.protocols.oscp.rig import PLANT, UNIT
 from tests.protocols.oscp.sansio import CP, GROUP, Talk, body, quirky
@@ -105,6 +106,16 @@ def test_what_counts_as_not_complying(  # noqa: PLR0917 - a row of the table
     assert (found.type if found else None) == kind
 
 
+@pytest.mark.parametrize(
+    ("unmet_w", "source", "kind"),
+    [(30_000, "oscp", T.CONSUMPTION), (-30_000, "oscp", T.GENERATION), (30_000, "ems", None), (30_000, "", None), (900, "oscp", None)],
+)
+def test_a_plant_that_cannot_follow_is_told_before_its_meter_shows_it(unmet_w: float, source: str, kind: T | None) -> None:
+    """FR.04.01: the loop says whose limit at the connection it cannot keep (R3)."""
+    found = failure(replace(PLANT, unmet_w=unmet_w, unmet_source=source), GROUP, limits(50_000, 50_000), 1000.0, "")
+    assert (found.type if found else None) == kind
+
+
 def test_without_a_loop_nothing_is_known() -> None:
     assert failure(None, GROUP, limits(1, 1), 1000.0, "") is not None
     assert samples(None) == []
@@ -114,6 +125,8 @@ def test_samples_turn_the_sign_once() -> None:
     """Ours: + is discharge. OSCP's: + is consumption."""
     plant: PlantSnapshot = replace(PLANT, units=(replace(UNIT, ac_w=-5000.0, import_wh=7.0, export_wh=3.0),))
     [sample] = samples(plant)
+    assert meter_sample(plant) is None
+    assert meter_sample(replace(plant, meter=MeterSnapshot((), 9.0, 2.0))) == UnitSample(METER, 9.0, 2.0), "import is into the site"
     assert (sample.consumption_w, sample.import_wh, sample.export_wh, sample.stored_wh) == (5000.0, 7.0, 3.0, 200_000.0)
 
 

@@ -10,7 +10,7 @@ import pytest
 from bessctl.protocols.oscp.config import PeerConfig, Role, Scope
 from bessctl.protocols.oscp.session.clock import NS
 from bessctl.protocols.oscp.session.kept import DropReadings, PutReading
-from bessctl.protocols.oscp.session.metering import BATCH, HOLD_NS, UnitSample
+from bessctl.protocols.oscp.session.metering import BATCH, HOLD_NS, METER, UnitSample
 from bessctl.protocols.oscp.session.outbox import Kind, Message
 from tests.protocols.oscp.sansio import CP, GROUP, START_UTC_S, Talk, body, time_text
 
@@ -51,6 +51,20 @@ def test_a_group_at_the_terminals_is_all_there_is() -> None:
     """Absent energy_type = TOTAL (5.6.3)."""
     talk = Talk(EACH_MINUTE, groups=(replace(GROUP, scope=Scope.ESS),)).online()
     assert "energy_type" not in body(run(talk, 61)[0])["measurements"][0]
+
+
+def test_at_the_connection_the_meter_counts_the_whole_site() -> None:
+    """5.6.3.2: FLEXIBLE is the plant, TOTAL what the capacities are about; both survive a restart, and a silent meter is left out."""
+    talk = Talk(EACH_MINUTE).online()
+    for second in range(125):
+        talk.later(1)
+        meter = UnitSample(METER, 100.0 + second, 30.0) if second < 100 else None
+        talk.peer.metering.sample([UnitSample("u1", 10.0, 4.0)], talk.now, meter)
+    again = talk.restarted().online()
+    [sent] = [m for m in again.drain() + again.sent if m.kind == Kind.GROUP_MEASUREMENTS]
+    said = [(m["energy_type"], m["direction"], m["value"]) for m in body(sent)["measurements"]]
+    flexible = [("FLEXIBLE", "NET", 6.0), ("FLEXIBLE", "IMPORT", 10.0), ("FLEXIBLE", "EXPORT", 4.0)]
+    assert said == [*flexible, *flexible, ("TOTAL", "NET", 129.0), ("TOTAL", "IMPORT", 159.0), ("TOTAL", "EXPORT", 30.0)]
 
 
 @pytest.mark.parametrize("wish", [["INTERMITTENT"], ["CONTINUOUS", "INTERMITTENT"]])

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessctl.model.plan import FOREVER_NS, Plan, Scope
+from bessctl.model.snapshot import MeterSnapshot
 from bessctl.plan.shorten import shortened
 from bessctl.protocols.oscp.binding.clock import Offset
 from bessctl.protocols.oscp.binding.plans import same
@@ -168,6 +169,14 @@ def test_amperes_are_counted_with_the_lower_of_measured_and_nominal_voltage(volt
     measured = Measured(230.0)
     measured.look(replace(PLANT, units=tuple(replace(UNIT, ac_v=v, ac_var=var) for v in volts)))
     assert measured.voltage_v == counted
+
+
+def test_the_meters_phases_count_and_a_silent_one_is_not_skipped() -> None:
+    """Row 13: at the connection point its own voltage counts."""
+    for phases, counted in (((228.0, 224.0, 226.0), 224.0), ((228.0, None, 226.0), 225.0), ((240.0, None, 221.0), 221.0), ((), 225.0)):
+        measured = Measured(230.0)
+        measured.look(replace(PLANT, units=(replace(UNIT, ac_v=225.0, ac_var=0.0),), meter=MeterSnapshot(phases)))
+        assert measured.voltage_v == counted
 
 
 def test_a_falling_voltage_tightens_at_once_and_a_rising_one_by_steps() -> None:

@@ -13,11 +13,10 @@ import pytest
 from bessctl.errors import OperationFailed, Refused, UsageError
 from bessctl.protocols.oscp.binding.commands import Commands
 from bessctl.protocols.oscp.config import Role
-from bessctl.protocols.oscp.messages.times import NaiveTime
 from bessctl.protocols.oscp.session.outbox import Kind
 from bessctl.protocols.oscp.transport.client import Client
 from bessctl.protocols.oscp.transport.tls import client_context
-from bessctl.sim.oscp_cp import Habits, Party, Tls
+from bessctl.sim.oscp_cp import Party, Tls
 from tests.protocols.oscp.certificates import issue
 from tests.protocols.oscp.rig import DSO, Rig, S, config_of, online, party, provider
 
@@ -424,37 +423,6 @@ def test_the_operator_registers_looks_and_removes(tls: Tls, tmp_path: Path) -> N
                     commands.answer(wrong)
             with pytest.raises(Refused):
                 commands.answer({"action": "remove", "peer": "dso"})
-
-    run(play())
-
-
-# --- peers with quirks (row 28), each simulated ---
-
-QUIRKY: list[tuple[dict[str, Any], Habits]] = [
-    ({"acknowledge_path": "handshake_acknowledgment"}, Habits(acknowledge_path="handshake_acknowledgment")),
-    ({"naive_time": NaiveTime.UTC}, Habits(naive_time=True)),
-    ({"single_version_url": True}, Habits(single_version_url=True)),
-    ({"correlation": False}, Habits(correlation=False)),
-    ({}, Habits(chain_segments=True)),
-    ({}, Habits(skew_s=50)),
-    ({}, Habits(status={"handshake": 404})),
-]
-
-
-@pytest.mark.parametrize(("quirks", "habits"), QUIRKY)
-def test_a_deployed_peer_with_its_quirk(tls: Tls, tmp_path: Path, quirks: dict[str, Any], habits: Habits) -> None:
-    """Registration, handshake, heartbeat and a segmented forecast, as that peer does them."""
-
-    async def play() -> None:
-        peer = replace(DSO, quirks=replace(DSO.quirks, **quirks))
-        async with provider(config_of(tls, peer), tmp_path, tls) as rig, online(rig, habits=habits) as cp:
-            assert await cp.heartbeat(60) == 204
-            body = cp.forecast_body("feeder-7", "GENERATION", [(7, -60, 900)])
-            for data, headers in cp.cut(body, 3):
-                assert await cp.send(FORECAST, data, headers=headers) == 204
-            await rig.until("limits", lambda: rig.slot.plans and rig.slot.allowed()[1] == 7)
-            sent = [e.headers for e in cp.events if e.kind == "received"]
-            assert any("X-Correlation-ID" in h for h in sent) == peer.quirks.correlation
 
     run(play())
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from bessctl.errors import Refused, UsageError
 from bessctl.protocols.oscp.binding.desk import Desk
 from bessctl.protocols.oscp.binding.plans import Voice
-from bessctl.protocols.oscp.config import GroupConfig
+from bessctl.protocols.oscp.config import GroupConfig, Scope
 from bessctl.protocols.oscp.messages.codec import version_url
 from bessctl.protocols.oscp.messages.fields import Fields
 from bessctl.protocols.oscp.messages.records import CapacityForecastType
@@ -19,6 +19,7 @@ from bessctl.protocols.oscp.session.clock import FOREVER_NS, Now, seconds
 from bessctl.protocols.oscp.session.peer import Peer
 
 STRETCHES = 8
+T = CapacityForecastType
 
 
 class Settles(Protocol):
@@ -50,6 +51,8 @@ class Commands:
                 return self._remove(request)
             case "adjust":
                 return self._adjust(request)
+            case "need":
+                return self._need(request)
             case other:
                 raise UsageError(f"no action {other!r}; there are peers, forecast, register, remove and adjust")
 
@@ -127,29 +130,46 @@ class Commands:
         return {"registering_at": url}
 
     def _adjust(self, request: dict[str, Any]) -> dict[str, Any]:
-        """A policy wants more or less: {"peer", "group", "type", "capacity_w", "in_s", "for_s"}."""
+        """More or less is wanted: {"peer", "group", "type", "capacity_w", "in_s", "for_s"}; `group` may be left out where there is one."""
         line, now = self._line(request), self._desk.clock.now()
         if now.utc_ns is None:
             raise Refused("the date is not known; nothing can be asked for a time of day")
         capacity_w, in_s, for_s = (_number(request, key) for key in ("capacity_w", "in_s", "for_s"))
         try:
-            kind = CapacityForecastType(str(request.get("type")))
+            kind = T(str(request.get("type")))
         except ValueError as e:
             raise UsageError("type must be CONSUMPTION or GENERATION") from e
         start_ns = now.utc_ns + seconds(in_s)
-        wish = Wish(str(request.get("group")), kind, capacity_w, start_ns, start_ns + seconds(for_s))
+        wish = Wish(_group(line.peer, request.get("group")), kind, capacity_w, start_ns, start_ns + seconds(for_s))
         peer = line.peer
         peer.adjustments.ask(wish, now, online=peer.connection.online, allowed_w=lambda at_ns: self._allowed_w(peer, wish, at_ns))
         line.settle()
         line.woken()
         return {"asked": peer.config.name}
 
+    def _need(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A policy's: {"source", "charging", "ess_w", "pcc_w", "in_s", "for_s"}; every provider of that slot that may be asked is asked."""
+        source, kind = request.get("source"), T.CONSUMPTION if request.get("charging") else T.GENERATION
+        asked, why = [], f"no provider of source {source!r} is to be asked"
+        for group in (group for group in self._desk.config.groups if group.source == source):
+            capacity_w = request.get("ess_w" if group.scope is Scope.ESS else "pcc_w")
+            for peer in (peer for peer in self._desk.provider.members(group.ident) if peer.config.may_adjust):
+                wish = {"peer": peer.config.name, "group": group.ident, "type": kind, "capacity_w": capacity_w}
+                try:
+                    self._adjust({**request, **wish})
+                    asked.append(peer.config.name)
+                except Refused as e:
+                    why = str(e)
+        if not asked:
+            raise Refused(why)
+        return {"asked": asked}
+
     def _allowed_w(self, peer: Peer, wish: Wish, at_ns: int) -> float | None:
         voice = self._desk.voices.voice(peer, self._desk.config.group(wish.group))
         if voice is None:
             return None
         said = voice.says(at_ns, online=True)
-        return said.consumption_w if wish.type is CapacityForecastType.CONSUMPTION else said.generation_w
+        return said.consumption_w if wish.type is T.CONSUMPTION else said.generation_w
 
     def _remove(self, request: dict[str, Any]) -> dict[str, Any]:
         line = self._line(request)
@@ -166,6 +186,15 @@ def _number(request: dict[str, Any], key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
         raise UsageError(f"{key} must be a number from 0 to 1e9, is {value!r}")
     return float(value)
+
+
+def _group(peer: Peer, named: object) -> str:
+    """The group that is named, or the only one there is."""
+    if named is None and len(peer.config.groups) == 1:
+        return peer.config.groups[0]
+    if not isinstance(named, str):
+        raise UsageError(f"peer {peer.config.name!r} has the groups {', '.join(peer.config.groups)}; name one")
+    return named
 
 
 def _left_s(until_ns: int, now: Now) -> float | None:

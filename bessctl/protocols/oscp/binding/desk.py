@@ -11,7 +11,7 @@ from bessctl.errors import NotReachable, PlanRefused
 from bessctl.model.plan import Plan, PlanWriter
 from bessctl.model.snapshot import PlantSnapshot, PlantView
 from bessctl.protocols.oscp.binding.clock import Offset
-from bessctl.protocols.oscp.binding.observe import failure, samples
+from bessctl.protocols.oscp.binding.observe import failure, meter_sample, samples
 from bessctl.protocols.oscp.binding.plans import Calendar, plan_of, renewed, same, same_but_leases
 from bessctl.protocols.oscp.binding.voices import Measured, Voices
 from bessctl.protocols.oscp.config import GroupConfig, ProviderConfig
@@ -76,9 +76,9 @@ class Desk:
 
     def observe(self) -> None:
         """Take measurements that are due, and judge whether each peer's limits are complied with."""
-        now, units = self.clock.now(), samples(self.snapshot)
+        now, units, meter = self.clock.now(), samples(self.snapshot), meter_sample(self.snapshot)
         for peer in self.provider.peers.values():
-            peer.metering.sample(units, now)
+            peer.metering.sample(units, now, meter)
             for ident in peer.config.groups:
                 self._judge(peer, self.config.group(ident), now)
 

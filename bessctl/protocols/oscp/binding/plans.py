@@ -12,22 +12,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bessctl.model.plan import FOREVER_NS, Block, Lapse, Plan, Scope
+from bessctl.protocols.oscp.binding.tracks import BEGIN_NS, NO_WISH, UNLIMITED, Column, Tracks
 from bessctl.protocols.oscp.config import Scope as Where
 from bessctl.protocols.oscp.session.evaluate import Limits, Rules, Series, evaluate
 
 SLACK_NS = 20_000_000
 """Two clocks are read one after the other: starts that differ by less are the same."""
-BLOCKS_MAX = 480
+CHANGES_MAX = 480
 """Beyond so many changes each series counts with its tightest value: a slot holds 96 blocks, and is written again long before."""
-NOTHING = Limits(None, None, None, FOREVER_NS)
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One peer about one group. `lease_ns`: monotonic, its live series rule before it."""
+    """One peer about one group. `lease_ns`: monotonic, its live series rule before it. `tracks` are its series and rules, made ready."""
 
     peer: str
     scope: Where
@@ -37,6 +37,7 @@ class Voice:
     priority: int = 100
     limits: bool = True
     optimum: bool = True
+    tracks: Tracks = field(kw_only=True)
 
     def says(self, utc_ns: int | None, *, online: bool) -> Limits:
         """At an instant."""
@@ -70,12 +71,9 @@ def plan_of(voices: Sequence[Voice], calendar: Calendar, now_ns: int, lease_max_
 
 
 def same_but_leases(voices: Sequence[Voice], calendar: Calendar) -> tuple[object, ...]:
-    """What a plan's blocks are made from: where two of these are equal, only the lease may differ. Cheap: profiles are made once."""
+    """What a plan's blocks are made from: where two of these are equal, only the lease may differ. Cheap: tracks are made once."""
     last_ns = max((voice.lease_ns for voice in voices), default=0)
-    parts = (
-        (v.peer, v.scope, v.rules, v.priority, v.limits, v.optimum, *v.series.items(), v.lease_ns if v.lease_ns < last_ns else None)
-        for v in voices
-    )
+    parts = ((v.peer, v.scope, v.priority, v.limits, v.optimum, v.tracks, v.lease_ns if v.lease_ns < last_ns else None) for v in voices)
     return (calendar.offset_ns, *parts)
 
 
@@ -86,60 +84,113 @@ def renewed(plan: Plan, voices: Sequence[Voice], now_ns: int, lease_max_ns: int)
 
 
 def _series(voices: Sequence[Voice], calendar: Calendar, now_ns: int, last_ns: int, *, live: bool) -> tuple[Block, ...]:
-    """From now to the end of time, changing where a voice does; each voice is asked only where it changes."""
-    blocks: list[Block] = []
-    said: list[Limits] = [NOTHING] * len(voices)
-    next_ns = [now_ns] * len(voices)
-    at_ns = now_ns
-    while at_ns < FOREVER_NS and len(blocks) < BLOCKS_MAX:
-        for index, voice in enumerate(voices):
-            if next_ns[index] <= at_ns:
-                said[index] = voice.says(calendar.utc(at_ns), online=live and _believed(voice, at_ns, last_ns))
-                next_ns[index] = max(at_ns + 1, calendar.mono(said[index].next_change_ns))
-                if live and at_ns < voice.lease_ns < last_ns:
-                    next_ns[index] = min(next_ns[index], voice.lease_ns)
-        end_ns = min(next_ns)
-        _append(blocks, _block(voices, said, at_ns, end_ns))
-        at_ns = end_ns
-    if at_ns < FOREVER_NS:
-        _append(blocks, _block(voices, [voice.says(None, online=False) for voice in voices], at_ns, FOREVER_NS))
-    return tuple(blocks)
+    """From now to the end of time, changing where a voice does."""
+    here_ns = calendar.utc(now_ns)
+    if here_ns is None:
+        return _blocks([now_ns], _undated(voices))
+    leases = [_offline_from(voice, calendar, last_ns) if live else BEGIN_NS for voice in voices]
+    edges = _edges(voices, leases, here_ns)
+    most = edges[:CHANGES_MAX]
+    blocks = _blocks([now_ns, *map(calendar.mono, most[1:])], _merged(voices, leases, most))
+    if len(edges) <= CHANGES_MAX:
+        return blocks
+    beyond_ns = calendar.mono(edges[CHANGES_MAX])
+    return (*blocks[:-1], replace(blocks[-1], end_ns=beyond_ns), *_blocks([beyond_ns], _undated(voices)))
 
 
-def _believed(voice: Voice, at_ns: int, last_ns: int) -> bool:
-    """Whoever is believed longest is live to the end: after its lease the loop itself intersects it with the fallback."""
-    return at_ns < voice.lease_ns or voice.lease_ns == last_ns
+def _offline_from(voice: Voice, calendar: Calendar, last_ns: int) -> int:
+    """UTC. Whoever is believed longest is live to the end: after its lease the loop itself intersects it with the fallback."""
+    utc_ns = calendar.utc(voice.lease_ns)
+    return FOREVER_NS if voice.lease_ns == last_ns or utc_ns is None else utc_ns
 
 
-def _block(voices: Sequence[Voice], said: Sequence[Limits], start_ns: int, end_ns: int) -> Block:
-    lo: dict[Where, float] = {}
-    hi: dict[Where, float] = {}
-    wishes: list[tuple[int, str, Where, float]] = []
-    for voice, limits in zip(voices, said, strict=True):
-        if voice.limits and limits.consumption_w is not None:
-            limit = 0.0 - limits.consumption_w
-            lo[voice.scope] = max(lo.get(voice.scope, limit), limit)
-        if voice.limits and limits.generation_w is not None:
-            hi[voice.scope] = min(hi.get(voice.scope, limits.generation_w), limits.generation_w)
-        if voice.optimum and limits.optimum_w is not None:
-            wishes.append((voice.priority, voice.peer, voice.scope, 0.0 - limits.optimum_w))
-    target = min(wishes, default=None)
-    return Block(
-        start_ns, end_ns, lo.get(Where.ESS), hi.get(Where.ESS), lo.get(Where.PCC), hi.get(Where.PCC),
-        target_w=target[3] if target else None,
-        target_scope=Scope.PCC if target and target[2] is Where.PCC else Scope.ESS,
-    )  # fmt: skip
+def _edges(voices: Sequence[Voice], leases: Sequence[int], here_ns: int) -> list[int]:
+    """Now, and every later instant at which somebody changes; UTC."""
+    found = {here_ns, *(lease for lease in leases if here_ns < lease < FOREVER_NS)}
+    used = {voice.tracks.online.starts for voice, lease in zip(voices, leases, strict=True) if lease > here_ns}
+    used |= {voice.tracks.offline.starts for voice, lease in zip(voices, leases, strict=True) if lease < FOREVER_NS}
+    for starts in used:
+        found.update(starts)
+    return sorted(edge for edge in found if here_ns <= edge < FOREVER_NS)
+
+
+@dataclass(slots=True)
+class _Columns:
+    """What all voices say at some instants: limits by scope, each voice a row; wishes by who rules, the lowest first."""
+
+    consumption: dict[Where, list[Column]] = field(default_factory=dict)
+    generation: dict[Where, list[Column]] = field(default_factory=dict)
+    wishes: dict[tuple[int, str, Where], list[Column]] = field(default_factory=dict)
+
+    def add(self, voice: Voice, said: tuple[Column, Column, Column]) -> None:
+        """One voice's rows."""
+        consumption, generation, optimum = said
+        if voice.limits:
+            self.consumption.setdefault(voice.scope, []).append(consumption)
+            self.generation.setdefault(voice.scope, []).append(generation)
+        if voice.optimum and max(optimum) > NO_WISH:
+            self.wishes.setdefault((voice.priority, voice.peer, voice.scope), []).append(optimum)
+
+
+def _merged(voices: Sequence[Voice], leases: Sequence[int], edges: Sequence[int]) -> _Columns:
+    found = _Columns()
+    for voice, lease in zip(voices, leases, strict=True):
+        found.add(voice, voice.tracks.at(edges, lease))
+    return found
+
+
+def _undated(voices: Sequence[Voice]) -> _Columns:
+    """The tightest of everybody, as one row of one instant each."""
+    found = _Columns()
+    for voice in voices:
+        consumption, generation, optimum = voice.tracks.undated
+        found.add(voice, ((consumption,), (generation,), (optimum,)))
+    return found
+
+
+_Said = tuple[float | None, float | None, float | None, float | None, float | None, Scope]
+"""The words of a block, in their order."""
+
+
+def _blocks(starts: Sequence[int], columns: _Columns) -> tuple[Block, ...]:
+    """From each start to the next, the last to the end of time; neighbours that say the same are one."""
+    count = len(starts)
+    sides = [_side(rows.get(where), count, sign) for where in (Where.ESS, Where.PCC) for rows, sign in _sided(columns)]
+    changes: list[tuple[int, _Said]] = []
+    for start_ns, *said in zip(starts, *sides, *_targets(columns, count), strict=True):
+        words: _Said = tuple(said)
+        if not changes or changes[-1][1] != words:
+            changes.append((start_ns, words))
+    ends = [*(start_ns for start_ns, _ in changes[1:]), FOREVER_NS]
+    return tuple(Block(start_ns, end_ns, *words) for (start_ns, words), end_ns in zip(changes, ends, strict=True))
+
+
+def _sided(columns: _Columns) -> tuple[tuple[dict[Where, list[Column]], float], ...]:
+    """Consumption is the lower limit, generation the upper one."""
+    return (columns.consumption, -1.0), (columns.generation, 1.0)
+
+
+def _side(rows: list[Column] | None, count: int, sign: float) -> Sequence[float | None]:
+    """The tightest of all rows as a limit in the plant's sign; None where nobody limits. Adding 0.0 leaves no minus zero."""
+    if rows is None:
+        return [None] * count
+    least = rows[0] if len(rows) == 1 else map(min, *rows)
+    return [None if w == UNLIMITED else 0.0 + sign * w for w in least]
+
+
+def _targets(columns: _Columns, count: int) -> tuple[Sequence[float | None], Sequence[Scope]]:
+    """The OPTIMUM of the lowest priority number that has one; of one peer's several the one that consumes most."""
+    targets: list[float | None] = [None] * count
+    scopes = [Scope.ESS] * count
+    for (_, _, where), rows in sorted(columns.wishes.items()):
+        for at, wish in enumerate(rows[0] if len(rows) == 1 else map(max, *rows)):
+            if targets[at] is None and wish > NO_WISH:
+                targets[at], scopes[at] = 0.0 - wish, Scope.PCC if where is Where.PCC else Scope.ESS
+    return targets, scopes
 
 
 def _said(block: Block) -> tuple[object, ...]:
     return (block.ess_lo_w, block.ess_hi_w, block.pcc_lo_w, block.pcc_hi_w, block.target_w, block.target_scope)
-
-
-def _append(blocks: list[Block], block: Block) -> None:
-    if blocks and _said(blocks[-1]) == _said(block):
-        last = blocks.pop()
-        block = Block(last.start_ns, block.end_ns, *_said(last))  # type: ignore[arg-type]
-    blocks.append(block)
 
 
 def same(a: Plan, b: Plan, now_ns: int) -> bool:

@@ -44,7 +44,9 @@ def _series(data: dict[str, Any]) -> k.StoredSeries:
 
 
 def _reading(data: dict[str, Any]) -> k.Reading:
-    return k.Reading(data["seq"], data["role"], data["group"], data["utc_ns"], tuple(k.UnitReading(**unit) for unit in data["units"]))
+    meter = data.get("meter")  # a reading of an earlier version has none
+    units = tuple(k.UnitReading(**unit) for unit in data["units"])
+    return k.Reading(data["seq"], data["role"], data["group"], data["utc_ns"], units, None if meter is None else k.UnitReading(**meter))
 
 
 def _text(value: Any) -> str:

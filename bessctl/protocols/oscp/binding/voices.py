@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bessctl.model.snapshot import PlantSnapshot
 from bessctl.protocols.oscp.binding.plans import Voice
+from bessctl.protocols.oscp.binding.tracks import Tracks
 from bessctl.protocols.oscp.config import GroupConfig, ProviderConfig, Role
 from bessctl.protocols.oscp.messages.records import BlockUnit, CapacityForecastType
 from bessctl.protocols.oscp.session.evaluate import Electrics, Profile, Rules, profile
@@ -27,7 +28,7 @@ class Measured:
 
     def look(self, plant: PlantSnapshot | None) -> bool:
         """Take a snapshot; True when amperes mean other watts now."""
-        volts = [unit.ac_v for unit in plant.units] if plant else []
+        volts = _volts(plant) if plant else []
         vars_ = [unit.ac_var for unit in plant.units] if plant else []
         known = [v for v in volts if v is not None]
         voltage_v = min([self._nominal_v, *known]) if known and len(known) == len(volts) else UNMEASURED_V * self._nominal_v
@@ -40,12 +41,19 @@ class Measured:
         return moved
 
 
+def _volts(plant: PlantSnapshot) -> list[float | None]:
+    """Phase voltages at the connection point where its meter measures them all, else the units' too: a silent phase is not skipped."""
+    phases = plant.meter.phase_v
+    return list(phases) if phases and None not in phases else [*(unit.ac_v for unit in plant.units), *(v for v in phases if v is not None)]
+
+
 class Voices:
     """Builds the voices of a slot."""
 
     def __init__(self, config: ProviderConfig, provider: Provider, measured: Measured) -> None:
         self._config, self._provider, self._measured = config, provider, measured
         self._profiles: dict[tuple[str, str, T], tuple[StoredSeries, Electrics | None, Profile]] = {}
+        self._tracks: dict[tuple[str, str], tuple[tuple[object, ...], Tracks]] = {}
 
     def of(self, source: str) -> list[Voice]:
         """Everything that is said to one slot: limits of its groups, and the OPTIMUM of the groups whose targets it takes."""
@@ -66,8 +74,18 @@ class Voices:
             return None
         rules = Rules(group.no_forecast_limit_w, group.missing_generation == "site_limit", limiting)
         series = {kind: self._profile(peer, it) for kind, it in stored.items()}
-        lease_ns = peer.lease_ns(group.ident)
-        return Voice(peer.config.name, group.scope, series, rules, lease_ns, peer.config.optimum_priority, limits and limiting, optimum)
+        return Voice(
+            peer.config.name, group.scope, series, rules, peer.lease_ns(group.ident), peer.config.optimum_priority, limits and limiting,
+            optimum, tracks=self._made(peer, group, series, rules),
+        )  # fmt: skip
+
+    def _made(self, peer: Peer, group: GroupConfig, series: dict[T, Profile], rules: Rules) -> Tracks:
+        """The tracks of these very profiles; an unchanged peer keeps its own."""
+        key, subject = (peer.config.name, group.ident), (rules, *map(id, series.values()))
+        known = self._tracks.get(key)
+        if known is None or known[0] != subject:
+            known = self._tracks[key] = (subject, Tracks(series, rules))
+        return known[1]
 
     def _profile(self, peer: Peer, stored: StoredSeries) -> Profile:
         key = (peer.config.name, stored.group, stored.type)

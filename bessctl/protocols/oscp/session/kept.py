@@ -41,13 +41,15 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One measurement that waits for its peer: the counters of all units at an instant of UTC. `role`: cp or co, who it is for."""
+    """One measurement that waits for its peer: the counters of all units at an instant of UTC, and those of the meter at the connection
+    point, where it has any. `role`: cp or co, who it is for."""
 
     seq: int
     role: str
     group: str
     utc_ns: int
     units: tuple[UnitReading, ...]
+    meter: UnitReading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Measurements for one peer (OSCP 2.0 2.5, 4.5): taken on time, kept while the peer is away, sent when it is there.
 
 Rules.
-- A CP gets the energy of the group, a CO that of each unit with its power and the energy stored; a peer that is both gets both.
+- A CP gets the energy of the group: at the connection point that of the plant (FLEXIBLE) and, where the meter counts it, that of the whole
+  site (TOTAL), by which it sees whether its capacities were kept. A CO gets that of each unit with its power and the energy stored; a peer
+  that is both gets both.
 - Taken at whole multiples of the interval: configured, else that of the group's forecasts (FR.01.01), else 15 minutes; while registered.
   Without a date or without the plant's counters none is taken. Empty messages are never sent (row 4).
 - IMPORT is energy into the asset (charge), EXPORT energy out of it, both >= 0; NET = IMPORT - EXPORT (5.6.2). Watts: + is consumption.
@@ -42,6 +44,8 @@ BATCH = 24
 HOLD_NS = 60 * NS
 KINDS = {Role.CP: Kind.GROUP_MEASUREMENTS, Role.CO: Kind.ASSET_MEASUREMENTS}
 MINUTE_NS = 60 * NS
+METER = ""
+"""The meter's name among the units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +81,20 @@ class Metering:
         step_ns = MINUTE_NS if seen_ns >= MINUTE_NS else NS
         return max(step_ns, round(seen_ns / step_ns) * step_ns)
 
-    def sample(self, units: Sequence[UnitSample], now: Now) -> bool:
+    def sample(self, units: Sequence[UnitSample], now: Now, meter: UnitSample | None = None) -> bool:
         """Take what is due; True when something was. Call it often."""
         if now.utc_ns is None or not units or not self._common.record.registered:
             return False
-        taken = [self._sample(group, units, now.utc_ns) for group in self._common.config.groups]
+        taken = [self._sample(group, units, meter, now.utc_ns) for group in self._common.config.groups]
         return any(taken)
 
-    def _sample(self, group: str, units: Sequence[UnitSample], utc_ns: int) -> bool:
+    def _sample(self, group: str, units: Sequence[UnitSample], meter: UnitSample | None, utc_ns: int) -> bool:
+        counters = {sample.name: sample for sample in (*units, *([meter] if meter else []))}
         interval_ns = self.interval_ns(group)
         due_ns = self._next_ns.get(group)
         known = group in self._began
         if not known:
-            self._began[group] = (utc_ns, {unit.name: unit for unit in units})
+            self._began[group] = (utc_ns, counters)
         if due_ns is None or due_ns - utc_ns > interval_ns:  # the first look, a shorter interval, or a clock that was set back
             self._next_ns[group] = (utc_ns // interval_ns + 1) * interval_ns
             return False
@@ -98,9 +103,10 @@ class Metering:
         self._next_ns[group] = (utc_ns // interval_ns + 1) * interval_ns
         began_ns, before = self._began[group]
         readings = tuple(_reading(unit, before.get(unit.name), began_ns, utc_ns) for unit in units)
-        self._began[group] = (utc_ns, {unit.name: unit for unit in units})
+        total = None if meter is None else _reading(meter, before.get(METER), began_ns, utc_ns)
+        self._began[group] = (utc_ns, counters)
         for role in sorted(self._common.config.roles):
-            self._keep(Reading(self._next_seq, role.value, group, utc_ns, readings))
+            self._keep(Reading(self._next_seq, role.value, group, utc_ns, readings, total))
             self._next_seq += 1
         return True
 
@@ -175,6 +181,9 @@ def _group(batch: Sequence[Reading], intermittent: bool, scopes: dict[str, Scope
     """At the connection point the plant is the flexible part alone; at its own terminals it is all there is."""
     kind = EnergyType.FLEXIBLE if scopes[batch[0].group] is Scope.PCC else None
     entries = [entry for r in batch for entry in _energies(r.units, r.utc_ns, kind, intermittent=intermittent)]
+    if kind is not None:
+        meters = [(r.meter, r.utc_ns) for r in batch if r.meter is not None]
+        entries += [e for meter, utc_ns in meters for e in _energies([meter], utc_ns, EnergyType.TOTAL, intermittent=intermittent)]
     return GroupMeasurements(batch[0].group, tuple(entries))
 
 
