@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PEER, GROUP, SOURCE = "dso", "feeder-7", "oscp"
 LIMIT_W = 40_000.0
 FALLBACK_W = 10_000.0
+RATING_W = 200_000.0
 OFFLINE_S = 1.5
 DAY_S = 86_400
 MS = 1e-6
@@ -44,8 +45,11 @@ def section(tls: Tls) -> dict[str, Any]:
 
 
 def slot() -> dict[str, Any]:
-    """Its slot: limits of the grid, for as long as it is believed, and its fallback after that."""
-    return {"name": SOURCE, "class": "grid", "priority": 1, "scopes": ["ess"], "lease_max_s": 3600}
+    """Its slot: limits of the grid, for as long as it is believed, and its fallback after that. Before it spoke all the plant can do."""
+    before = {"ess_lo_w": -RATING_W, "ess_hi_w": RATING_W}
+    return {
+        "name": SOURCE, "class": "grid", "priority": 1, "scopes": ["ess"], "lease_max_s": 3600, "required": True, "default_limits": before,
+    }  # fmt: skip
 
 
 async def act(story: Story, provider: Party, power_w: float) -> None:
