@@ -12,21 +12,17 @@ from typing import Any
 from bessctl.config import estimate
 from bessctl.config.buses import Bus, Device
 from bessctl.config.catalogue import BY_NAME, Kind
+from bessctl.config.fill_devices import device_plans, ns, pace
 from bessctl.config.loop import Unit
 from bessctl.config.protection import Derate, Trip
 from bessctl.config.rules_protection import TierOf, pickup
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 from bessctl.corelink.seal import LIMITS, PLANT, number
-from bessctl.devices.readplan import DevicePlan
+from bessctl.devices.plan import DevicePlan
 
 PARITY = {"none": "N", "even": "E", "odd": "O"}
 ACTIONS = {"zero": "zero", "standby": "standby", "open_contactor": "open", "block": "block"}
-
-
-def ns(seconds: float) -> int:
-    """Seconds as whole nanoseconds."""
-    return round(seconds * 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,8 @@ def fill(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
         _bus(c, index, bus)
     for index, device in enumerate(site.devices):
         _device(c, index, device, site, plans[device.name])
-    _plans(c, site, plans)
+    placed = [(index, place_of(site, device), device, plans[device.name]) for index, device in enumerate(site.devices)]
+    device_plans(c, placed)
 
 
 def _loop(c: Any, site: Site) -> None:
@@ -194,49 +191,13 @@ def _device(c: Any, i: int, device: Device, site: Site, plan: DevicePlan) -> Non
     c["dev_place"][i] = place_of(site, device)
     c["dev_bus"][i] = next(k for k, bus in enumerate(site.buses) if bus.name == device.bus)
     c["dev_timeout_ns"][i] = ns(device.timeout_s)
-    c["dev_wset_addr"][i] = plan.writes.wset
-    c["dev_wset_sf_addr"][i] = plan.writes.wset_sf
-    c["dev_hb_addr"][i] = plan.writes.heartbeat
-    c["dev_opctl_addr"][i] = plan.writes.op_ctl
-    c["dev_es_addr"][i] = plan.writes.es
-    c["dev_contactor_addr"][i] = plan.writes.contactor
     c["dev_hb_quantity"][i] = number("Q", plan.heartbeat or "none") if device.heartbeat == "required" else number("Q", "none")
+    pace(c, i, plan, next((unit.reversion_s for unit in site.units if device.name == unit.pcs), 1))
+    bus = c["dev_bus"][i]
+    c["bus_min_gap_ns"][bus] = max(c["bus_min_gap_ns"][bus], ns(plan.min_gap_s))
+    c["bus_reconnect_ns"][bus] = max(c["bus_reconnect_ns"][bus], ns(plan.reconnect_s))
 
 
 def place_of(site: Site, device: Device) -> int:
     """The unit a device belongs to, PLANT for the meter."""
     return next((k for k, unit in enumerate(site.units) if device.name in (unit.pcs, unit.bms)), PLANT)
-
-
-def counted(plans: dict[str, DevicePlan]) -> dict[str, int]:
-    """How many reads, points and checks the plans need."""
-    reads = [read for plan in plans.values() for read in plan.reads]
-    points = sum(len(read.points) for read in reads)
-    return {"reads": len(reads), "points": points, "checks": sum(len(plan.checks) for plan in plans.values())}
-
-
-def _plans(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
-    n_read = n_point = n_check = 0
-    for index, device in enumerate(site.devices):
-        place = place_of(site, device)
-        for read in plans[device.name].reads:
-            c["read_device"][n_read] = index
-            c["read_addr"][n_read] = read.address
-            c["read_count"][n_read] = read.count
-            c["read_period_ns"][n_read] = ns(estimate.period_s(device, read.pace))
-            for point in read.points:
-                c["point_read"][n_point] = n_read
-                c["point_offset"][n_point] = point.offset
-                c["point_sf_offset"][n_point] = point.sf_offset
-                c["point_scale"][n_point] = point.scale
-                c["point_place"][n_point] = place
-                c["point_quantity"][n_point] = number("Q", point.quantity)
-                c["point_type"][n_point] = number("PT", point.kind)
-                n_point += 1
-            n_read += 1
-        for address, value in plans[device.name].checks:
-            c["check_device"][n_check] = index
-            c["check_addr"][n_check] = address
-            c["check_value"][n_check] = value
-            n_check += 1
-    c["n_reads"], c["n_points"], c["n_checks"] = n_read, n_point, n_check

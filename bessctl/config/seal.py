@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bessctl.config.fill import SealedRow, counted, expanded, fill
+from bessctl.config.fill import SealedRow, expanded, fill
+from bessctl.config.fill_devices import counted
 from bessctl.config.load import LoadedSite, together
 from bessctl.config.places import Path
 from bessctl.config.site import Site
 from bessctl.corelink import seal as core
 from bessctl.devices import maps
 from bessctl.devices.discovery import FoundDevice
-from bessctl.devices.readplan import DevicePlan, Role, compile_device
+from bessctl.devices.plan import DevicePlan
+from bessctl.devices.readplan import Role, compile_device
 from bessctl.errors import ConfigError
 
 Finding = tuple[Path, str]
@@ -105,7 +107,7 @@ def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePl
         pcs = plans[unit.pcs]
         if "ac_w" not in pcs.quantities():
             yield ("units", index, "pcs"), f"{unit.pcs!r} does not measure AC power (701 W); nothing can be controlled without it"
-        if pcs.writes.wset < 0:
+        if not pcs.has("setpoint"):
             yield ("units", index, "pcs"), f"{unit.pcs!r} takes no set point in watts (704 WSet); it cannot be driven"
     for index, device in enumerate(site.devices):
         if device.heartbeat == "required" and not plans[device.name].heartbeat:
@@ -145,7 +147,7 @@ def _measured(site: Site, plans: dict[str, DevicePlan], row: SealedRow) -> set[s
 
 
 def _opens(site: Site, plans: dict[str, DevicePlan], unit: int) -> bool:
-    return plans[site.units[unit].bms or site.units[unit].pcs].writes.contactor >= 0
+    return plans[site.units[unit].bms or site.units[unit].pcs].has("open")
 
 
 def _points_for(quantity: str) -> str:
@@ -179,7 +181,7 @@ def unreadable(site: Site, plans: dict[str, DevicePlan]) -> Iterator[Finding]:
 
 def too_many(plans: dict[str, DevicePlan]) -> Iterator[Finding]:
     """More than the layout holds."""
-    for key, count in counted(plans).items():
+    for key, count in counted(plans.values()).items():
         if count > core.LIMITS[key]:
             yield ("devices",), f"{count} {key} over all devices; allowed: at most {core.LIMITS[key]}; split the site"
 

@@ -15,7 +15,7 @@ PLANT = layout.LIMITS["plant"]
 _ENUMS = {
     "Q": layout.Quantity, "TIER": layout.Tier, "ACT": layout.Action, "DIR": layout.Direction, "RESET": layout.ResetRule,
     "CLASS": layout.SlotClass, "SCOPE": layout.ScopeKind, "HAS": layout.Stated, "DEV": layout.DeviceKind, "PT": layout.PointType,
-    "BUS": layout.BusKind,
+    "BUS": layout.BusKind, "PR": layout.Program, "SRC": layout.FieldSource, "ABSENT": layout.Absent, "WF": layout.WriteFlag,
 }  # fmt: skip
 
 

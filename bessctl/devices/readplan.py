@@ -9,54 +9,8 @@ from dataclasses import dataclass
 
 from bessctl.devices import maps
 from bessctl.devices.discovery import FoundDevice, FoundModel
-from bessctl.devices.maps import MapPoint, MapRead, Pace
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A value in a read: register offset inside it, type, scale factor's offset (-1 none), fixed factor with its sign."""
-
-    quantity: str
-    offset: int
-    kind: str
-    sf_offset: int
-    scale: float
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One request and what is decoded from it."""
-
-    address: int
-    count: int
-    pace: Pace
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Writes:
-    """First registers of what is written; -1 = the device has it not."""
-
-    wset: int = -1
-    wset_sf: int = -1
-    heartbeat: int = -1
-    op_ctl: int = -1
-    es: int = -1
-    contactor: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class DevicePlan:
-    """All the loop knows about one device's registers. `heartbeat`: the quantity that must move, or empty."""
-
-    reads: tuple[Read, ...]
-    checks: tuple[tuple[int, int], ...]
-    writes: Writes
-    heartbeat: str
-
-    def quantities(self) -> set[str]:
-        """What is measured."""
-        return {point.quantity for read in self.reads for point in read.points}
+from bessctl.devices.maps import MapPoint, MapRead
+from bessctl.devices.plan import DevicePlan, Factor, Field, Point, Read, Write, states
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +52,16 @@ def compile_device(role: Role, device: FoundDevice) -> DevicePlan:
     """The plan of one device."""
     points = chosen(role, device)
     reads = tuple(_reads(role, device, points))
-    writes = _writes(role, device)
     used = {1, *(point.model for point in points), *_written_models(role)}
-    checks = tuple(_checks(device, used, role.check_serial))
     heartbeat = next((name for name in ("pcs_hb", "bms_hb") if name[:3] == role.kind and name in {p.quantity for p in points}), "")
-    return DevicePlan(reads, checks, writes, heartbeat)
+    return DevicePlan(
+        reads=reads,
+        checks=tuple(_checks(device, used, role.check_serial)),
+        writes=tuple(_writes(role, device)),
+        factors=tuple(_factors(role, device)),
+        heartbeat=heartbeat,
+        resend="reversion",
+    )
 
 
 def _reads(role: Role, device: FoundDevice, points: tuple[MapPoint, ...]) -> list[Read]:
@@ -118,28 +77,73 @@ def _reads(role: Role, device: FoundDevice, points: tuple[MapPoint, ...]) -> lis
 
 def _point(role: Role, entry: MapRead, point: MapPoint) -> Point:
     turned = (point.turn == "dc" and role.dc_positive == "charge") or (point.turn == "meter" and role.meter_positive == "import")
-    sf = -1 if point.sf is None else point.sf - entry.offset
-    return Point(point.quantity, point.offset - entry.offset, point.kind, sf, -point.factor if turned else point.factor)
+    sf = None if point.sf is None else point.sf - entry.offset
+    return Point(point.quantity, point.offset - entry.offset, point.kind, -point.factor if turned else point.factor, sf_offset=sf)
 
 
 def _written_models(role: Role) -> tuple[int, ...]:
     return {"pcs": (703, 704, 715), "bms": (802,)}.get(role.kind, ())
 
 
-def _writes(role: Role, device: FoundDevice) -> Writes:
+def _writes(role: Role, device: FoundDevice) -> list[Write]:
     control, enter, order, bank = (device.find(model) for model in (704, 703, 715, 802))
+    writes: list[Write] = []
+    if role.kind == "pcs":
+        writes += _setpoint(_at(control, maps.WSET_FIRST, "WSet"))
+        writes += _orders(_at(enter, maps.ES, "ES"), _at(order, maps.OP_CTL, "OpCtl"))
+        writes += _one("beat", _at(order, maps.CONTROLLER_HB, "ControllerHb"), Field(0, "beat", "uint32"))
     if role.kind == "bms":
-        return Writes(heartbeat=_at(bank, maps.BMS_CTRL_HB, "CtrlHb"), contactor=_at(bank, maps.BMS_SET_OP, "SetOp"))
-    if role.kind != "pcs":
-        return Writes()
-    return Writes(
-        wset=_at(control, maps.WSET_FIRST, "WSet"),
-        wset_sf=_at(control, maps.WSET_SF, "WSet"),
-        heartbeat=_at(order, maps.CONTROLLER_HB, "ControllerHb"),
-        op_ctl=_at(order, maps.OP_CTL, "OpCtl"),
-        es=_at(enter, maps.ES, "ES"),
-        contactor=_at(bank, maps.BMS_SET_OP, "SetOp") if role.battery else -1,
+        writes += _one("beat", _at(bank, maps.BMS_CTRL_HB, "CtrlHb"), Field(0, "beat", "uint16"))
+    if role.kind == "bms" or (role.kind == "pcs" and role.battery):
+        writes += _one("open", _at(bank, maps.BMS_SET_OP, "SetOp"), Field(0, "const", idle=2))
+    return writes
+
+
+def _one(program: str, address: int, field: Field, when: int = states(), once: bool = False) -> list[Write]:
+    """A request of one value; none where the device has no such register."""
+    count = 2 if field.kind == "uint32" else 1
+    return [] if address < 0 else [Write(program, address, count, (field,), when=when, once=once)]
+
+
+def _setpoint(address: int) -> list[Write]:
+    """704 WSetEna to WSetRvrtTms in one FC16; WSetRvrtRem is read back behind them."""
+    if address < 0:
+        return []
+    fields = (
+        Field(0, "const", idle=1),  # WSetEna
+        Field(1, "const", idle=1),  # WSetMod: watts
+        Field(2, "setpoint", "int32"),  # WSet
+        Field(4, "const", "int32", idle=0),  # WSetRvrt: 0 W
+        Field(6, "any", "int16"),  # WSetPct and WSetPctRvrt: the other mode's business
+        Field(7, "any", "int16"),
+        Field(8, "const", idle=1),  # WSetEnaRvrt
+        Field(9, "reversion", "uint32"),  # WSetRvrtTms
+        Field(11, "remains", "uint32"),  # WSetRvrtRem
     )
+    return [Write("setpoint", address, maps.WSET_COUNT, fields, back=maps.WSET_READ_BACK, verify=True)]
+
+
+def _orders(permit: int, operate: int) -> list[Write]:
+    """715 OpCtl by the state of the PCS; 703 ES is given before a start, and taken away only where nothing else stops the PCS, because
+    some PCS take it for a grid fault."""
+    running = states("starting", "running", "throttled")
+    unknown = running | states("unknown")
+    rows = _one("run", permit, Field(0, "const", idle=1), once=True)
+    for program, value, when in (
+        ("run", 3, states("standby")),
+        ("run", 1, states("off", "sleeping")),
+        ("standby", 2, unknown),
+        ("stop", 0, unknown | states("standby")),
+    ):
+        rows += _one(program, operate, Field(0, "const", idle=value), when)
+    if operate < 0:
+        rows += _one("standby", permit, Field(0, "const", idle=0), once=True) + _one("stop", permit, Field(0, "const", idle=0), once=True)
+    return rows
+
+
+def _factors(role: Role, device: FoundDevice) -> list[Factor]:
+    address = _at(device.find(704), maps.WSET_SF, "WSet")
+    return [] if role.kind != "pcs" or address < 0 else [Factor(address, "sunssf", of_setpoint=True)]
 
 
 def _at(found: FoundModel | None, offset: int, needs: str) -> int:

@@ -6,14 +6,18 @@ Sealing checks what a value means; this checks that a file written by another pr
 from libc.math cimport isfinite
 
 from .layout cimport (
-    BUS_RTU, BUS_TCP, CURVE_POINTS, DEV_METER, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_DEVICES, MAX_POINTS, MAX_READS, MAX_ROWS, MAX_SLOTS,
-    MAX_UNITS, PLANT, PT_INT64, QUANTITIES, TEXT, SiteConfig,
+    BUS_RTU, BUS_TCP, CURVE_POINTS, DEV_METER, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_DEVICES, MAX_FACTORS, MAX_FIELDS, MAX_MAPS, MAX_POINTS,
+    MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS, PT_BITS16, QUANTITIES, SRC_ANY,
+    TEXT, SiteConfig,
 )
+from .driver cimport LIMIT_REGISTERS, LIMIT_ROWS
 from .points cimport type_registers
+from .setpoint cimport ROW_REGISTERS, ROWS_MAX
 from .sealed cimport SealedSite
 
 cdef enum:
     REGISTERS_PER_READ = 125
+    REGISTERS_PER_WRITE = 123
     LAST_ADDRESS = 65535
 
 
@@ -30,6 +34,8 @@ cdef str counts(const SiteConfig* c):
         ("units", c.n_units, MAX_UNITS), ("sources", c.n_slots, MAX_SLOTS), ("protection rows", c.n_rows, MAX_ROWS),
         ("devices", c.n_devices, MAX_DEVICES), ("buses", c.n_buses, MAX_BUSES), ("reads", c.n_reads, MAX_READS),
         ("points", c.n_points, MAX_POINTS), ("checks", c.n_checks, MAX_CHECKS),
+        ("factors", c.n_factors, MAX_FACTORS), ("codes", c.n_maps, MAX_MAPS), ("writes", c.n_writes, MAX_WRITES),
+        ("written values", c.n_fields, MAX_FIELDS),
     ):
         if not 0 <= value <= most:
             return f"{value} {name}; at most {most} fit"
@@ -55,9 +61,6 @@ cdef str buses_and_devices(const SiteConfig* c):
     for i in range(c.n_devices):
         if not DEV_NONE < c.dev_kind[i] <= DEV_METER or not is_place(c.dev_place[i], c) or not within(c.dev_bus[i], 0, c.n_buses - 1):
             return f"device {i} is of no known kind, or names a unit or bus that does not exist"
-        for address in (c.dev_wset_addr[i], c.dev_wset_sf_addr[i], c.dev_hb_addr[i], c.dev_opctl_addr[i], c.dev_es_addr[i], c.dev_contactor_addr[i]):
-            if not within(address, -1, LAST_ADDRESS - 13):
-                return f"device {i} writes to register {address}; registers end at {LAST_ADDRESS}"
         if not within(c.dev_hb_quantity[i], 0, QUANTITIES - 1):
             return f"device {i} has a heartbeat of no known quantity"
     return None
@@ -70,18 +73,75 @@ cdef str reads_and_points(const SiteConfig* c):
             return f"read {i} asks a device or registers that do not exist"
     for i in range(c.n_points):
         if not within(c.point_read[i], 0, c.n_reads - 1) or not is_place(c.point_place[i], c) or c.point_quantity[i] >= QUANTITIES \
-                or c.point_type[i] > PT_INT64:
+                or c.point_type[i] > PT_BITS16:
             return f"point {i} names a read, unit, quantity or type that does not exist"
         size = c.read_count[c.point_read[i]]
-        if not within(c.point_offset[i], 0, size - type_registers(c.point_type[i])) or not within(c.point_sf_offset[i], -1, size - 1):
+        if not within(c.point_offset[i], 0, size - type_registers(c.point_type[i])) or not within(c.point_sf_offset[i], -1, size - 1) \
+                or not within(c.point_sign_offset[i], 0, size - 1):
             return f"point {i} lies outside what is read"
+        if not within(c.point_factor[i], 0, c.n_factors) or not within(c.point_map_first[i], 0, c.n_maps) or not within(
+                c.point_map_count[i], 0, c.n_maps - c.point_map_first[i]):
+            return f"point {i} names a factor or codes that do not exist"
     for i in range(c.n_checks):
         if not within(c.check_device[i], 0, c.n_devices - 1) or not within(c.check_addr[i], 0, LAST_ADDRESS):
             return f"check {i} names a device or register that does not exist"
     return None
 
 
+cdef bint is_range(int address, int count, int most):
+    return 1 <= count <= most and 0 <= address <= LAST_ADDRESS + 1 - count
+
+
+cdef str factors(const SiteConfig* c):
+    for i in range(c.n_factors):
+        if not within(c.factor_device[i], 0, c.n_devices - 1) or c.factor_type[i] > PT_BITS16 or not is_range(
+                c.factor_addr[i], type_registers(c.factor_type[i]), REGISTERS_PER_READ):
+            return f"factor {i} names a device, type or register that does not exist"
+    return None
+
+
+cdef str writes(const SiteConfig* c):
+    in_program = {}
+    for i in range(c.n_writes):
+        if not within(c.write_device[i], 0, c.n_devices - 1) or c.write_program[i] >= PROGRAMS or not is_range(
+                c.write_addr[i], c.write_count[i], REGISTERS_PER_WRITE) or not is_range(c.write_addr[i], c.write_back[i], REGISTERS_PER_READ):
+            return f"write {i} names a device, program or registers that do not exist"
+        if not within(c.write_field[i], 0, c.n_fields) or not within(c.write_fields[i], 0, c.n_fields - c.write_field[i]):
+            return f"write {i} names fields that do not exist"
+        key = c.write_device[i], c.write_program[i]
+        at, count = in_program.get(key, (i, 0))
+        if at + count != i:
+            return f"write {i} stands apart from the others of its device and program"
+        in_program[key] = at, count + 1
+        fault = sizes(c, i, count + 1) or fields_of(c, i)
+        if fault:
+            return fault
+    return None
+
+
+cdef str sizes(const SiteConfig* c, int i, int count):
+    """What the driver keeps of a row must fit where it keeps it."""
+    if count > ROWS_MAX:
+        return f"write {i} is one too many in its program; at most {ROWS_MAX} fit"
+    if c.write_program[i] in (PR_SETPOINT, PR_VAR) and c.write_count[i] > ROW_REGISTERS:
+        return f"write {i} of a set point has {c.write_count[i]} registers; at most {ROW_REGISTERS} fit"
+    if c.write_program[i] == PR_LIMITS and (c.write_count[i] > LIMIT_REGISTERS or count > LIMIT_ROWS):
+        return f"write {i} of limits has {c.write_count[i]} registers; at most {LIMIT_REGISTERS} in {LIMIT_ROWS} rows fit"
+    return None
+
+
+cdef str fields_of(const SiteConfig* c, int i):
+    cdef int room = c.write_count[i] if c.write_count[i] > c.write_back[i] else c.write_back[i]
+    for k in range(c.write_field[i], c.write_field[i] + c.write_fields[i]):
+        size = type_registers(c.field_type[k])
+        across = c.field_offset[k] < c.write_count[i] < c.field_offset[k] + size
+        if c.field_type[k] > PT_BITS16 or c.field_source[k] > SRC_ANY or c.field_quantity[k] >= QUANTITIES \
+                or not within(c.field_factor[k], 0, c.n_factors) or not within(c.field_offset[k], 0, room - size) or across:
+            return f"field {k} of write {i} is of no known kind or lies outside of it"
+    return None
+
+
 def fault_of(SealedSite site) -> str | None:
     """What of this configuration the loop cannot run, or None."""
     cdef const SiteConfig* c = &site.config
-    return counts(c) or units_and_rows(c) or buses_and_devices(c) or reads_and_points(c)
+    return counts(c) or units_and_rows(c) or buses_and_devices(c) or reads_and_points(c) or factors(c) or writes(c)

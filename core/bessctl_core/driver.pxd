@@ -8,6 +8,11 @@ from .bus cimport Bus, Transaction
 from .events cimport EventSink
 from .layout cimport Inputs, Outputs, SiteConfig
 from .setpoint cimport Setpoint
+from .writes cimport Rows
+
+cdef enum:
+    LIMIT_ROWS = 8
+    LIMIT_REGISTERS = 16
 
 cdef enum Phase:
     PHASE_OFFLINE
@@ -20,6 +25,20 @@ cdef struct Device:
     Transaction setup           # verification, one read at a time
     Transaction beat            # our heartbeat
     Transaction switch          # start, stop, contactor
+    Transaction limits          # the battery's, mirrored
+    Rows orders[3]              # by Outputs.cmd_run
+    Rows open_rows
+    Rows close_rows
+    Rows beat_rows
+    Rows limit_rows
+    Rows prepare_rows
+    uint64_t beat_ticks         # ticks of one beat
+    int64_t order_since_ns      # since when the order is not obeyed
+    int64_t limit_next_ns
+    int64_t limit_known[8]      # when row i was acknowledged with limit_regs[i]; 0 = not on this connection
+    int64_t prepare_next_ns
+    int64_t prepare_found       # a setting that is not ours, and what we would have
+    int64_t prepare_ours
     int64_t retry_ns            # OFFLINE: not before
     int64_t backoff_ns
     int64_t seen_ns             # newest sample
@@ -35,15 +54,28 @@ cdef struct Device:
     int32_t check_count
     int32_t refused_register    # what the last refusal was about
     int32_t refused_found
+    int32_t factor_at           # factor asked now
+    int32_t order_row           # next row of the order
+    int32_t order_under_way     # row whose transaction is out; -1 = none of the order
+    int32_t beat_row
+    int32_t limit_row
+    int32_t prepare_row
+    int32_t prepare_register
+    int32_t start_tries
+    int32_t close_tries
+    uint32_t order_once         # rows marked once that are done
     double heartbeat
+    uint16_t limit_regs[8 * 16]
     uint8_t phase
     uint8_t silent              # transactions in a row without an answer
     uint8_t refused
     uint8_t frozen
     uint8_t loaded              # it should see power: a unit of its is commanded
     uint8_t told_down
-    uint8_t es_written          # 0 nothing since connecting, 1 permit, 2 no permit
-    uint8_t es_pending
+    uint8_t start_given_up
+    uint8_t prepare_asked
+    uint8_t prepare_differs
+    uint8_t prepare_writes
     uint8_t last_run
 
 cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogil
@@ -54,9 +86,12 @@ cdef int device_state(const Device* dev) noexcept nogil
 # What came back since the last tick. Fills in the device's part of the inputs that are no measurements.
 cdef void device_take(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil
 
-# Commands and verification out. `beat`: our heartbeat now. False: a command was due and the bus could not take it.
-cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, uint32_t beat,
-                      int64_t now_ns) noexcept nogil
+# Commands and verification out. `ticks`: the loop's, for our heartbeats. False: a command was due and the bus could not take it.
+cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, uint64_t ticks,
+                      EventSink* sink, int64_t now_ns) noexcept nogil
+
+# The operator reset or started at the machine: what we gave up is ours to try again.
+cdef void device_release(Device* dev) noexcept nogil
 
 # A transaction of this device ended: an answer (also a refusal) says that it is there.
 cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil

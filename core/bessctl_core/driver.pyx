@@ -2,7 +2,8 @@
 
 Rules
 - After each connection, and after each silence, everything is verified again: every sealed check is read and must hold the sealed value; then
-  the scale factor of the set point is read. Only then is the device up, polled and commanded.
+  the factors are read: scale factors and ratings that other values are multiplied with. Only then is the device up and polled; it is
+  commanded once the settings it needs stand (prepare.pxd).
 - A check that fails is a refusal with both values: this is not the device that was sealed. It is tried again with a back-off, because devices
   are exchanged while we run, and it is told again only when another value is found.
 - Three transactions in a row without an answer: the device is down. An exception reply is an answer; what it refused stays old, and the age
@@ -11,14 +12,14 @@ Rules
   load none of its analogues changes in any bit.
 - Commands to a PCS: the set point (setpoint.pxd) first, then the other orders (orders.pxd). A PCS switched to local control is not commanded
   at all (R15).
-- Our heartbeats count the loop's progress: a beat each rate_hz ticks. A PCS gets none while its set point is unconfirmed (R11), so that its
+- Our heartbeats count the loop's progress (feed.pxd). A PCS gets none while its set point is unconfirmed (R11), so that its
   own watchdog acts, and none under local control. A BMS always gets its beat: without it, it may open its contactors under somebody's power.
 
 Phase      leaves to    when
 OFFLINE    VERIFY       the bus is connected, and it is another connection or retry_ns is reached
 VERIFY     SCALE        every check holds
            OFFLINE      a check does not hold (refused), no answer, connection over
-SCALE      UP           the scale factor is one; devices without a set point pass at once
+SCALE      UP           every factor is a number within its range; devices without factors pass at once
            OFFLINE      as above
 UP         OFFLINE      three times no answer, connection over
 """
@@ -30,18 +31,21 @@ from .bus cimport (
     BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, QUEUED, SENT, bus_submit_poll,
 )
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
-from .frames cimport READ_HOLDING_REGISTERS, WRITE_MULTIPLE_REGISTERS
+from .feed cimport beat_taken, feed_init, feed_restart, limits_taken, send_beat, send_limits
 from .layout cimport (
     DEV_DOWN, DEV_FROZEN, DEV_PCS, DEV_REFUSED, DEV_UP, DEV_VERIFYING, EV_DEVICE_DOWN, EV_DEVICE_FROZEN, EV_DEVICE_REFUSED, EV_DEVICE_UP,
-    EV_SETPOINT_FOREIGN, EV_UNCONFIRMED, MAX_UNITS, NS_PER_S, Q_LOC_REM, Q_NONE, Q_PCS_STATE, QUANTITIES,
+    EV_REVERSION_FOREIGN, EV_SETPOINT_FOREIGN, EV_SETPOINT_HELD, EV_UNCONFIRMED, MAX_UNITS, NS_PER_S, PR_SETPOINT, Q_LOC_REM, Q_NONE,
+    Q_PCS_STATE, QUANTITIES,
 )
-from .orders cimport RUN_STANDBY, send_beat, send_contactor, send_switch
-from .points cimport scale_of
-from .setpoint cimport setpoint_init, setpoint_restart, setpoint_send, setpoint_take
+from .orders cimport RUN_STANDBY, RUN_STOP, order_taken, orders_init, orders_restart, send_contactor, send_switch
+from .prepare cimport PREPARE_REFUSED, prepare_init, prepare_restart, prepare_send, prepare_take, prepared
+from .setpoint cimport (
+    TOLD_FOREIGN, TOLD_HELD, TOLD_TIMER, setpoint_init, setpoint_release, setpoint_restart, setpoint_send, setpoint_take,
+)
+from .verify cimport Finding, checks_hold, count_w, forget_factors, next_checks, next_factor, take_factor
 
 cdef enum:
     SILENT_MAX = 3
-    CHECK_RUN_MAX = 100
     BACKOFF_MIN_NS = 250000000
 
 cdef int64_t BACKOFF_MAX_NS = 10 * <int64_t> NS_PER_S
@@ -70,28 +74,24 @@ cdef inline bint is_unit(const Device* dev) noexcept nogil:
 
 
 cdef inline bint takes_setpoint(const SiteConfig* c, const Device* dev) noexcept nogil:
-    return c.dev_kind[dev.index] == DEV_PCS and c.dev_wset_addr[dev.index] >= 0 and is_unit(dev)
-
-
-cdef inline bint reads_scale(const SiteConfig* c, const Device* dev) noexcept nogil:
-    return takes_setpoint(c, dev) and c.dev_wset_sf_addr[dev.index] >= 0
+    return c.dev_kind[dev.index] == DEV_PCS and dev.setpoint.rows.count > 0 and is_unit(dev)
 
 
 cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogil:
-    cdef int64_t reversion_ns = 0
+    cdef int64_t timeout_ns = c.dev_timeout_ns[index]
+    cdef int modbus_id = c.dev_modbus_id[index]
     memset(dev, 0, sizeof(Device))
     dev.index = index
     dev.unit = c.dev_place[index]
     dev.heartbeat = NAN
-    dev.last_run = 255
     dev.refused_register = -1
+    dev.setup.unit_id = dev.beat.unit_id = dev.switch.unit_id = dev.limits.unit_id = <uint8_t> modbus_id
+    dev.setup.timeout_ns = dev.beat.timeout_ns = dev.switch.timeout_ns = dev.limits.timeout_ns = timeout_ns
     if is_unit(dev):
-        reversion_ns = c.unit_reversion_ns[dev.unit]
-    setpoint_init(&dev.setpoint, c.dev_wset_addr[index], c.dev_modbus_id[index], c.dev_timeout_ns[index], reversion_ns)
-    dev.setup.function = READ_HOLDING_REGISTERS
-    dev.beat.function = dev.switch.function = WRITE_MULTIPLE_REGISTERS
-    dev.setup.unit_id = dev.beat.unit_id = dev.switch.unit_id = c.dev_modbus_id[index]
-    dev.setup.timeout_ns = dev.beat.timeout_ns = dev.switch.timeout_ns = c.dev_timeout_ns[index]
+        setpoint_init(&dev.setpoint, c, index, PR_SETPOINT)
+        orders_init(c, dev)
+        feed_init(c, dev)
+        prepare_init(c, dev)
 
 
 cdef int device_state(const Device* dev) noexcept nogil:
@@ -131,13 +131,18 @@ cdef void refuse(Device* dev, int register, double found, double expected, Event
     dev.refused_register, dev.refused_found = register, what
 
 
-cdef void come_up(Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
+cdef void come_up(const SiteConfig* c, Device* dev, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
     dev.phase = PHASE_UP
-    dev.refused = dev.silent = dev.told_down = dev.es_written = dev.es_pending = 0
+    dev.refused = dev.silent = dev.told_down = 0
     dev.backoff_ns = 0
     dev.seen_ns = dev.alive_ns = now_ns
-    dev.switch_next_ns = 0
-    setpoint_restart(&dev.setpoint, now_ns)
+    if is_unit(dev):
+        orders_restart(dev, now_ns)
+        feed_restart(dev)
+        prepare_restart(dev)
+    if takes_setpoint(c, dev):
+        inp.wset_scale_w[dev.unit] = count_w(c, dev, inp)
+        setpoint_restart(&dev.setpoint, c, inp.wset_scale_w[dev.unit], now_ns)
     emit(sink, now_ns, EV_DEVICE_UP, LEVEL_INFO, dev.unit, dev.index, -1, 0, NAN, NAN)
 
 
@@ -155,58 +160,34 @@ cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSi
 cdef void begin(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp) noexcept nogil:
     dev.phase = PHASE_VERIFY
     dev.epoch = bus.epoch
-    dev.check_at = 0
+    dev.check_at = dev.factor_at = 0
+    forget_factors(c, dev, inp)
     if takes_setpoint(c, dev):
         inp.wset_scale_w[dev.unit] = NAN
 
 
-cdef bint next_checks(const SiteConfig* c, Device* dev) noexcept nogil:
-    """The next run of checks in neighbouring registers, as one read; False when none is left."""
-    cdef int first = dev.check_at
-    cdef int n = 0
-    while first < c.n_checks and c.check_device[first] != dev.index:
-        first += 1
-    while n < CHECK_RUN_MAX and first + n < c.n_checks and c.check_device[first + n] == dev.index \
-            and c.check_addr[first + n] == c.check_addr[first] + n:
-        n += 1
-    if n == 0:
-        return False
-    dev.check_first, dev.check_count, dev.check_at = first, n, first + n
-    dev.setup.address, dev.setup.count = <uint16_t> c.check_addr[first], <uint16_t> n
-    return True
-
-
-cdef void take_checks(const SiteConfig* c, Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef int i
-    for i in range(dev.check_count):
-        if dev.setup.regs[i] != <uint16_t> c.check_value[dev.check_first + i]:
-            refuse(dev, dev.setup.address + i, dev.setup.regs[i], <uint16_t> c.check_value[dev.check_first + i], sink, now_ns)
-            return
-
-
-cdef void take_scale(Device* dev, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef double scale = scale_of(dev.setup.regs[0])
-    if isnan(scale):
-        refuse(dev, dev.setup.address, dev.setup.regs[0], NAN, sink, now_ns)
-        return
-    inp.wset_scale_w[dev.unit] = scale
-    come_up(dev, sink, now_ns)
+cdef void take_prepare(const SiteConfig* c, Device* dev, const Bus* bus, const Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int found = prepare_take(c, dev, inp, sink, now_ns)
+    device_note(dev, bus, &dev.setup, sink, now_ns)
+    if found == PREPARE_REFUSED and dev.phase == PHASE_UP:
+        refuse(dev, dev.prepare_register, <double> dev.prepare_found, <double> dev.prepare_ours, sink, now_ns)
 
 
 cdef void take_setup(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef Finding finding
     if not ended(&dev.setup):
         return
-    if dev.phase != PHASE_VERIFY and dev.phase != PHASE_SCALE:
+    if dev.phase == PHASE_UP:
+        take_prepare(c, dev, bus, inp, sink, now_ns)
+    elif dev.phase != PHASE_VERIFY and dev.phase != PHASE_SCALE:
         pass
     elif dev.setup.fault == FAULT_EXCEPTION and dev.setup.exception_code <= 3:
         # "No such function, register or value": an answer that the sealed device would not give.
         refuse(dev, dev.setup.address, NAN, NAN, sink, now_ns)
     elif dev.setup.status == FAILED:
         lose(dev, bus, dev.setup.fault, sink, now_ns)
-    elif dev.phase == PHASE_VERIFY:
-        take_checks(c, dev, sink, now_ns)
-    else:
-        take_scale(dev, inp, sink, now_ns)
+    elif not (checks_hold(c, dev, &finding) if dev.phase == PHASE_VERIFY else take_factor(c, dev, inp, &finding)):
+        refuse(dev, finding.register, finding.found, finding.expected, sink, now_ns)
     dev.setup.status = IDLE
 
 
@@ -215,10 +196,8 @@ cdef void send_setup(const SiteConfig* c, Device* dev, Bus* bus) noexcept nogil:
         return
     if dev.phase == PHASE_VERIFY and not next_checks(c, dev):
         dev.phase = PHASE_SCALE
-    if dev.phase == PHASE_SCALE:
-        if not reads_scale(c, dev):
-            return
-        dev.setup.address, dev.setup.count = <uint16_t> c.dev_wset_sf_addr[dev.index], 1
+    if dev.phase == PHASE_SCALE and not next_factor(c, dev):
+        return
     if not bus_submit_poll(bus, &dev.setup):
         dev.setup.status = IDLE
         dev.check_at = dev.check_first if dev.phase == PHASE_VERIFY else dev.check_at
@@ -249,16 +228,24 @@ cdef void watch_confirmation(const SiteConfig* c, Device* dev, Inputs* inp, Even
     inp.unconfirmed[dev.unit] = late
 
 
+cdef void tell_setpoint(Device* dev, int told, double scale, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef Setpoint* s = &dev.setpoint
+    if told & TOLD_TIMER:
+        emit(sink, now_ns, EV_REVERSION_FOREIGN, LEVEL_WARNING, dev.unit, dev.index, -1, 0, s.found_timer_s, s.reversion_ns * 1e-9)
+    if told & TOLD_HELD:
+        emit(sink, now_ns, EV_SETPOINT_HELD, LEVEL_WARNING if s.saving else LEVEL_INFO, dev.unit, dev.index, -1, s.saving,
+             s.written_raw * scale, s.asked_raw * scale)
+    if told & TOLD_FOREIGN:
+        emit(sink, now_ns, EV_SETPOINT_FOREIGN, LEVEL_ALARM, dev.unit, dev.index, -1, s.foreign_tries, s.found_raw * scale,
+             s.acked_raw * scale)
+
+
 cdef void take_setpoint(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef int32_t found = 0
-    cdef double scale = inp.wset_scale_w[dev.unit]
     if ended(&dev.setpoint.write):
         device_note(dev, bus, &dev.setpoint.write, sink, now_ns)
     if ended(&dev.setpoint.readback):
         device_note(dev, bus, &dev.setpoint.readback, sink, now_ns)
-    if setpoint_take(&dev.setpoint, now_ns, &found):
-        emit(sink, now_ns, EV_SETPOINT_FOREIGN, LEVEL_ALARM, dev.unit, dev.index, -1, dev.setpoint.foreign_tries, found * scale,
-             dev.setpoint.acked_raw * scale)
+    tell_setpoint(dev, setpoint_take(&dev.setpoint, c, inp, now_ns), inp.wset_scale_w[dev.unit], sink, now_ns)
     watch_confirmation(c, dev, inp, sink, now_ns)
 
 
@@ -268,13 +255,16 @@ cdef void take_simple(Device* dev, const Bus* bus, Transaction* t, EventSink* si
         t.status = IDLE
 
 
-cdef void take_switch(Device* dev, const Bus* bus, EventSink* sink, int64_t now_ns) noexcept nogil:
-    if dev.switch.status == DONE and dev.es_pending:
-        dev.es_written = dev.es_pending
-        dev.switch_next_ns = 0
+cdef void take_orders(const SiteConfig* c, Device* dev, const Bus* bus, EventSink* sink, int64_t now_ns) noexcept nogil:
     if ended(&dev.switch):
-        dev.es_pending = 0
+        order_taken(c, dev)
+    if ended(&dev.beat):
+        beat_taken(dev)
+    if ended(&dev.limits):
+        limits_taken(c, dev, now_ns)
     take_simple(dev, bus, &dev.switch, sink, now_ns)
+    take_simple(dev, bus, &dev.beat, sink, now_ns)
+    take_simple(dev, bus, &dev.limits, sink, now_ns)
 
 
 cdef void watch_heartbeat(const SiteConfig* c, Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
@@ -289,14 +279,11 @@ cdef void watch_heartbeat(const SiteConfig* c, Device* dev, EventSink* sink, int
 cdef void device_take(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
     follow_connection(c, dev, bus, inp, sink, now_ns)
     take_setup(c, dev, bus, inp, sink, now_ns)
-    take_switch(dev, bus, sink, now_ns)
-    take_simple(dev, bus, &dev.beat, sink, now_ns)
+    take_orders(c, dev, bus, sink, now_ns)
     if takes_setpoint(c, dev):
         take_setpoint(c, dev, bus, inp, sink, now_ns)
-    if dev.phase == PHASE_SCALE and not reads_scale(c, dev):
-        if takes_setpoint(c, dev):
-            inp.wset_scale_w[dev.unit] = 1.0
-        come_up(dev, sink, now_ns)
+    if dev.phase == PHASE_SCALE and not busy(&dev.setup) and not next_factor(c, dev):
+        come_up(c, dev, inp, sink, now_ns)
     watch_heartbeat(c, dev, sink, now_ns)
 
 
@@ -316,43 +303,69 @@ cdef void device_seen(const SiteConfig* c, Device* dev, const Inputs* inp, bint 
 
 # --- commands -----------------------------------------------------------------------------------------------------------------------------
 
-cdef bint command_pcs(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
+cdef bint is_local(const Device* dev, const Inputs* inp) noexcept nogil:
+    return inp.value[dev.unit * QUANTITIES + Q_LOC_REM] == LOCAL_CONTROL
+
+
+cdef void hands_off(Device* dev, int64_t now_ns) noexcept nogil:
+    # Once it is remote again everything is asserted anew and the time to confirm starts over.
+    dev.setpoint.written = dev.setpoint.acked = dev.setpoint.held = dev.setpoint.under_way = 0
+    dev.setpoint.confirmed_ns = dev.order_since_ns = now_ns
+
+
+cdef bint command_pcs(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, EventSink* sink,
+                      int64_t now_ns) noexcept nogil:
     cdef Setpoint* s = &dev.setpoint
-    cdef bint handed
-    if inp.value[dev.unit * QUANTITIES + Q_LOC_REM] == LOCAL_CONTROL:
-        # Hands off; once it is remote again everything is asserted anew and the time to confirm starts over.
-        s.written = s.acked = s.held = 0
-        s.confirmed_ns = now_ns
-        return True
-    handed = setpoint_send(s, bus, 0 if s.yielded else out.cmd_raw[dev.unit], now_ns)
-    send_switch(c, dev, bus, inp, RUN_STANDBY if s.yielded else out.cmd_run[dev.unit], now_ns)
+    cdef bint handed = setpoint_send(s, c, inp, bus, 0 if s.yielded else out.cmd_raw[dev.unit], now_ns)
+    send_switch(c, dev, bus, inp, RUN_STANDBY if s.yielded else out.cmd_run[dev.unit], sink, now_ns)
+    send_limits(c, dev, bus, inp, now_ns)
     return handed
 
 
-cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, uint32_t beat,
-                      int64_t now_ns) noexcept nogil:
+cdef bint command_unit(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, EventSink* sink,
+                       int64_t now_ns) noexcept nogil:
     cdef bint handed = True
+    if takes_setpoint(c, dev):
+        handed = command_pcs(c, dev, bus, inp, out, sink, now_ns)
+    if dev.open_rows.count > 0:
+        send_contactor(c, dev, bus, inp, out, now_ns)
+    return handed
+
+
+cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, uint64_t ticks,
+                      EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef bint handed = True
+    cdef bint commands
     if dev.phase == PHASE_VERIFY or dev.phase == PHASE_SCALE:
         send_setup(c, dev, bus)
     if dev.phase != PHASE_UP or not is_unit(dev) or out.silent:
         return True
-    if takes_setpoint(c, dev):
-        handed = command_pcs(c, dev, bus, inp, out, now_ns)
-    if c.dev_contactor_addr[dev.index] >= 0:
-        send_contactor(c, dev, bus, inp, out, now_ns)
-    if not takes_setpoint(c, dev) or (
-            not dev.setpoint.unconfirmed and inp.value[dev.unit * QUANTITIES + Q_LOC_REM] != LOCAL_CONTROL):
-        send_beat(c, dev, bus, beat)
+    commands = takes_setpoint(c, dev)
+    if commands and is_local(dev, inp):
+        hands_off(dev, now_ns)
+        return True
+    if prepared(dev):
+        handed = command_unit(c, dev, bus, inp, out, sink, now_ns)
+    else:
+        prepare_send(c, dev, bus, inp, now_ns)
+    if not commands or not dev.setpoint.unconfirmed:
+        send_beat(c, dev, bus, inp, ticks, now_ns)
     return handed
+
+
+cdef void device_release(Device* dev) noexcept nogil:
+    setpoint_release(&dev.setpoint)
+    dev.start_given_up = 0
+    dev.start_tries = dev.close_tries = 0
 
 
 cdef bint device_stopped(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil:
     cdef double state
-    if not takes_setpoint(c, dev) or inp.value[dev.unit * QUANTITIES + Q_LOC_REM] == LOCAL_CONTROL:
+    if not takes_setpoint(c, dev) or is_local(dev, inp):
         return True
     if dev.phase != PHASE_UP:
         return not dev.setpoint.live
     state = inp.value[dev.unit * QUANTITIES + Q_PCS_STATE]
-    if c.dev_opctl_addr[dev.index] >= 0 and INV_STARTING <= state <= INV_SHUTTING_DOWN:
+    if dev.orders[<int> RUN_STOP].count > 0 and INV_STARTING <= state <= INV_SHUTTING_DOWN:
         return False
     return dev.setpoint.held and dev.setpoint.acked_raw == 0

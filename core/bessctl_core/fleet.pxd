@@ -18,7 +18,6 @@ cdef struct Fleet:
     uint64_t read_print[MAX_READS]      # fingerprint of the last answer, see points.pxd
     PointIndex points
     uint64_t ticks                      # the source of our heartbeats
-    uint64_t beat_ticks                 # ticks to one beat
 
 # Once. -1, or the bus that cannot be had as sealed (an address that is no number, a baud rate that does not exist).
 cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) noexcept nogil
@@ -28,7 +27,8 @@ cdef void fleet_take(const SiteConfig* c, Fleet* f, Inputs* inp, EventSink* sink
 
 # Write: commands first, then what is due to be read, and everything that fits on the wire now. True when each command that was due was
 # handed to its bus, as far as that bus is connected.
-cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil
+cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Outputs* out, EventSink* sink,
+                     int64_t now_ns) noexcept nogil
 
 # Sleep until an absolute instant; while a question is out or waits, keep its bus going. Never longer, whatever the peers send.
 cdef void fleet_wait(const SiteConfig* c, Fleet* f, int64_t until_ns) noexcept nogil

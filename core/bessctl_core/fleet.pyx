@@ -8,14 +8,13 @@ from .bus cimport (
     BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUED, QUEUE_MAX, SENT, bus_close, bus_deadline_ns,
     bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
 )
-from .driver cimport PHASE_UP, device_init, device_note, device_seen, device_send, device_state, device_stopped, device_take
+from .driver cimport PHASE_UP, device_init, device_note, device_release, device_seen, device_send, device_state, device_stopped, device_take
 from .frames cimport READ_HOLDING_REGISTERS
 from .layout cimport (
-    BUS_TCP, DEV_DOWN, DEV_METER, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
+    BUS_TCP, DEV_DOWN, DEV_METER, FLAG_SETPOINT_HELD, MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
 )
 from .points cimport index_points, take_points
 from .rt cimport monotonic_ns, sleep_until
-from .setpoint cimport setpoint_release
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -45,6 +44,8 @@ cdef void clear_inputs(Inputs* inp) noexcept nogil:
         inp.value[i] = NAN
     for i in range(MAX_UNITS):
         inp.wset_scale_w[i] = NAN
+    for i in range(MAX_FACTORS):
+        inp.factor[i] = NAN
 
 
 cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) noexcept nogil:
@@ -53,15 +54,19 @@ cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) 
     memset(f, 0, sizeof(Fleet))
     clear_inputs(inp)
     index_points(c, &f.points)
-    f.beat_ticks = <uint64_t> max(1.0, c.rate_hz)
     for i in range(c.n_buses):
         if not open_bus(c, i, &f.bus[i], now_ns + i):
             return i
+        f.bus[i].opt.min_gap_ns = c.bus_min_gap_ns[i]
+        if c.bus_reconnect_ns[i] > 0:
+            f.bus[i].opt.backoff_min_ns = c.bus_reconnect_ns[i]
+            f.bus[i].opt.backoff_max_ns = max(f.bus[i].opt.backoff_max_ns, c.bus_reconnect_ns[i])
     for i in range(c.n_devices):
         device_init(c, i, &f.device[i])
     for i in range(c.n_reads):
         t = &f.read[i]
-        t.function, t.unit_id = READ_HOLDING_REGISTERS, c.dev_modbus_id[c.read_device[i]]
+        t.function = c.read_function[i] if c.read_function[i] else <int> READ_HOLDING_REGISTERS
+        t.unit_id = c.dev_modbus_id[c.read_device[i]]
         t.address, t.count = <int> c.read_addr[i], <int> c.read_count[i]
         t.timeout_ns = c.dev_timeout_ns[c.read_device[i]]
     return -1
@@ -135,13 +140,13 @@ cdef void send_read(const SiteConfig* c, Fleet* f, int read, int64_t now_ns) noe
         t.status = IDLE
 
 
-cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
+cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Outputs* out, EventSink* sink, int64_t now_ns) noexcept nogil:
     cdef int i
     cdef bint handed = True
     f.ticks += 1
     for i in range(c.n_devices):
         f.device[i].loaded = is_loaded(c, &f.device[i], out)
-        handed = device_send(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, out, <int> (f.ticks // f.beat_ticks), now_ns) and handed
+        handed = device_send(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, out, f.ticks, sink, now_ns) and handed
     # Where more is due than a queue holds, each tick begins with another read, so that none waits for ever.
     for i in range(c.n_reads):
         send_read(c, f, <int> ((f.ticks + i) % c.n_reads), now_ns)
@@ -208,7 +213,7 @@ cdef bint fleet_stopped(const SiteConfig* c, const Fleet* f, const Inputs* inp) 
 cdef void fleet_release(const SiteConfig* c, Fleet* f) noexcept nogil:
     cdef int i
     for i in range(c.n_devices):
-        setpoint_release(&f.device[i].setpoint)
+        device_release(&f.device[i])
 
 
 cdef void fleet_account(const SiteConfig* c, const Fleet* f, PlantState* state) noexcept nogil:
@@ -223,6 +228,8 @@ cdef void fleet_account(const SiteConfig* c, const Fleet* f, PlantState* state) 
         state.bus_bad[i] = <int> (b.count.crc_errors + b.count.wrong_unit + b.count.wrong_function + b.count.wrong_length + b.count.wrong_echo)
         state.bus_exceptions[i] = exceptions_of(b)
         state.bus_reconnects[i] = b.epoch - 1 if b.epoch > 0 else 0
+    for i in range(c.n_devices):
+        state.flags |= FLAG_SETPOINT_HELD if f.device[i].setpoint.saving else 0
 
 
 cdef int exceptions_of(const Bus* b) noexcept nogil:

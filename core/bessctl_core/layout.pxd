@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 4
+    LAYOUT_VERSION = 5
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant
@@ -23,6 +23,11 @@ cdef enum:
     MAX_READS = 160     # blocks of registers read in one request
     MAX_POINTS = 1024   # values decoded from them
     MAX_CHECKS = 960    # registers that must hold a known value after each connect
+    MAX_WRITES = 320    # requests that devices are written with
+    MAX_FIELDS = 1280   # values in them
+    MAX_FACTORS = 160   # registers read at each connect, by whose value others are multiplied: scale factors, ratings
+    MAX_MAPS = 512      # device codes and what they mean here
+    PROGRAMS = 10
     QUANTITIES = 64
     TEXT = 96           # bytes of a path or host name, NUL included
     TICK_EVENTS = 32    # events one tick may raise; the rest is counted
@@ -192,6 +197,7 @@ cpdef enum Flag:
     FLAG_AFFINITY_REFUSED = 32
     FLAG_UNCONFIRMED = 64   # R11: a PCS does not confirm its set point
     FLAG_METER_STALE = 128  # R10: the meter's last sample is older than meter_age
+    FLAG_SETPOINT_HELD = 1024   # a set point that wears is held back
     FLAG_SHED = 256         # load should be shed: the meter is stale, or a limit stays unmet
 
 # Who sets a side of the envelope.
@@ -237,6 +243,11 @@ cpdef enum EventCode:
     EV_ACQUIRED = 24
     EV_DEVICE_FROZEN = 25   # R4: a heartbeat stands still
     EV_JOURNAL = 26         # detail: 1 the journal is unreadable, 2 the disk refuses a record, 0 it takes them again
+    EV_SETPOINT_HELD = 60   # a set point that wears is not written: value: W that stands, limit: W wanted, detail: 1 begins, 0 ends
+    EV_REVERSION_FOREIGN = 61   # found at connect: value: seconds of a timer that is not ours, limit: ours
+    EV_SETTING_FOREIGN = 62 # found at connect and written: detail: register, value: found, limit: ours
+    EV_ORDER_LATE = 63      # detail: the order (0 stop, 1 run, 2 standby), value: the state the PCS shows, limit: s given
+    EV_START_GIVEN_UP = 64  # detail: tries; until the operator resets or starts at the machine
     EV_METER = 27           # R10; detail: MeterPhase of pcc.pxd (0 fresh again, 1 held, 2 lost), value: age of the last sample, s
 
 cpdef enum CommandCode:
@@ -270,6 +281,46 @@ cpdef enum PointType:
     PT_ENUM16 = 6
     PT_BITS32 = 7
     PT_INT64 = 8
+    PT_SUNSSF = 9           # SunSpec scale factor: the value is ten to its power
+    PT_BITS16 = 10
+
+# Which raw values say "not there".
+cpdef enum Absent:
+    ABSENT_SUNSPEC = 0      # those of the SunSpec data types
+    ABSENT_NONE = 1         # every value counts
+    ABSENT_VALUE = 2        # the one that is stated
+
+# What a group of writes is for; rows of one device and program are sent in their order.
+cpdef enum Program:
+    PR_PREPARE = 0          # settings that must stand before we command: read first, told and written when they differ
+    PR_SETPOINT = 1         # active power
+    PR_VAR = 2              # reactive power
+    PR_BEAT = 3             # feeds the device's watchdog
+    PR_RUN = 4
+    PR_STANDBY = 5
+    PR_STOP = 6
+    PR_OPEN = 7             # contactor
+    PR_CLOSE = 8
+    PR_LIMITS = 9           # the battery's limits as a second layer in the PCS
+
+# Where the value of a field comes from.
+cpdef enum FieldSource:
+    SRC_CONST = 0           # field_idle
+    SRC_SETPOINT = 1        # counts of the command, + toward the grid unless field_scale is negative
+    SRC_MAGNITUDE = 2       # counts without their sign
+    SRC_CHARGE = 3          # counts while charging, else 0
+    SRC_DISCHARGE = 4
+    SRC_DIRECTION = 5       # field_charge, field_idle or field_discharge
+    SRC_REVERSION = 6       # the unit's reversion time, in units of field_scale seconds
+    SRC_BEAT = 7            # counts up once a beat
+    SRC_TOGGLE = 8          # field_idle and field_discharge in turn, once a beat
+    SRC_INPUT = 9           # a quantity of the unit by field_scale, rounded toward 0; missing or stale: field_idle
+    SRC_REMAINS = 10        # read back only: the reversion timer, in units of field_scale seconds
+    SRC_ANY = 11            # written as field_idle, read back as whatever it is
+
+cpdef enum WriteFlag:
+    WF_ONCE = 1             # once per connection and order
+    WF_VERIFY = 2           # read back and compared
 
 cpdef enum BusKind:
     BUS_NONE = 0
@@ -396,6 +447,8 @@ cdef struct SiteConfig:
     uint8_t bus_parity[MAX_BUSES]       # 'N', 'E', 'O'
     uint8_t bus_stop_bits[MAX_BUSES]
     uint8_t bus_rs485[MAX_BUSES]
+    int64_t bus_min_gap_ns[MAX_BUSES]   # the least time from an answer to the next question
+    int64_t bus_reconnect_ns[MAX_BUSES] # the least time between two tries to connect; 0 = the bus's own
     int32_t bus_baud[MAX_BUSES]
     int32_t bus_port[MAX_BUSES]
     char bus_path[MAX_BUSES * TEXT]     # host or serial device
@@ -404,18 +457,23 @@ cdef struct SiteConfig:
     int16_t dev_place[MAX_DEVICES]      # unit or PLANT
     int32_t dev_bus[MAX_DEVICES]
     int64_t dev_timeout_ns[MAX_DEVICES]
-    int32_t dev_wset_addr[MAX_DEVICES]  # first register of SunSpec 704 WSetEna; -1: takes no set point
-    int32_t dev_wset_sf_addr[MAX_DEVICES]   # WSet_SF
-    int32_t dev_hb_addr[MAX_DEVICES]    # where our heartbeat is written (715 ControllerHb, 802 CtrlHb); -1: none
-    int32_t dev_opctl_addr[MAX_DEVICES]     # 715 OpCtl; -1: none
-    int32_t dev_es_addr[MAX_DEVICES]    # 703 ES; -1: none
-    int32_t dev_contactor_addr[MAX_DEVICES] # 802 SetOp; -1: none
+    double dev_count_w[MAX_DEVICES]     # watts that one count of the set point is worth, before its factors
+    int64_t dev_resend_ns[MAX_DEVICES]  # the set point is written again after so long, to re-arm its timer; 0 = never
+    int64_t dev_beat_ns[MAX_DEVICES]    # period of PR_BEAT
+    int64_t dev_order_repeat_ns[MAX_DEVICES]    # an order that shows no effect is given again
+    int64_t dev_order_timeout_ns[MAX_DEVICES]   # and is told as late after so long; 0 = never
+    int64_t dev_nv_interval_ns[MAX_DEVICES] # set points wear: one write is granted per interval on average; 0 = they do not
+    double dev_nv_step_w[MAX_DEVICES]   # and are rounded toward 0 to whole steps
+    int32_t dev_nv_burst[MAX_DEVICES]   # writes that may be saved up
+    int32_t dev_start_tries[MAX_DEVICES]    # late starts until we give up; 0 = never
+    uint8_t dev_confirm_ack[MAX_DEVICES]    # 1: the set point cannot be read back, its acknowledgement is all the proof there is
     int32_t dev_hb_quantity[MAX_DEVICES]    # Q_PCS_HB, Q_BMS_HB or Q_NONE
     # what is read: one request each
     int32_t read_device[MAX_READS]
     int32_t read_addr[MAX_READS]
     int32_t read_count[MAX_READS]
     int64_t read_period_ns[MAX_READS]
+    uint8_t read_function[MAX_READS]    # 3 or 4; 0 = 3
     # and decoded
     int32_t point_read[MAX_POINTS]
     int32_t point_offset[MAX_POINTS]    # register in the block
@@ -424,10 +482,59 @@ cdef struct SiteConfig:
     int16_t point_place[MAX_POINTS]
     uint8_t point_quantity[MAX_POINTS]
     uint8_t point_type[MAX_POINTS]
+    uint8_t point_low_first[MAX_POINTS] # 1: the low word comes first
+    uint8_t point_absent[MAX_POINTS]    # Absent
+    uint64_t point_absent_bits[MAX_POINTS]
+    uint64_t point_mask[MAX_POINTS]     # bits that count, shifted down to the lowest; 0 = all
+    double point_add[MAX_POINTS]        # after scaling
+    int32_t point_factor[MAX_POINTS]    # 1 + index of a factor; 0 = none
+    int32_t point_sign_offset[MAX_POINTS]   # register in the block whose bits of point_sign_mask, any set, turn the sign
+    uint16_t point_sign_mask[MAX_POINTS]    # 0 = none
+    int32_t point_map_first[MAX_POINTS]
+    int32_t point_map_count[MAX_POINTS] # 0 = the number itself; a code that is not listed is no value
+    int32_t n_maps
+    uint64_t map_code[MAX_MAPS]
+    double map_value[MAX_MAPS]
+    # read once after each connect
+    int32_t n_factors
+    int32_t factor_device[MAX_FACTORS]
+    int32_t factor_addr[MAX_FACTORS]
+    double factor_scale[MAX_FACTORS]
+    double factor_least[MAX_FACTORS]    # outside of these it is no value: the device is refused
+    double factor_most[MAX_FACTORS]
+    uint8_t factor_function[MAX_FACTORS]
+    uint8_t factor_type[MAX_FACTORS]
+    uint8_t factor_low_first[MAX_FACTORS]
+    uint8_t factor_absent[MAX_FACTORS]
+    uint8_t factor_of_setpoint[MAX_FACTORS] # 1: multiplies dev_count_w
     # and verified after each connect: model ids, lengths, serial number
     int32_t check_device[MAX_CHECKS]
     int32_t check_addr[MAX_CHECKS]
     int32_t check_value[MAX_CHECKS]
+    # what is written: one request each, rows of one device and program side by side
+    int32_t n_writes
+    int32_t n_fields
+    int32_t write_device[MAX_WRITES]
+    int32_t write_addr[MAX_WRITES]
+    int32_t write_count[MAX_WRITES]
+    int32_t write_back[MAX_WRITES]      # registers read back from write_addr on
+    int32_t write_field[MAX_WRITES]     # first of its fields
+    int32_t write_fields[MAX_WRITES]
+    uint16_t write_when[MAX_WRITES]     # bit n: in state n of SunSpec 701 InvSt; bit 15: state not known
+    uint8_t write_program[MAX_WRITES]
+    uint8_t write_function[MAX_WRITES]  # 6 or 16
+    uint8_t write_read_function[MAX_WRITES] # 3 or 4
+    uint8_t write_flags[MAX_WRITES]     # WriteFlag
+    int32_t field_offset[MAX_FIELDS]    # register in the request
+    int32_t field_factor[MAX_FIELDS]    # 1 + index of a factor; 0 = none
+    double field_scale[MAX_FIELDS]      # of one count
+    int64_t field_charge[MAX_FIELDS]
+    int64_t field_idle[MAX_FIELDS]
+    int64_t field_discharge[MAX_FIELDS]
+    uint8_t field_source[MAX_FIELDS]
+    uint8_t field_type[MAX_FIELDS]
+    uint8_t field_low_first[MAX_FIELDS]
+    uint8_t field_quantity[MAX_FIELDS]
 
 # --- one tick: what goes into the step and comes out ------------------------------------------------------------------------------------
 
@@ -435,6 +542,7 @@ cdef struct Inputs:
     double value[PLACES * QUANTITIES]       # place * QUANTITIES + quantity
     int64_t sampled_ns[PLACES * QUANTITIES] # when the request was sent; 0 = never
     double wset_scale_w[MAX_UNITS]          # watts per count of the PCS's set-point register; NaN until read
+    double factor[MAX_FACTORS]              # as read on the connection that stands; NaN until then
     uint8_t pcs_state[MAX_UNITS]            # DeviceState
     uint8_t bms_state[MAX_UNITS]
     uint8_t meter_state

@@ -91,6 +91,11 @@ class EventCode(IntFlag):
     EV_ACQUIRED = 24
     EV_DEVICE_FROZEN = 25
     EV_JOURNAL = 26
+    EV_SETPOINT_HELD = 60
+    EV_REVERSION_FOREIGN = 61
+    EV_SETTING_FOREIGN = 62
+    EV_ORDER_LATE = 63
+    EV_START_GIVEN_UP = 64
     EV_METER = 27
 
 class Flag(IntFlag):
@@ -102,6 +107,7 @@ class Flag(IntFlag):
     FLAG_AFFINITY_REFUSED = 32
     FLAG_UNCONFIRMED = 64
     FLAG_METER_STALE = 128
+    FLAG_SETPOINT_HELD = 1024
     FLAG_SHED = 256
 
 class Internal(IntFlag):
@@ -150,6 +156,8 @@ class PointType(IntFlag):
     PT_ENUM16 = 6
     PT_BITS32 = 7
     PT_INT64 = 8
+    PT_SUNSSF = 9
+    PT_BITS16 = 10
 
 class QControl(IntFlag):
     QC_NONE = 0
@@ -243,3 +251,38 @@ class Tier(IntFlag):
     TIER_WARN = 0
     TIER_DERATE = 1
     TIER_TRIP = 2
+
+class Absent(IntFlag):
+    ABSENT_SUNSPEC = 0
+    ABSENT_NONE = 1
+    ABSENT_VALUE = 2
+
+class Program(IntFlag):
+    PR_PREPARE = 0
+    PR_SETPOINT = 1
+    PR_VAR = 2
+    PR_BEAT = 3
+    PR_RUN = 4
+    PR_STANDBY = 5
+    PR_STOP = 6
+    PR_OPEN = 7
+    PR_CLOSE = 8
+    PR_LIMITS = 9
+
+class FieldSource(IntFlag):
+    SRC_CONST = 0
+    SRC_SETPOINT = 1
+    SRC_MAGNITUDE = 2
+    SRC_CHARGE = 3
+    SRC_DISCHARGE = 4
+    SRC_DIRECTION = 5
+    SRC_REVERSION = 6
+    SRC_BEAT = 7
+    SRC_TOGGLE = 8
+    SRC_INPUT = 9
+    SRC_REMAINS = 10
+    SRC_ANY = 11
+
+class WriteFlag(IntFlag):
+    WF_ONCE = 1
+    WF_VERIFY = 2

@@ -99,7 +99,7 @@ cdef void feed_watchdog(Machine* m, bint handed, int64_t now_ns) noexcept nogil:
 
 
 cdef void write_commands(Machine* m, int64_t now_ns) noexcept nogil:
-    cdef bint handed = fleet_send(m.config, &m.fleet, &m.inp, &m.out, now_ns)
+    cdef bint handed = fleet_send(m.config, &m.fleet, &m.inp, &m.out, &m.step.sink, now_ns)
     cdef int64_t done_ns = monotonic_ns() - m.pace.deadline_ns
     histogram_add(m.pace.done_bins, done_ns)
     m.pace.done_max_ns = max(m.pace.done_max_ns, done_ns)

@@ -1,16 +1,22 @@
-# What a device is told besides its set point: start and stop of a PCS, our heartbeat, the contactor of a battery.
+# What a device is told besides its set point: start and stop of a PCS, the contactor of a battery.
 #
 # Rules
-# - A PCS is started only once a set point of this connection was acknowledged, and permitted (703 ES) before it is started (715 OpCtl).
-# - Each order is repeated every 2 s until the state the device reports agrees: an order that failed once is never forgotten.
-# - A stop or standby is also sent to a PCS whose state is not known; a start never is.
+# - An order is a program of rows (writes.pxd), each with the states in which it makes sense; the rows that fit the state the device reports
+#   are sent in their order, each after the one before was acknowledged. A row marked `once` goes once per connection and order (a permission);
+#   the others are sent again every dev_order_repeat_ns until the state agrees: an order that failed once is never forgotten.
+# - A PCS is started only once a set point of this connection was acknowledged, and not while its battery says that it is disconnected or
+#   still connecting (R13).
+# - A stop or standby is also sent to a PCS whose state is not known; a start only where the profile says so.
+# - An order whose state is not reached within dev_order_timeout_ns is told, each time anew. After dev_start_tries late starts we give up: standby
+#   until the operator resets or starts at the machine.
 # - The contactor opens only when the set point is 0, the PCS does not run and hardly any current flows, or OPEN_WAIT_NS after it was
-#   ordered (R13).
+#   ordered. It is closed only for a unit that is to run, CLOSE_TRIES times at most (R13).
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t
 
 from .bus cimport Bus
 from .driver cimport Device
+from .events cimport EventSink
 from .layout cimport Inputs, Outputs, SiteConfig
 
 # Outputs.cmd_run.
@@ -19,6 +25,19 @@ cdef enum:
     RUN_RUN = 1
     RUN_STANDBY = 2
 
-cdef void send_switch(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, int run, int64_t now_ns) noexcept nogil
-cdef void send_beat(const SiteConfig* c, Device* dev, Bus* bus, uint32_t beat) noexcept nogil
+cdef void orders_init(const SiteConfig* c, Device* dev) noexcept nogil
+
+# The device came (back): everything is ordered anew.
+cdef void orders_restart(Device* dev, int64_t now_ns) noexcept nogil
+
+# The transaction of an order ended.
+cdef void order_taken(const SiteConfig* c, Device* dev) noexcept nogil
+
+cdef void send_switch(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, int run, EventSink* sink, int64_t now_ns) noexcept nogil
 cdef void send_contactor(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil
+
+# Hand one row to the bus. False: it could not take it.
+cdef bint submit_order(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, int row, int64_t now_ns) noexcept nogil
+
+# Bit of a state in write_when.
+cdef uint16_t state_bit(int state) noexcept nogil

@@ -1,31 +1,48 @@
-"""Start, stop, heartbeat and contactor; the rules stand in orders.pxd. Loop, nogil, bounded."""
+"""Start, stop and contactor; the rules stand in orders.pxd. Loop, nogil, bounded."""
 
-from libc.math cimport fabs, isnan
-from libc.stdint cimport uint8_t, uint16_t
+from libc.math cimport NAN, fabs, isnan
+from libc.stdint cimport uint8_t, uint32_t
 
-from .bus cimport IDLE, QUEUED, SENT, Transaction, bus_submit_command
-from .layout cimport DEV_PCS, NS_PER_S, Q_BMS_STATE, Q_DC_A, Q_PACK_A, Q_PCS_STATE, QUANTITIES
+from .bus cimport DONE, IDLE, QUEUED, SENT, Transaction, bus_submit_command
+from .events cimport LEVEL_ALARM, emit
+from .layout cimport (
+    EV_ORDER_LATE, EV_START_GIVEN_UP, NS_PER_S, PR_CLOSE, PR_OPEN, PR_RUN, PR_STANDBY, PR_STOP, Q_BMS_STATE, Q_DC_A, Q_PACK_A, Q_PCS_STATE,
+    QUANTITIES, WF_ONCE,
+)
+from .writes cimport Rows, Values, fill_row, rows_of
 
-cdef int64_t SWITCH_REPEAT_NS = 2 * <int64_t> NS_PER_S
 cdef int64_t OPEN_WAIT_NS = 2 * <int64_t> NS_PER_S
 cdef double OPEN_CURRENT_A = 5.0
 
-# SunSpec 701 InvSt, 715 OpCtl, 802 SetOp and State.
+# SunSpec 701 InvSt, 802 State.
 cdef enum:
     INV_OFF = 0
     INV_SLEEPING = 1
-    INV_STARTING = 2
     INV_RUNNING = 3
     INV_THROTTLED = 4
     INV_STANDBY = 7
     INV_UNKNOWN = -1
-    OP_STOP = 0
-    OP_START = 1
-    OP_ENTER_STANDBY = 2
-    OP_EXIT_STANDBY = 3
-    SETOP_DISCONNECT = 2
     BMS_DISCONNECTED = 1
-    NOTHING = -1
+    BMS_CONNECTING = 2
+    UNKNOWN_BIT = 15
+    CLOSE_TRIES = 3
+
+
+cdef void orders_init(const SiteConfig* c, Device* dev) noexcept nogil:
+    dev.orders[<int> RUN_STOP] = rows_of(c, dev.index, PR_STOP)
+    dev.orders[<int> RUN_RUN] = rows_of(c, dev.index, PR_RUN)
+    dev.orders[<int> RUN_STANDBY] = rows_of(c, dev.index, PR_STANDBY)
+    dev.open_rows = rows_of(c, dev.index, PR_OPEN)
+    dev.close_rows = rows_of(c, dev.index, PR_CLOSE)
+    dev.last_run = 255
+    dev.order_under_way = -1
+
+
+cdef void orders_restart(Device* dev, int64_t now_ns) noexcept nogil:
+    dev.last_run = 255
+    dev.order_under_way = -1
+    dev.switch_next_ns = 0
+    dev.order_since_ns = now_ns
 
 
 cdef inline bint busy(const Transaction* t) noexcept nogil:
@@ -39,59 +56,110 @@ cdef int inverter_state(const SiteConfig* c, const Device* dev, const Inputs* in
     return <int> inp.value[at]
 
 
-cdef int operation_for(int run, int state) noexcept nogil:
-    """The 715 OpCtl that leads from a state to what is wanted; NOTHING when it is there, on its way, or in fault."""
-    cdef bint running = state == INV_STARTING or state == INV_RUNNING or state == INV_THROTTLED
-    if run == RUN_RUN:
-        if state == INV_STANDBY:
-            return OP_EXIT_STANDBY
-        return OP_START if state == INV_OFF or state == INV_SLEEPING else NOTHING
-    if run == RUN_STANDBY:
-        return OP_ENTER_STANDBY if running or state == INV_UNKNOWN else NOTHING
-    return OP_STOP if running or state == INV_UNKNOWN or state == INV_STANDBY else NOTHING
+cdef uint16_t state_bit(int state) noexcept nogil:
+    return <uint16_t> (1 << (state if 0 <= state < UNKNOWN_BIT else <int> UNKNOWN_BIT))
 
 
-cdef void write_register(Device* dev, Bus* bus, int address, int value, int64_t now_ns) noexcept nogil:
-    dev.switch.address, dev.switch.count, dev.switch.regs[0] = <uint16_t> address, 1, <uint16_t> value
+cdef bint submit_order(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, int row, int64_t now_ns) noexcept nogil:
+    cdef Values v
+    v.now_ns, v.reversion_ns, v.raw, v.beat, v.unit = now_ns, c.unit_reversion_ns[dev.unit], 0, 0, dev.unit
+    dev.switch.function = c.write_function[row]
+    dev.switch.address, dev.switch.count = <uint16_t> c.write_addr[row], <uint16_t> c.write_count[row]
+    fill_row(c, row, inp, &v, dev.switch.regs)
     if bus_submit_command(bus, &dev.switch):
-        dev.switch_next_ns = now_ns + SWITCH_REPEAT_NS
-    else:
-        dev.switch.status = IDLE
+        dev.switch_next_ns = now_ns + c.dev_order_repeat_ns[dev.index]
+        return True
+    dev.switch.status = IDLE
+    return False
 
 
-cdef void send_switch(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, int run, int64_t now_ns) noexcept nogil:
-    cdef int permit_at = c.dev_es_addr[dev.index]
-    cdef int opctl_at = c.dev_opctl_addr[dev.index]
-    cdef int permit = 1 if run == RUN_RUN else 2
-    cdef int operation
-    if run != dev.last_run:
-        dev.last_run = <uint8_t> run
+# --- start and stop -----------------------------------------------------------------------------------------------------------------------
+
+cdef int next_row(const SiteConfig* c, const Device* dev, const Rows* rows, uint16_t state) noexcept nogil:
+    """The next row of an order that fits the state; -1 when none is left."""
+    cdef int i
+    for i in range(dev.order_row, rows.count):
+        if c.write_when[rows.first + i] & state and not (dev.order_once >> i) & 1:
+            return i
+    return -1
+
+
+cdef void order_taken(const SiteConfig* c, Device* dev) noexcept nogil:
+    cdef int i = dev.order_under_way
+    dev.order_under_way = -1
+    if i < 0 or dev.last_run > 2:
+        return
+    dev.order_row = 0
+    if dev.switch.status == DONE:
+        if c.write_flags[dev.orders[dev.last_run].first + i] & WF_ONCE:
+            dev.order_once |= <uint32_t> 1 << i
+        dev.order_row = i + 1
         dev.switch_next_ns = 0
-    if busy(&dev.switch) or now_ns < dev.switch_next_ns or (run == RUN_RUN and not dev.setpoint.acked):
-        return
-    # 703 ES: permitted before the start; taken away only where nothing else stops the PCS, because some PCS take it for a grid fault.
-    if permit_at >= 0 and dev.es_written != permit and (run == RUN_RUN or opctl_at < 0):
-        write_register(dev, bus, permit_at, 1 if run == RUN_RUN else 0, now_ns)
-        dev.es_pending = permit if busy(&dev.switch) else 0
-        return
-    operation = operation_for(run, inverter_state(c, dev, inp, now_ns))
-    if opctl_at >= 0 and operation != NOTHING:
-        write_register(dev, bus, opctl_at, operation, now_ns)
 
 
-cdef void send_beat(const SiteConfig* c, Device* dev, Bus* bus, uint32_t beat) noexcept nogil:
-    if c.dev_hb_addr[dev.index] < 0 or beat == dev.beat_sent or busy(&dev.beat):
-        return
-    dev.beat.address = <uint16_t> c.dev_hb_addr[dev.index]
-    if c.dev_kind[dev.index] == DEV_PCS:        # 715 ControllerHb has 32 bits, 802 CtrlHb 16
-        dev.beat.count, dev.beat.regs[0], dev.beat.regs[1] = 2, <uint16_t> (beat >> 16), <uint16_t> beat
-    else:
-        dev.beat.count, dev.beat.regs[0] = 1, <uint16_t> beat
-    if bus_submit_command(bus, &dev.beat):
-        dev.beat_sent = beat
-    else:
-        dev.beat.status = IDLE
+cdef bint reached(int run, int state) noexcept nogil:
+    if run == RUN_RUN:
+        return state == INV_RUNNING or state == INV_THROTTLED
+    return state == INV_OFF or state == INV_SLEEPING or state == INV_STANDBY
 
+
+cdef void watch_order(const SiteConfig* c, Device* dev, int run, int state, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int64_t timeout_ns = c.dev_order_timeout_ns[dev.index]
+    if timeout_ns <= 0 or dev.orders[run].count == 0 or reached(run, state):
+        dev.order_since_ns = now_ns
+        dev.start_tries = 0 if run == RUN_RUN else dev.start_tries
+        return
+    if now_ns - dev.order_since_ns <= timeout_ns:
+        return
+    dev.order_since_ns = now_ns
+    emit(sink, now_ns, EV_ORDER_LATE, LEVEL_ALARM, dev.unit, dev.index, -1, run, state if state >= 0 else NAN, timeout_ns * 1e-9)
+    if run != RUN_RUN or c.dev_start_tries[dev.index] <= 0:
+        return
+    dev.start_tries += 1
+    if dev.start_tries >= c.dev_start_tries[dev.index]:
+        dev.start_given_up = 1
+        emit(sink, now_ns, EV_START_GIVEN_UP, LEVEL_ALARM, dev.unit, dev.index, -1, dev.start_tries, NAN, NAN)
+
+
+cdef bint may_start(const Device* dev, const Inputs* inp) noexcept nogil:
+    """The set point stands, and no battery says that it is away."""
+    cdef double battery = inp.value[dev.unit * QUANTITIES + Q_BMS_STATE]
+    return dev.setpoint.acked and battery != BMS_DISCONNECTED and battery != BMS_CONNECTING
+
+
+cdef void new_order(Device* dev, int run, int64_t now_ns) noexcept nogil:
+    dev.last_run = <uint8_t> run
+    dev.order_row = 0
+    dev.order_once = 0
+    dev.order_under_way = -1
+    dev.switch_next_ns = 0
+    dev.order_since_ns = now_ns
+
+
+cdef void send_switch(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, int run, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int i
+    cdef int state = inverter_state(c, dev, inp, now_ns)
+    if run == RUN_RUN and dev.start_given_up:
+        run = RUN_STANDBY
+    if run != dev.last_run:
+        new_order(dev, run, now_ns)
+    if run == RUN_RUN and not may_start(dev, inp):
+        dev.order_since_ns = now_ns
+        return
+    watch_order(c, dev, run, state, sink, now_ns)
+    if busy(&dev.switch) or now_ns < dev.switch_next_ns:
+        return
+    i = next_row(c, dev, &dev.orders[run], state_bit(state))
+    if i >= 0:
+        if submit_order(c, dev, bus, inp, dev.orders[run].first + i, now_ns):
+            dev.order_under_way = i
+    elif dev.order_row > 0:
+        # The rows that fit are through: what shows no effect is ordered again later.
+        dev.order_row = 0
+        dev.switch_next_ns = now_ns + c.dev_order_repeat_ns[dev.index]
+
+
+# --- contactor ----------------------------------------------------------------------------------------------------------------------------
 
 cdef bint current_small(const Inputs* inp, int unit, int64_t since_ns) noexcept nogil:
     """A current measured since `since_ns` that is nearly nothing."""
@@ -102,10 +170,23 @@ cdef bint current_small(const Inputs* inp, int unit, int64_t since_ns) noexcept 
     return by_pcs or by_bms
 
 
+cdef void send_close(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
+    cdef double battery = inp.value[dev.unit * QUANTITIES + Q_BMS_STATE]
+    dev.open_since_ns = 0
+    if battery != BMS_DISCONNECTED:
+        dev.close_tries = 0 if battery != BMS_CONNECTING else dev.close_tries
+        return
+    if out.cmd_run[dev.unit] != RUN_RUN or dev.close_rows.count == 0 or dev.close_tries >= CLOSE_TRIES or busy(&dev.switch) \
+            or now_ns < dev.switch_next_ns:
+        return
+    if submit_order(c, dev, bus, inp, dev.close_rows.first, now_ns):
+        dev.close_tries += 1
+
+
 cdef void send_contactor(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
     cdef int state
     if not out.cmd_open[dev.unit]:
-        dev.open_since_ns = 0
+        send_close(c, dev, bus, inp, out, now_ns)
         return
     if dev.open_since_ns == 0:
         dev.open_since_ns = now_ns
@@ -115,4 +196,4 @@ cdef void send_contactor(const SiteConfig* c, Device* dev, Bus* bus, const Input
     if now_ns - dev.open_since_ns >= OPEN_WAIT_NS or (
             out.cmd_raw[dev.unit] == 0 and (state == INV_OFF or state == INV_SLEEPING or state == INV_STANDBY)
             and current_small(inp, dev.unit, dev.open_since_ns)):
-        write_register(dev, bus, c.dev_contactor_addr[dev.index], SETOP_DISCONNECT, now_ns)
+        submit_order(c, dev, bus, inp, dev.open_rows.first, now_ns)

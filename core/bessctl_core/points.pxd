@@ -1,4 +1,7 @@
-# Registers become measurements: types, scale factors, and the values by which SunSpec says "not implemented".
+# Registers become measurements: types, word order, scale, sign, codes, and the values by which a device says "not there".
+#
+# value = raw x point_scale x the scale factor of the block x the factor read at connect, its sign turned by a status bit, + point_add. A part
+# of a bit field, or a code that the profile translates, is taken before that; a code that is not listed is NaN.
 #
 # A point that is not there, whose scale factor is not there or out of -10..10, or that turns to its not-implemented value, is NaN: the step
 # takes that for a violation, never for "nothing to report" (R5). Counters and bit fields come through a double exactly up to 2^53.
@@ -20,8 +23,11 @@ cdef int type_registers(int point_type) noexcept nogil
 # Ten to the power of a SunSpec scale factor; NaN for "not implemented" and for anything outside -10..10.
 cdef double scale_of(uint16_t sunssf) noexcept nogil
 
+# A number of a type in its registers; NaN for "not there" (Absent).
+cdef double typed_value(int point_type, bint low_first, int absent, uint64_t absent_bits, const uint16_t* registers) noexcept nogil
+
 # The value of one point in its block of registers. Loop, nogil, bounded.
-cdef double point_value(const SiteConfig* c, int point, const uint16_t* registers) noexcept nogil
+cdef double point_value(const SiteConfig* c, int point, const uint16_t* registers, const double* factors) noexcept nogil
 
 # All points of one read into the inputs, as of `sent_ns`. Returns a fingerprint of what was measured: it stays the same as long as no
 # analogue changes in any bit. Loop, nogil, bounded by the points of that read.

@@ -1,24 +1,36 @@
 """The pure parts of the driver for Python: decoding registers, and what a read-back says about a set point. Tests and tools only."""
 
+from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from .layout cimport QUANTITIES, Inputs
+from .layout cimport MAX_FACTORS, PLACES, QUANTITIES, Inputs
 from .points cimport PointIndex, index_points, take_points
 from .sealed cimport SealedSite
-from .setpoint cimport BLOCK_AND_REM, BLOCK_REGISTERS, block_holds, fill_block
+from .writes cimport Values, fill_row, row_holds
 
-# setpoint.pxd's Holds, in its order.
+# writes.pxd's Holds, in its order.
 HOLDS = ("ours", "reverted", "other")
 
 
-def decode(SealedSite site, int read, registers) -> dict:
-    """{(place, quantity): value} of one read's registers, as the tick decodes them."""
+cdef void clear(Inputs* inp):
+    cdef int i
+    memset(inp, 0, sizeof(Inputs))
+    for i in range(PLACES * QUANTITIES):
+        inp.value[i] = NAN
+    for i in range(MAX_FACTORS):
+        inp.factor[i] = NAN
+
+
+def decode(SealedSite site, int read, registers, factors=()) -> dict:
+    """{(place, quantity): value} of one read's registers, as the tick decodes them. `factors`: as read at connect, in the table's order."""
     cdef Inputs inp
     cdef PointIndex index
     cdef uint16_t[125] block
     cdef int i, at
-    memset(&inp, 0, sizeof(Inputs))
+    clear(&inp)
+    for i, value in enumerate(factors):
+        inp.factor[i] = value
     memset(block, 0, sizeof(block))
     for i, value in enumerate(registers):
         block[i] = value
@@ -35,6 +47,7 @@ def fingerprint(SealedSite site, int read, registers) -> int:
     cdef PointIndex index
     cdef uint16_t[125] block
     cdef int i
+    clear(&inp)
     memset(block, 0, sizeof(block))
     for i, value in enumerate(registers):
         block[i] = value
@@ -42,18 +55,36 @@ def fingerprint(SealedSite site, int read, registers) -> int:
     return take_points(&site.config, &index, read, block, 1, &inp)
 
 
-def setpoint_block(int32_t raw, uint32_t reversion_s) -> list:
-    """The eleven registers that are written."""
-    cdef uint16_t[BLOCK_REGISTERS] block
-    fill_block(block, raw, reversion_s)
-    return [block[i] for i in range(BLOCK_REGISTERS)]
+cdef Values values_of(SealedSite site, int row, int32_t raw):
+    cdef Values v
+    v.unit = site.config.dev_place[site.config.write_device[row]]
+    v.now_ns, v.reversion_ns, v.raw, v.beat = 0, site.config.unit_reversion_ns[v.unit], raw, 0
+    return v
 
 
-def setpoint_holds(registers, int32_t raw, uint32_t reversion_s, int64_t age_ns) -> str:
-    """One of HOLDS: what thirteen registers read back say about a set point written `age_ns` ago."""
-    cdef uint16_t[BLOCK_AND_REM] block
-    if len(registers) != BLOCK_AND_REM:
-        raise ValueError(f"{BLOCK_AND_REM} registers, not {len(registers)}")
-    for i in range(BLOCK_AND_REM):
+def written(SealedSite site, int row, int32_t raw, uint32_t beat=0, inputs=()) -> list:
+    """The registers of one row of the write table. `inputs`: (place, quantity, value), measured now."""
+    cdef uint16_t[125] block
+    cdef Inputs inp
+    cdef Values v = values_of(site, row, raw)
+    cdef int i
+    v.beat = beat
+    clear(&inp)
+    for place, quantity, value in inputs:
+        inp.value[place * QUANTITIES + quantity] = value
+    fill_row(&site.config, row, &inp, &v, block)
+    return [block[i] for i in range(site.config.write_count[row])]
+
+
+def read_back(SealedSite site, int row, registers, int32_t raw, int64_t age_ns) -> str:
+    """One of HOLDS: what registers read back say about a row written `age_ns` ago."""
+    cdef uint16_t[125] block
+    cdef Inputs inp
+    cdef Values v = values_of(site, row, raw)
+    cdef int i
+    if len(registers) != site.config.write_back[row]:
+        raise ValueError(f"{site.config.write_back[row]} registers, not {len(registers)}")
+    clear(&inp)
+    for i in range(len(registers)):
         block[i] = registers[i]
-    return HOLDS[block_holds(block, raw, reversion_s, age_ns)]
+    return HOLDS[row_holds(&site.config, row, &inp, &v, block, age_ns)]

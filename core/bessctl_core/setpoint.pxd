@@ -1,66 +1,93 @@
-# The set point of one PCS: SunSpec 704 WSetEna .. WSetRvrtTms, eleven registers written as one, and the proof that it holds (R11).
+# The set point of one PCS, written by the rows of a program (writes.pxd), and the proof that it holds (R11).
 #
 # Rules
-# - Set point and reversion go in one write: enabled, in watts, expiry value 0 W enabled, our own time. Written apart, a set point would live
-#   before its timer runs.
-# - It is written when the command changes, when a third of the reversion time is over, when the device (re)connects, and again after a write
-#   that failed. A write that still waits for its bus takes the newest command along.
-# - After each write, once a second, and before a write that only re-arms the timer, the block is read back with WSetRvrtRem. It is confirmed when all eleven registers are ours and the
-#   timer runs and was re-armed by our write. The age of the last confirmation counts; beyond confirm_ns the unit is unconfirmed.
-# - A block that was confirmed and then holds something else, while its timer runs or its time is not ours, was changed by somebody else: an
+# - All rows are one command: they are sent in their order, each after the one before was acknowledged, and a row that failed begins all of it
+#   again. A row whose registers the device has acknowledged already is left out, unless the timer is to be re-armed.
+# - SunSpec 704 is one row of eleven registers: set point and reversion go in one write, because written apart a set point would live before
+#   its timer runs.
+# - Where direction and magnitude go in rows of their own, a change of direction passes 0: never the old magnitude in the new direction.
+# - It is written when the command changes, when dev_resend_ns is over, when the device (re)connects, and again after a write that failed. A
+#   first row that still waits for its bus takes the newest command along.
+# - Before the first write of a connection the rows are read: a reversion timer that is not ours is told (it is ours after the write), and a
+#   set point that wears is not written again when it stands there already.
+# - After each write, once a second, and before a write that only re-arms the timer, every row to be verified is read back. The set point is
+#   confirmed when a whole round found all of it ours, timer re-armed (row_holds). The age of the last confirmation counts; beyond confirm_ns
+#   the unit is unconfirmed. Where nothing can be read back, the acknowledgement of the last row confirms.
+# - A row that was confirmed and then holds something else, while its timer runs or its time is not ours, was changed by somebody else: an
 #   event, and written again, at most FOREIGN_TRIES times; then we yield: 0 W and standby until the operator resets or starts at the machine.
 #   A minute without another change forgets the tries.
+# - A set point in memory that wears has a budget (wear.pxd).
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from .bus cimport Bus, Transaction
-from .events cimport EventSink
+from .layout cimport Inputs, SiteConfig
+from .writes cimport Rows, Values
 
 cdef enum:
-    BLOCK_REGISTERS = 11
-    BLOCK_AND_REM = 13          # with WSetRvrtRem behind it
     FOREIGN_TRIES = 3
+    ROWS_MAX = 8                # rows of one program that bounds.pyx lets through
+    ROW_REGISTERS = 32          # registers of one row of a set point
 
-cdef enum Holds:
-    HOLDS_OURS                  # all of it ours, timer re-armed
-    HOLDS_REVERTED              # ours, but the timer is over
-    HOLDS_OTHER                 # another value, mode or time
+# What a call found out; bits.
+cdef enum Told:
+    TOLD_NOTHING = 0
+    TOLD_FOREIGN = 1            # somebody else changed the set point
+    TOLD_TIMER = 2              # somebody else's reversion timer stood there at connect
+    TOLD_HELD = 4               # a write was saved, or is no longer: `saving` changed
 
 cdef struct Setpoint:
     Transaction write
     Transaction readback
+    Rows rows
+    int device
+    int unit
+    int row                     # of the sequence under way: what is sent next or has been sent
+    int back_row                # of the read-back round
     int32_t wanted_raw
-    int32_t written_raw         # in the write submitted last
+    int32_t asked_raw           # before the budget
+    int32_t written_raw         # in the sequence begun last
     int32_t acked_raw
-    int64_t acked_sent_ns       # when the write that the PCS acknowledged was sent
-    int64_t confirmed_ns        # when the last read-back that matched was sent; or when counting began
+    int32_t found_raw           # what somebody else wrote
+    int32_t step_raw            # whole steps of a set point that wears; 0 = it does not
+    int32_t coarse_raw
+    int32_t grants
+    int64_t grant_ns            # when the last one was granted
+    int64_t begun_ns            # the sequence
+    int64_t acked_sent_ns       # when the last row that the PCS acknowledged was sent
+    int64_t round_ns            # when the first question of the read-back round was sent
+    int64_t confirmed_ns        # when the last round that matched began; or when counting began
     int64_t retry_ns            # after a refused write: not before
     int64_t readback_due_ns
     int64_t foreign_ns
-    uint32_t reversion_s
+    int64_t reversion_ns
+    uint32_t found_timer_s
+    uint32_t writes             # since start
+    uint8_t looked              # 0 the rows are to be read before the first write, 1 they were
+    uint8_t under_way           # a sequence is being sent
+    uint8_t whole               # all of its rows go, also those that stand there already
     uint8_t written             # written_raw is what the PCS was told, as far as we know
     uint8_t acked               # acked_raw is what the PCS acknowledged last, and nothing went wrong since
     uint8_t held                # acked_raw was confirmed
     uint8_t live                # power was commanded, and 0 W was not confirmed since
+    uint8_t saving
+    uint8_t told_saving
     uint8_t foreign_tries
     uint8_t yielded
     uint8_t unconfirmed
+    uint8_t known[8]            # row i was acknowledged on this connection with regs[i]
+    uint16_t regs[8 * 32]
 
-cdef void setpoint_init(Setpoint* s, int address, int unit_id, int64_t timeout_ns, int64_t reversion_ns) noexcept nogil
+cdef void setpoint_init(Setpoint* s, const SiteConfig* c, int device, int program) noexcept nogil
 
-# The device came (back): everything is to be asserted and proved again.
-cdef void setpoint_restart(Setpoint* s, int64_t now_ns) noexcept nogil
+# The device came (back): everything is to be asserted and proved again. `count_w`: what one count is worth.
+cdef void setpoint_restart(Setpoint* s, const SiteConfig* c, double count_w, int64_t now_ns) noexcept nogil
 
 # The operator reset or started at the machine.
 cdef void setpoint_release(Setpoint* s) noexcept nogil
 
-# Hand the write, then the read-back to the bus where due. False: a write was due and the bus could not take it.
-cdef bint setpoint_send(Setpoint* s, Bus* bus, int32_t raw, int64_t now_ns) noexcept nogil
+# Hand what is due to the bus. False: a write was due and the bus could not take it.
+cdef bint setpoint_send(Setpoint* s, const SiteConfig* c, const Inputs* inp, Bus* bus, int32_t raw, int64_t now_ns) noexcept nogil
 
-# Take what the bus finished. True: somebody else changed the set point; `found_raw` is what stands there now.
-cdef bint setpoint_take(Setpoint* s, int64_t now_ns, int32_t* found_raw) noexcept nogil
-
-# What a read-back of BLOCK_AND_REM registers says about a set point written `age_ns` ago.
-cdef int block_holds(const uint16_t* registers, int32_t raw, uint32_t reversion_s, int64_t age_ns) noexcept nogil
-
-cdef void fill_block(uint16_t* registers, int32_t raw, uint32_t reversion_s) noexcept nogil
+# Take what the bus finished; returns bits of Told.
+cdef int setpoint_take(Setpoint* s, const SiteConfig* c, const Inputs* inp, int64_t now_ns) noexcept nogil

@@ -108,15 +108,23 @@ def test_slots_keep_what_is_not_stated_apart_from_zero() -> None:
     assert c["slot_max_lease_ns"][2] == 300_000_000_000
 
 
+def written(c: Any, device: int, program: str) -> list[tuple[int, int]]:
+    """Address and count of each request of a device's program."""
+    rows = [i for i in range(c["n_writes"]) if (c["write_device"][i], c["write_program"][i]) == (device, core.number("PR", program))]
+    return [(int(c["write_addr"][i]), int(c["write_count"][i])) for i in rows]
+
+
 def test_the_read_plan_asks_each_model_once_and_in_the_standards_registers() -> None:
     c = config_of(sealed_example())
     blocks = {(int(c["read_device"][i]), int(c["read_addr"][i]), int(c["read_count"][i])) for i in range(c["n_reads"])}
     assert (0, 40070, 123) in blocks  # 701 in one FC03
     assert (1, 40070, 64) in blocks  # 802
     assert (1, 40134, 28) in blocks  # 803 carries the temperatures
-    assert c["dev_wset_addr"][0] == 40296 + 22
-    assert c["dev_wset_sf_addr"][0] == 40296 + 55
-    assert (c["dev_hb_addr"][0], c["dev_hb_addr"][1], c["dev_hb_addr"][2]) == (40417 + 5, 40070 + 19, -1)
+    assert written(c, 0, "setpoint") == [(40296 + 22, 11)]
+    assert (c["factor_device"][0], c["factor_addr"][0], c["factor_of_setpoint"][0]) == (0, 40296 + 55, 1)
+    assert written(c, 0, "beat") == [(40417 + 5, 2)]
+    assert written(c, 1, "beat") == [(40070 + 19, 1)]
+    assert not [i for i in range(c["n_writes"]) if c["write_device"][i] == 2]  # a meter is only read
 
 
 def test_every_connect_verifies_ids_lengths_and_serial_number() -> None:
@@ -221,7 +229,7 @@ def test_a_stored_discovery_seals_to_the_same_file() -> None:
 def test_a_pcs_may_answer_for_its_battery() -> None:
     c = config_of(sealed_example(*NO_BMS))
     assert c["unit_bms_device"][0] == -1
-    assert c["dev_contactor_addr"][0] > 0
+    assert written(c, 0, "open")
     assert c["row_quantity"][0] in [int(q) for q in c["point_quantity"][: c["n_points"]]]
 
 

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bessctl.corelink.seal import read_config
 from bessctl_core import layout as L
 from bessctl_core.bounds import fault_of
-from bessctl_core.probe import decode, fingerprint, setpoint_block, setpoint_holds
+from bessctl_core.probe import decode, fingerprint, read_back, written
 from bessctl_core.sealed import SealedSite, pack, unpack
+from tests.sites import sealed_example
 
 T = L.PointType
 PLACE, QUANTITY = 0, L.Quantity.Q_PACK_V
@@ -29,8 +31,6 @@ def a_site(**fields: Any) -> SealedSite:
     c["rate_hz"], c["n_units"], c["n_devices"], c["n_buses"], c["n_reads"], c["n_points"] = 100, 1, 1, 1, 1, 1
     c["bus_kind"][0], c["dev_kind"][0], c["read_count"][0] = L.BusKind.BUS_TCP, L.DeviceKind.DEV_BMS, 10
     c["point_sf_offset"][0], c["point_scale"][0], c["point_quantity"][0] = -1, 1.0, QUANTITY
-    for name in ("wset", "wset_sf", "hb", "opctl", "es", "contactor"):
-        c[f"dev_{name}_addr"] = -1
     for name, value in fields.items():
         if c.dtype[name].shape:
             c[name][0] = value
@@ -108,8 +108,23 @@ def test_the_fingerprint_sees_each_bit_of_an_analogue_and_no_heartbeat() -> None
 # --- the set point -----------------------------------------------------------------------------------------------------------------------
 
 
-def read_back(raw: int, left_s: int, **changed: int) -> list[int]:
-    registers = [*setpoint_block(raw, REVERSION_S), left_s >> 16, left_s & 0xFFFF]
+def setpoint_site() -> tuple[SealedSite, int]:
+    """The example site and the row of its SunSpec set point."""
+    site = unpack(
+        sealed_example(
+            ("    reversion_s: 5 ", f"    reversion_s: {REVERSION_S} "), ("  max_uncontrolled_s: 10 ", "  max_uncontrolled_s: 20 ")
+        ).content
+    )
+    c = read_config(site.config_bytes)
+    (row,) = [i for i in range(c["n_writes"]) if c["write_program"][i] == L.Program.PR_SETPOINT]
+    return site, row
+
+
+SITE, ROW = setpoint_site()
+
+
+def found(raw: int, left_s: int, **changed: int) -> list[int]:
+    registers = [*written(SITE, ROW, raw), left_s >> 16, left_s & 0xFFFF]
     for index, value in changed.items():
         registers[int(index.removeprefix("r"))] = value
     return registers
@@ -117,31 +132,31 @@ def read_back(raw: int, left_s: int, **changed: int) -> list[int]:
 
 def test_set_point_and_reversion_go_in_one_block() -> None:
     """R11: enabled, watts, expiry value 0 W enabled, our time: one FC16 of eleven registers (704 WSetEna .. WSetRvrtTms)."""
-    assert setpoint_block(-150_000, 10) == [1, 1, 0xFFFD, 0xB610, 0, 0, 0, 0, 1, 0, 10]
+    assert written(SITE, ROW, -150_000) == [1, 1, 0xFFFD, 0xB610, 0, 0, 0, 0, 1, 0, 10]
 
 
 @pytest.mark.parametrize(
     ("registers", "age_s", "verdict"),
     [
-        (read_back(50_000, 10), 0.0, "ours"),
-        (read_back(50_000, 7), 3.0, "ours"),
-        (read_back(50_000, 6), 3.0, "ours"),  # whole seconds, inexact timers
-        (read_back(50_000, 10, r6=99, r7=12), 0.0, "ours"),  # the percent mode's registers are not ours
-        (read_back(50_000, 4), 0.0, "reverted"),  # our write did not arm it again
-        (read_back(50_000, 11), 0.0, "reverted"),  # more than we asked for
-        (read_back(50_000, 0), 1.0, "reverted"),  # the timer is over
-        (read_back(50_000, 0, r0=0), 1.0, "reverted"),
-        (read_back(20_000, 10), 0.0, "other"),
-        (read_back(50_000, 10, r0=0), 0.0, "other"),
-        (read_back(50_000, 10, r1=0), 0.0, "other"),
-        (read_back(50_000, 10, r5=500), 0.0, "other"),
-        (read_back(50_000, 10, r8=0), 0.0, "other"),
-        (read_back(50_000, 0, r10=60), 0.0, "other"),
+        (found(50_000, 10), 0.0, "ours"),
+        (found(50_000, 7), 3.0, "ours"),
+        (found(50_000, 6), 3.0, "ours"),  # whole seconds, inexact timers
+        (found(50_000, 10, r6=99, r7=12), 0.0, "ours"),  # the percent mode's registers are not ours
+        (found(50_000, 4), 0.0, "reverted"),  # our write did not arm it again
+        (found(50_000, 11), 0.0, "reverted"),  # more than we asked for
+        (found(50_000, 0), 1.0, "reverted"),  # the timer is over
+        (found(50_000, 0, r0=0), 1.0, "reverted"),
+        (found(20_000, 10), 0.0, "other"),
+        (found(50_000, 10, r0=0), 0.0, "other"),
+        (found(50_000, 10, r1=0), 0.0, "other"),
+        (found(50_000, 10, r5=500), 0.0, "other"),
+        (found(50_000, 10, r8=0), 0.0, "other"),
+        (found(50_000, 0, r10=60), 0.0, "other"),
     ],
 )
 def test_what_a_read_back_proves(registers: list[int], age_s: float, verdict: str) -> None:
     """R11: confirmed is only what is all ours, with the timer running and armed by our own write."""
-    assert setpoint_holds(registers, 50_000, REVERSION_S, round(age_s * S)) == verdict
+    assert read_back(SITE, ROW, registers, 50_000, round(age_s * S)) == verdict
 
 
 # --- bounds ------------------------------------------------------------------------------------------------------------------------------
@@ -161,7 +176,19 @@ def test_a_configuration_within_its_arrays_is_accepted() -> None:
         ({"unit_pcs_device": 1}, "unit 0"),
         ({"dev_bus": 1}, "device 0"),
         ({"dev_place": 1}, "device 0"),
-        ({"dev_wset_addr": 65535}, "device 0 writes"),
+        ({"n_writes": 1, "write_count": 124, "write_back": 1}, "write 0"),
+        ({"n_writes": 1, "write_count": 2, "write_back": 2, "write_addr": 65535}, "write 0"),
+        ({"n_writes": 1, "write_count": 1, "write_back": 1, "write_device": 1}, "write 0"),
+        ({"n_writes": 1, "write_count": 33, "write_back": 33, "write_program": int(L.Program.PR_SETPOINT)}, "at most 32 fit"),
+        ({"n_writes": 1, "write_count": 1, "write_back": 1, "write_fields": 1}, "fields that do not exist"),
+        (
+            {"n_writes": 1, "write_count": 1, "write_back": 2, "n_fields": 1, "write_fields": 1, "field_type": int(T.PT_INT32)},
+            "lies outside of it",
+        ),
+        ({"n_factors": 1, "factor_addr": 65535, "factor_type": int(T.PT_INT32)}, "factor 0"),
+        ({"point_factor": 1}, "factor or codes"),
+        ({"point_map_count": 1}, "factor or codes"),
+        ({"point_sign_offset": 10}, "outside"),
         ({"dev_hb_quantity": L.LIMITS["quantities"]}, "heartbeat"),
         ({"bus_kind": 3}, "bus 0"),
         ({"read_count": 126}, "read 0"),

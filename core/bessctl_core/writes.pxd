@@ -1,0 +1,48 @@
+# What is written: the rows of the sealed write table become registers, and registers read back become a verdict. Pure.
+#
+# Rules
+# - A number that does not fit its field is cut to the field's end nearest to it, never wrapped.
+# - What comes from a measurement is rounded toward 0; missing, not a number or older than the unit's data age, it is the field's idle value.
+# - A read-back is ours when every field but SRC_ANY holds what we would write now and the reversion timer, where it is read back, runs and
+#   was re-armed by our write. A timer at 0 whose time is ours has reverted by itself; anything else was written by somebody else.
+#
+# Loop, nogil, bounded by the fields of one row.
+
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+
+from .layout cimport Inputs, SiteConfig
+
+cdef enum Holds:
+    HOLDS_OURS                  # all of it ours, timer re-armed
+    HOLDS_REVERTED              # ours, but the timer is over
+    HOLDS_OTHER                 # another value, mode or time
+
+# What fields are filled from.
+cdef struct Values:
+    int64_t now_ns
+    int64_t reversion_ns
+    int32_t raw                 # counts of the set point
+    uint32_t beat
+    int unit
+
+# The rows of one device and program: first row and how many.
+cdef struct Rows:
+    int first
+    int count
+
+cdef Rows rows_of(const SiteConfig* c, int device, int program) noexcept nogil
+
+# The value of one field in whole counts of the device.
+cdef int64_t field_counts(const SiteConfig* c, int field, const Inputs* inp, const Values* v) noexcept nogil
+
+# The value of one field as it stands in registers read from the row's first register on.
+cdef int64_t field_found(const SiteConfig* c, int field, const uint16_t* registers) noexcept nogil
+
+# All registers of a row.
+cdef void fill_row(const SiteConfig* c, int row, const Inputs* inp, const Values* v, uint16_t* registers) noexcept nogil
+
+# What write_back registers say about a row written `age_ns` ago.
+cdef int row_holds(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers, int64_t age_ns) noexcept nogil
+
+# The first field of a row that does not hold what we would write; -1 = none.
+cdef int first_other(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers) noexcept nogil
