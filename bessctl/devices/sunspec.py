@@ -6,7 +6,7 @@ imported inside. The device is only read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,18 @@ def discover(address: Address, modbus_id: int, timeout_s: float = 2.0) -> FoundD
         where = f"{address} id {modbus_id}"
         _scan(device, where)
         return _record(device, str(address), modbus_id, where)
+
+
+def discover_by(read: Callable[[int, int], bytes], where: str, modbus_id: int) -> FoundDevice:
+    """The same for a device that is asked through `read(address, registers)`, which gives no bytes where there is no answer."""
+    try:
+        from sunspec2.modbus import client  # noqa: PLC0415
+    except ImportError as e:
+        raise UsageError("discovery needs pysunspec2 and pyserial; install bessctl[seal]") from e
+    device = client.SunSpecModbusClientDevice()
+    device.read = read
+    _scan(device, where)
+    return _record(device, where, modbus_id, where)
 
 
 @contextmanager

@@ -20,6 +20,9 @@ class Chemistry:
     nominal_v: float
     high_v: float
     low_v: float
+    fade_pct_per_kcycle: float
+    fade_pct_per_year: float
+    r_growth_pct: float
 
 
 LFP = Chemistry(
@@ -45,6 +48,9 @@ LFP = Chemistry(
     nominal_v=3.2,
     high_v=3.65,
     low_v=2.5,
+    fade_pct_per_kcycle=3.3,
+    fade_pct_per_year=1.0,
+    r_growth_pct=1.5,
 )
 
 NMC = Chemistry(
@@ -67,6 +73,9 @@ NMC = Chemistry(
     nominal_v=3.7,
     high_v=4.25,
     low_v=2.8,
+    fade_pct_per_kcycle=8.0,
+    fade_pct_per_year=1.5,
+    r_growth_pct=2.0,
 )
 
 CHEMISTRIES = {"lfp": LFP, "nmc": NMC}

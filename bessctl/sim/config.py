@@ -114,6 +114,9 @@ class Battery(Strict):
     cell_v_s: NotNegative = 0.7
     cell_c_s: NotNegative = 6.0
     ctrl_hb_timeout_s: NotNegative = 0.0
+    fade_pct_per_kcycle: NotNegative | None = None  # default: of the chemistry
+    fade_pct_per_year: NotNegative | None = None
+    r_growth_pct: NotNegative | None = None
     ocv: Points | None = None
     charge_soc: Points = [(0, 1.0), (90, 1.0), (98, 0.2), (100, 0.0)]
     discharge_soc: Points = [(0, 0.0), (2, 0.2), (10, 1.0), (100, 1.0)]
@@ -210,6 +213,9 @@ def _battery(b: Battery) -> dict[str, Any]:
         "discharge_a_max": 0.6 * ah,
         "cell_v_high": chemistry.high_v,
         "cell_v_low": chemistry.low_v,
+        "fade_pct_per_kcycle": chemistry.fade_pct_per_kcycle,
+        "fade_pct_per_year": chemistry.fade_pct_per_year,
+        "r_growth_pct": chemistry.r_growth_pct,
     }
     lines = ("charge_soc", "discharge_soc", "charge_temp", "discharge_temp")
     params = {k: defaults.get(k) if v is None else v for k, v in b.model_dump(exclude={"device", "chemistry", "ocv", *lines}).items()}

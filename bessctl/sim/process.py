@@ -4,7 +4,8 @@
 
 First line on stdout: {"ready": true, "pid", "ports", "pty_paths", "plants"}. Then one JSON line in, one out:
 {"set": {"cell_temp_c": 58}, "plant": 0}, {"get": true}, {"command_log": true, "since": 0}, {"power_trace": true, "since_ns", "until_ns"},
-{"crossing": {"after_ns", "w", "rising"}}, {"step": 0.5} (simulated time only), {"drop": true}, {"stop": true}; "plant" chooses one.
+{"crossing": {"after_ns", "w", "rising"}}, {"step": 0.5} (simulated time only), {"drop": true}, {"disturb": {"deaf": true}},
+{"foreign": 50000}, {"stop": true}; "plant" chooses one.
 Answers: {"ok": true, ...} or {"error": "..."}; "id" is given back. End of stdin, or the parent's death, ends the process.
 """
 
@@ -59,6 +60,23 @@ def _drop(server: PlantServer, _: Plant, request: Request) -> Request:
     return {}
 
 
+def _disturb(server: PlantServer, _: Plant, request: Request) -> Request:
+    """Faults of the wires: {"deaf": true}, {"noise": 200} (of a thousand), {"cut": true}: connections close, none is answered."""
+    values = request["disturb"]
+    server.disturb(deaf=values.get("deaf", values.get("cut")), noise_per_mille=values.get("noise"))
+    if values.get("cut"):
+        server.drop()
+    return {}
+
+
+def _foreign(_: PlantServer, plant: Plant, request: Request) -> Request:
+    """Somebody else writes a set point in watts."""
+    unit, address = plant.place_of_wset()
+    raw = round(request["foreign"]) & 0xFFFFFFFF
+    plant.request(unit, bytes([16]) + address.to_bytes(2, "big") + bytes([0, 2, 4]) + raw.to_bytes(4, "big"))
+    return {}
+
+
 VERBS: dict[str, Callable[[PlantServer, Plant, Request], Request]] = {
     "set": _set,
     "get": _get,
@@ -67,6 +85,8 @@ VERBS: dict[str, Callable[[PlantServer, Plant, Request], Request]] = {
     "crossing": _crossing,
     "step": _step,
     "drop": _drop,
+    "disturb": _disturb,
+    "foreign": _foreign,
 }
 
 

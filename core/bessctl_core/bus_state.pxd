@@ -103,4 +103,5 @@ cdef Transaction* take(Ring* q) noexcept nogil
 cdef void finish_current(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil
 cdef void fail_queued(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil
 cdef void go_down(Bus* b, uint8_t fault, int error, int64_t now_ns) noexcept nogil
+cdef void go_up(Bus* b, int64_t now_ns) noexcept nogil
 cdef void connect_step(Bus* b, int64_t now_ns, short revents) noexcept nogil

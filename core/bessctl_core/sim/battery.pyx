@@ -1,7 +1,7 @@
 """The battery and its management system: an equivalent circuit, a heat balance, limits, contactors and trips.
 
 Circuit of the pack: V = OCV(SoC) - V1 - R0 I, one RC branch for V1, I positive for discharge. SoC is the coulomb count. Losses in
-R0 and R1 heat one thermal mass. Two extreme cells stand for the spread: one with more charge, one with less, both with more
+R0 and R1 heat one thermal mass. Age takes capacity and adds resistance: by time and by charge turned over, both along straight lines. Two extreme cells stand for the spread: one with more charge, one with less, both with more
 resistance; their voltages are what a BMS reports as CellVMax and CellVMin.
 
 The BMS: DISCONNECTED --connect--> INITIALIZING --close_s--> CONNECTED --disconnect--> SUSPENDING --open_s--> DISCONNECTED.
@@ -35,21 +35,33 @@ cdef double poly(const Polyline* p, double x) noexcept nogil:
 
 
 cdef double capacity_ah(const Battery* b) noexcept nogil:
-    return b.par.energy_wh / (b.par.cells * b.par.cell_nominal_v)
+    """What is left of the nameplate."""
+    return b.par.energy_wh * b.par.soh_pct / 100.0 / (b.par.cells * b.par.cell_nominal_v)
+
+
+cdef inline double aged(const Battery* b) noexcept nogil:
+    """Factor on the resistances."""
+    return 1.0 + b.par.r_growth_pct / 100.0 * (100.0 - b.par.soh_pct)
+
+
+cdef void ageing_step(Battery* b, double dt_s) noexcept nogil:
+    cdef double cycles = fabs(b.i_a) * dt_s / 3600.0 / (2.0 * capacity_ah(b))
+    b.par.soh_pct = fmax(1.0, b.par.soh_pct - b.par.fade_pct_per_kcycle * cycles / 1000.0 - b.par.fade_pct_per_year * dt_s / 31557600.0)
 
 
 cdef double current_for(const Battery* b, double dc_w) noexcept nogil:
     """Current that gives `dc_w` at the terminals; the most the circuit can give where it cannot give so much."""
     cdef double e = b.ocv_v - b.v1
-    cdef double d = e * e - 4.0 * b.par.r0_ohm * dc_w
+    cdef double r0 = b.par.r0_ohm * aged(b)
+    cdef double d = e * e - 4.0 * r0 * dc_w
     if d <= 0.0:
-        return e / (2.0 * b.par.r0_ohm)
+        return e / (2.0 * r0)
     return 2.0 * dc_w / (e + sqrt(d))
 
 
 cdef void cell_values(Battery* b) noexcept nogil:
     cdef double half = b.par.soc_spread_pct / 2.0
-    cdef double drop = b.i_a * b.par.r0_ohm * (1.0 + b.par.r_spread_pct / 100.0) + b.v1
+    cdef double drop = b.i_a * b.par.r0_ohm * aged(b) * (1.0 + b.par.r_spread_pct / 100.0) + b.v1
     cdef double high = poly(&b.ocv, b.soc_pct + half) - drop / b.par.cells
     cdef double low = poly(&b.ocv, b.soc_pct - half) - drop / b.par.cells
     b.cell_v_max = fmax(high, low) if isnan(b.pin_cell_v_max) else b.pin_cell_v_max
@@ -143,10 +155,12 @@ cdef void electric_step(Battery* b, double dc_w, double dt_s) noexcept nogil:
     cdef double hours = dt_s / 3600.0
     cdef double old_v1 = b.v1
     cdef double keep = exp(-dt_s / b.par.tau1_s)
+    cdef double r0 = b.par.r0_ohm * aged(b)
+    cdef double r1 = b.par.r1_ohm * aged(b)
     cdef double heat_w
     b.i_a = current_for(b, dc_w) if b.contactor else 0.0
-    b.v = b.ocv_v - b.v1 - b.par.r0_ohm * b.i_a
-    heat_w = b.i_a * b.i_a * b.par.r0_ohm + old_v1 * old_v1 / b.par.r1_ohm
+    b.v = b.ocv_v - b.v1 - r0 * b.i_a
+    heat_w = b.i_a * b.i_a * r0 + old_v1 * old_v1 / r1
     b.chemical_wh += b.ocv_v * b.i_a * hours
     b.loss_wh += heat_w * hours
     if b.i_a > 0.0:
@@ -156,7 +170,7 @@ cdef void electric_step(Battery* b, double dc_w, double dt_s) noexcept nogil:
     b.charge_ah += b.i_a * hours
     b.cycled_ah += fabs(b.i_a) * hours
     b.soc_pct = fmin(100.0, fmax(0.0, b.soc_pct - 100.0 * b.i_a * hours / capacity_ah(b)))
-    b.v1 = old_v1 * keep + b.par.r1_ohm * b.i_a * (1.0 - keep)
+    b.v1 = old_v1 * keep + r1 * b.i_a * (1.0 - keep)
     b.ocv_v = b.par.cells * poly(&b.ocv, b.soc_pct)
     b.temp_c += (heat_w - b.par.cooling_w_per_k * (b.temp_c - b.par.ambient_c)) / b.par.heat_capacity_j_per_k * dt_s
 
@@ -164,6 +178,7 @@ cdef void electric_step(Battery* b, double dc_w, double dt_s) noexcept nogil:
 cdef void battery_step(Battery* b, double dc_w, double dt_s) noexcept nogil:
     """One step with `dc_w` taken from the terminals (negative: put in)."""
     electric_step(b, dc_w, dt_s)
+    ageing_step(b, dt_s)
     cell_values(b)
     contactor_step(b, dt_s)
     current_limits(b, dt_s)
@@ -176,7 +191,7 @@ cdef double battery_max_w(const Battery* b) noexcept nogil:
     cdef double e = b.ocv_v - b.v1
     if not b.contactor or b.soc_pct <= 0.0:
         return 0.0
-    return 0.9 * e * e / (4.0 * b.par.r0_ohm)
+    return 0.9 * e * e / (4.0 * b.par.r0_ohm * aged(b))
 
 
 cdef double battery_min_w(const Battery* b) noexcept nogil:

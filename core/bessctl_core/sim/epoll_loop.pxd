@@ -52,6 +52,9 @@ cdef struct Server:
     int single_session
     int stop                 # written by another thread, then event_fd
     int drop
+    int deaf                 # a test: what arrives is thrown away, connections stay; the far side of a half-open link
+    int noise_per_mille      # a test: so many serial answers of a thousand arrive with a wrong bit
+    int noise_at             # which answer comes next, in a fixed sequence
     int64_t armed_ns
     int64_t accepted
     int buses
@@ -63,4 +66,7 @@ cdef int watch(Server* s, int fd, uint32_t tag) noexcept nogil
 cdef int end_add(Server* s, int kind, int fd, int bus) noexcept nogil
 cdef void end_close(End* e) noexcept nogil
 cdef void arm_timer(Server* s, int64_t at_ns) noexcept nogil
+cdef void step_plants(Server* s, int64_t now_ns) noexcept nogil
+cdef void receive(Server* s, End* e, int64_t now_ns) noexcept nogil
+cdef void work(Server* s, End* e, int64_t now_ns) noexcept nogil
 cdef void server_loop(Server* s) noexcept nogil

@@ -230,6 +230,13 @@ cdef bint rtu_frame(Server* s, End* e, int64_t now_ns) noexcept nogil:
     return True
 
 
+cdef void disturb(Server* s, uint8_t* frame, int n) noexcept nogil:
+    """A noisy line: one bit of so many answers of a thousand is wrong, spread evenly and the same in every run."""
+    s.noise_at = (s.noise_at + s.noise_per_mille) % 1000
+    if s.noise_per_mille > 0 and s.noise_at < s.noise_per_mille:
+        frame[n // 2] ^= 0x10
+
+
 cdef void rtu_answer(Server* s, End* e, int n, int64_t now_ns) noexcept nogil:
     cdef Answer* a = answer_slot(e)
     cdef double wait_ms
@@ -244,6 +251,7 @@ cdef void rtu_answer(Server* s, End* e, int n, int64_t now_ns) noexcept nogil:
     crc = crc16(a.data, m + 1)
     a.data[m + 1] = <uint8_t>(crc & 0xFF)
     a.data[m + 2] = <uint8_t>(crc >> 8)
+    disturb(s, a.data, m + 3)
     a.n = m + 3
     a.due_ns = now_ns + <int64_t>(wait_ms * 1e6) + (a.n * e.char_ns + e.char_ns * 7 // 2)
     e.q_n += 1
@@ -282,7 +290,9 @@ cdef void receive(Server* s, End* e, int64_t now_ns) noexcept nogil:
             return
         e.rx_n = 0
     n = recv(e.fd, e.rx + e.rx_n, RX_MAX - e.rx_n, 0) if e.kind == END_TCP else read(e.fd, e.rx + e.rx_n, RX_MAX - e.rx_n)
-    if n > 0:
+    if n > 0 and s.deaf:
+        e.rx_n = 0
+    elif n > 0:
         e.rx_n += <int>n
         e.rx_ns = now_ns
         work(s, e, now_ns)

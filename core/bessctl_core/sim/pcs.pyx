@@ -17,7 +17,7 @@ OpCtl (715): 0 stop; 1 start, out of standby too; 2 enter standby, from OFF as w
 ControllerHb (715): once it has been written, standing still for controller_timeout_s means 0 W (until it moves) or standby.
 """
 
-from libc.math cimport exp, fabs, fmax, fmin, sqrt
+from libc.math cimport exp, fabs, fmax, fmin, isnan, sqrt
 from libc.stdint cimport uint32_t
 
 from bessctl_core.sim.battery cimport battery_max_w, battery_min_w
@@ -223,6 +223,8 @@ cdef void account(Pcs* p, double dt_s) noexcept nogil:
     p.inj_varh += fmax(p.var, 0.0) * hours
     p.abs_varh += fmax(-p.var, 0.0) * hours
     p.sink_c += (25.0 + 35.0 * share * share - p.sink_c) * fmin(1.0, dt_s / 120.0)
+    if not isnan(p.pin_sink_c):
+        p.sink_c = p.pin_sink_c
 
 
 cdef void pcs_step(Pcs* p, const Grid* grid, const Battery* bat, double dt_s) noexcept nogil:

@@ -47,7 +47,7 @@ cdef void meter_step(SimPlant* p) noexcept nogil:
     cdef double wh
     m.load_w = profile_w(&m.load, t_s) + p.grid.load_noise_w
     m.pv_w = fmax(0.0, profile_w(&m.pv, t_s))
-    m.pcc_w = p.pcs.w + m.other_ess_w + m.pv_w - m.load_w - m.evse_w
+    m.pcc_w = p.pcs.w + m.other_ess_w + m.pv_w - m.load_w - m.load_l1_w - m.evse_w
     m.pcc_var = p.pcs.var
     wh = m.pcc_w * p.dt_s / 3600.0
     m.export_wh += fmax(wh, 0.0)
@@ -105,6 +105,8 @@ cdef void plant_advance(SimPlant* p, int64_t until_ns) noexcept nogil:
 
 
 cdef Image* plant_device(SimPlant* p, int unit) noexcept nogil:
+    if p.units_swapped and not p.combined and unit in (p.pcs_image.unit, p.bat_image.unit):
+        return &p.bat_image if unit == p.pcs_image.unit else &p.pcs_image
     if p.pcs_image.unit == unit:
         return &p.pcs_image
     if not p.combined and p.bat_image.unit == unit:

@@ -8,7 +8,7 @@ from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 
-from bessctl_core.sim.battery cimport battery_settle, cell_values
+from bessctl_core.sim.battery cimport battery_settle, bms_order, cell_values
 from bessctl_core.sim.chain cimport image_build, image_settings
 from bessctl_core.sim.controls cimport decode_controls
 from bessctl_core.sim.pcs cimport pcs_prepare, pcs_shown_state
@@ -96,6 +96,7 @@ cdef class Plant:
         fill_polyline(&self.p.bat.discharge_temp, cfg["discharge_temp"])
         self.p.bat.pin_cell_c_max = self.p.bat.pin_cell_c_min = NAN
         self.p.bat.pin_cell_v_max = self.p.bat.pin_cell_v_min = NAN
+        self.p.bat.shown_soc_pct = self.p.bat.shown_v = self.p.pcs.pin_sink_c = NAN
 
     def _pcs(self, dict cfg):
         cdef PcsParams par = cfg["params"]
@@ -161,6 +162,8 @@ cdef class Plant:
             "meter_answer_ms": <size_t>&p.meter_image.answer_ms, "charge_a_max": <size_t>&p.bat.par.charge_a_max,
             "discharge_a_max": <size_t>&p.bat.par.discharge_a_max, "bms_trips": <size_t>&p.bat.par.trips,
             "controller_timeout_s": <size_t>&p.pcs.par.controller_timeout_s, "timer_scale": <size_t>&p.pcs.par.timer_scale,
+            "soc_shown_pct": <size_t>&p.bat.shown_soc_pct, "pack_v": <size_t>&p.bat.shown_v, "bms_a_offset": <size_t>&p.bat.shown_a_offset,
+            "sink_pin_c": <size_t>&p.pcs.pin_sink_c, "load_l1_w": <size_t>&p.meter.load_l1_w,
         }
         self.bytes_ = {
             "pcs_silent": <size_t>&p.pcs_image.silent, "bms_silent": <size_t>&p.bat_image.silent, "meter_silent": <size_t>&p.meter_image.silent,
@@ -171,11 +174,12 @@ cdef class Plant:
         self.ints = {
             "ignore_setpoints": <size_t>&p.pcs.ignore_setpoints, "wrong_sign": <size_t>&p.pcs.wrong_sign,
             "meter_wrong_sign": <size_t>&p.meter.wrong_sign, "fault": <size_t>&p.pcs.injected_fault, "bms_event": <size_t>&p.bat.injected_evt,
+            "units_swapped": <size_t>&p.units_swapped,
         }
 
     def set(self, **values):
         """Inject. None releases a pinned cell value. Unknown names: KeyError, nothing is changed."""
-        known = {"load_w", "pv_w", "soc_pct", "local"} | self.doubles.keys() | self.bytes_.keys() | self.ints.keys()
+        known = {"load_w", "pv_w", "soc_pct", "local", "estop", "bms_open"} | self.doubles.keys() | self.bytes_.keys() | self.ints.keys()
         unknown = sorted(values.keys() - known)
         if unknown:
             raise KeyError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
@@ -201,12 +205,29 @@ cdef class Plant:
         elif name == "soc_pct":
             self.p.bat.soc_pct = value
             battery_settle(&self.p.bat)
+        elif name == "estop":
+            self._estop(value)
+        elif name == "bms_open":
+            if value:
+                bms_order(&self.p.bat, 2)
         elif name == "local":
             self.p.pcs_image.regs[self.p.pcs_image.m715 + 2] = 1 if value else 0
         else:
             f = &self.p.meter.load if name == "load_w" else &self.p.meter.pv
             f.kind = 0
             f.base_w = value
+
+    def _estop(self, pressed):
+        """By wire on both: the PCS ceases (701 MANUAL_SHUTDOWN), the bank opens. Its release starts nothing."""
+        if pressed:
+            self.p.pcs.injected_fault |= 1 << 6
+            bms_order(&self.p.bat, 2)
+        else:
+            self.p.pcs.injected_fault &= ~(<uint32_t>1 << 6)
+
+    def place_of_wset(self):
+        """Unit id and address of 704 WSet: where another tool on the same bus would write a set point."""
+        return self.p.pcs_image.unit, self.p.pcs_image.base + self.p.pcs_image.m704 + 24
 
     def step(self, double dt_s):
         """Advance simulated time by `dt_s`; what is no whole step of the grid waits for the next call. RuntimeError while a server

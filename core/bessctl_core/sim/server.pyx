@@ -44,13 +44,6 @@ cdef class PlantServer:
     all PCS. OSError where a port is taken. Supervisor side: any thread.
     """
 
-    cdef Server* s
-    cdef readonly list plants
-    cdef readonly list ports
-    cdef readonly list pty_paths
-    cdef object thread
-    cdef dict options
-
     def __cinit__(self, *args, **kwargs):
         self.s = <Server*>calloc(1, sizeof(Server))
         if not self.s:
@@ -173,6 +166,14 @@ cdef class PlantServer:
         cdef uint64_t one = 1
         self.s.drop = 1
         write(self.s.event_fd, &one, sizeof(one))
+
+    def disturb(self, *, deaf=None, noise_per_mille=None):
+        """Faults of the wires: `deaf`: nothing that arrives is heard, connections stay; `noise_per_mille` of the serial answers arrive
+        wrong. None leaves as it is."""
+        if deaf is not None:
+            self.s.deaf = bool(deaf)
+        if noise_per_mille is not None:
+            self.s.noise_per_mille = int(noise_per_mille)
 
     def _close(self):
         cdef int i

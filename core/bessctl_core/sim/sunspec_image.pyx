@@ -64,6 +64,10 @@ cdef double get_scale(const Image* im, int at) noexcept nogil:
     return pow(10.0, sf - 65536 if sf > 32767 else sf)
 
 
+cdef inline double shown(double pinned, double truth) noexcept nogil:
+    return truth if isnan(pinned) else pinned
+
+
 cdef inline double per(const Image* im, int at) noexcept nogil:
     return 1.0 / get_scale(im, at)
 
@@ -144,15 +148,15 @@ cdef void refresh_802(SimPlant* p, Image* im, const Battery* b) noexcept nogil:
     cdef int m = im.m802
     cdef double ka = per(im, m + 61)
     cdef double kw = per(im, m + 63)
-    put_u16(im, m + 11, b.soc_pct * 100.0)
-    put_u16(im, m + 12, (100.0 - b.soc_pct) * 100.0)
+    put_u16(im, m + 11, shown(b.shown_soc_pct, b.soc_pct) * 100.0)
+    put_u16(im, m + 12, (100.0 - shown(b.shown_soc_pct, b.soc_pct)) * 100.0)
     put_u16(im, m + 13, b.par.soh_pct * 10.0)
     put_u32(im, m + 14, b.cycled_ah * b.par.cells * b.par.cell_nominal_v / (2.0 * b.par.energy_wh))
     im.regs[m + 16] = 1 if b.state != BANK_CONNECTED else 3 if b.i_a > 0.5 else 4 if b.i_a < -0.5 else 6
     im.regs[m + 18] = <uint16_t>((p.now_ns // 1000000000) % 65535)      # Hb, 1 Hz
     im.regs[m + 22] = <uint16_t>b.state
     put_bits32(im, m + 26, b.alarms | b.latched)
-    put_u16(im, m + 34, (b.v if b.contactor else 0.0) * 10.0)           # external voltage: behind the contactors
+    put_u16(im, m + 34, (shown(b.shown_v, b.v) if b.contactor else 0.0) * 10.0)   # external voltage: behind the contactors
     put_u16(im, m + 35, b.par.cell_v_high * b.par.cells * 10.0)
     put_u16(im, m + 36, b.par.cell_v_low * b.par.cells * 10.0)
     put_u16(im, m + 37, b.cell_v_max * 1000.0)
@@ -162,7 +166,7 @@ cdef void refresh_802(SimPlant* p, Image* im, const Battery* b) noexcept nogil:
     im.regs[m + 41] = 1
     im.regs[m + 42] = 1
     put_u16(im, m + 43, b.v / b.par.cells * 1000.0)
-    put_i16(im, m + 44, b.i_a * ka)
+    put_i16(im, m + 44, (b.i_a + b.shown_a_offset) * ka)
     put_u16(im, m + 45, floor(b.a_charge_max * ka))                     # a limit is rounded down
     put_u16(im, m + 46, floor(b.a_discharge_max * ka))
     put_i16(im, m + 47, b.i_a * b.v * kw)
@@ -211,14 +215,16 @@ cdef void refresh_meter(SimPlant* p) noexcept nogil:
     cdef double s = sqrt(w * w + q * q)
     cdef double amps = s / (sqrt(3.0) * p.grid.v) if p.grid.v > 1.0 else 0.0
     cdef double kw = per(im, m + 22)
-    cdef double share
+    cdef double share, l1_w, l1_a
     cdef int at
     for at in range(4):
         share = 1.0 if at == 0 else 1.0 / 3.0
-        put_i16(im, m + 2 + at, amps * (3.0 if at == 0 else 1.0) * per(im, m + 6))
+        l1_w = -turn * t.load_l1_w * (0.0 if at == 0 else 2.0 / 3.0 if at == 1 else -1.0 / 3.0)
+        l1_a = fabs(w * share + l1_w) / (p.grid.v / sqrt(3.0)) if p.grid.v > 1.0 else 0.0
+        put_i16(im, m + 2 + at, (l1_a if at > 0 and t.load_l1_w != 0.0 else amps * (3.0 if at == 0 else 1.0)) * per(im, m + 6))
         put_i16(im, m + 7 + at, p.grid.v / sqrt(3.0) * 10.0)
         put_i16(im, m + 11 + at, p.grid.v * 10.0)
-        put_i16(im, m + 18 + at, w * share * kw)
+        put_i16(im, m + 18 + at, (w * share + l1_w) * kw)
         put_i16(im, m + 23 + at, s * share * kw)
         put_i16(im, m + 28 + at, q * share * kw)
         put_i16(im, m + 33 + at, 1000.0 * (w / s if s > 1.0 else 1.0))

@@ -93,6 +93,9 @@ cdef struct BatteryParams:
     double cell_v_s
     double cell_c_s
     double ctrl_hb_timeout_s # 802 CtrlHb; 0 = not supervised
+    double fade_pct_per_kcycle   # SoH lost in 1000 equivalent full cycles
+    double fade_pct_per_year     # SoH lost by time alone
+    double r_growth_pct      # R0 and R1 grow by so much for each % of SoH lost
 
 cdef struct Battery:
     BatteryParams par
@@ -133,6 +136,9 @@ cdef struct Battery:
     double ctrl_hb_age_s
     int ctrl_hb_seen
     uint32_t injected_evt    # Evt1 bits a test adds
+    double shown_soc_pct     # what the BMS reports instead of the truth: NaN = the truth
+    double shown_v           # pack voltage it reports
+    double shown_a_offset    # added to the current it reports
 
 cdef struct PcsParams:
     double w_max
@@ -214,6 +220,7 @@ cdef struct Pcs:
     double abs_varh
     double loss_wh
     double sink_c            # heat sink
+    double pin_sink_c        # NaN, or what a test pins it to
     int rows                 # grid trip rows
     int row_kind[GRID_ROWS]  # 0 over-voltage, 1 under-voltage, 2 over-frequency, 3 under-frequency
     double row_at[GRID_ROWS] # pu or Hz
@@ -236,6 +243,7 @@ cdef struct Meter:
     Profile pv
     double evse_w
     double other_ess_w       # further units behind the same meter
+    double load_l1_w         # load on phase L1 alone, beside the balanced one
     double load_w
     double pv_w
     double pcc_w             # ess + pv - load - evse, export positive
@@ -281,6 +289,7 @@ cdef struct SimPlant:
     Pcs pcs
     Grid grid
     Meter meter
+    int units_swapped        # a test: PCS and battery answer under each other's unit id
     int combined             # battery models stand in the PCS's chain
     Image pcs_image
     Image bat_image

@@ -1,0 +1,124 @@
+"""`bessctl hil run`: scenarios in, verdicts and a report out."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bessctl import __version__
+from bessctl.errors import ConfigError, ConfigErrors, NotReachable, UsageError
+from bessctl.hil import report
+from bessctl.hil.dryplace import DryPlace
+from bessctl.hil.judge import PASSED
+from bessctl.hil.place import Place
+from bessctl.hil.results import Result, counted
+from bessctl.hil.runner import Opener, Say, read_scenario, run_one
+from bessctl.hil.scenario import Scenario
+from bessctl.hil.stagefiles import StageFiles
+
+OWN = "each"
+"""`--sabotage each`: every scenario without the protection it names."""
+
+
+def scenario_files(given: list[Path]) -> list[Path]:
+    """Files as they are; of a folder every scenario in it, in order. Raises NotReachable."""
+    files: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            files += sorted(path.glob("*.yaml"))
+        elif path.exists():
+            files.append(path)
+        else:
+            raise NotReachable(f"{path}: no such file; name a scenario or a folder of scenarios")
+    if not files:
+        raise UsageError("no scenario in what was named; shipped ones are in tests/scenarios")
+    return files
+
+
+def read_all(files: list[Path]) -> list[Scenario]:
+    """Every scenario, or everything that is wrong with any of them: nothing is played before all of them can be."""
+    scenarios: list[Scenario] = []
+    errors: list[ConfigError] = []
+    for file in files:
+        try:
+            scenarios.append(read_scenario(file))
+        except ConfigErrors as e:
+            errors += e.errors
+        except ConfigError as e:
+            errors.append(e)
+    if errors:
+        raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
+    return scenarios
+
+
+def dry(scenario: Scenario, sabotage: str) -> Place:
+    """Simulated time."""
+    return DryPlace(StageFiles.beside(scenario.file, scenario.site), sabotage)
+
+
+def live(scenario: Scenario, sabotage: str) -> Place:
+    """Real time against the simulated plant."""
+    from bessctl.hil.liveplace import LivePlace  # noqa: PLC0415 (processes, not needed for simulated time)
+
+    return LivePlace(StageFiles.beside(scenario.file, scenario.site), sabotage)
+
+
+OPENERS: dict[str, Opener] = {"simulated time": dry, "real time": live}
+WHERE = {"simulated": ("simulated time",), "real": ("real time",), "both": ("simulated time", "real time")}
+
+
+def run(files: list[Path], where: str, sabotage: str, folder: Path | None, say: Say) -> list[Result]:
+    """Everything asked for, in order. Raises ConfigError(s) before anything is played."""
+    scenarios = read_all(scenario_files(files))
+    if sabotage == OWN:
+        scenarios = [scenario for scenario in scenarios if scenario.row]
+    began = datetime.now(UTC)
+    results = list(_results(scenarios, WHERE[where], sabotage, say))
+    if folder is not None:
+        report.write(folder, results, {**machine(), "begun": began.strftime("%Y-%m-%d %H:%M:%S UTC")})
+    return results
+
+
+def _results(scenarios: list[Scenario], places: tuple[str, ...], sabotage: str, say: Say) -> Iterator[Result]:
+    for place in places:
+        for scenario in scenarios:
+            if place not in scenario.places:
+                continue
+            away = scenario.row if sabotage == OWN else sabotage
+            say(f"{scenario.name} [{place}]" + (f" without {away}" if away else ""))
+            result = run_one(scenario, OPENERS[place], place, say, away)
+            tell(result, say)
+            yield result
+
+
+def tell(result: Result, say: Say) -> None:
+    """The verdict, and what led to it when it is not the good one."""
+    for finding in result.findings:
+        if finding.verdict != PASSED:
+            say(f"           {finding.verdict}: {finding.expectation.place}: {finding.expectation.text}: {finding.why}")
+    away = f" (without {result.sabotage}: {'as it must' if result.as_it_must else 'it should have failed'})" if result.sabotage else ""
+    say(f"           {result.verdict}{away}{': ' + result.why if result.why else ''}  ({result.took_s:.1f} s)")
+
+
+def machine() -> dict[str, Any]:
+    """What ran the scenarios."""
+    return {
+        "build": f"bessctl {__version__}",
+        "kernel": platform.release(),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def exit_code(results: list[Result]) -> int:
+    """0 when every run ended as it must, else 1."""
+    return 0 if results and all(result.as_it_must for result in results) else 1
+
+
+def summary(results: list[Result]) -> str:
+    """One line for people."""
+    told = ", ".join(f"{count} {word}" for word, count in counted(results).items() if count)
+    as_they_must = sum(result.as_it_must for result in results)
+    return f"{len(results)} runs in {sum(r.took_s for r in results):.1f} s: {told or 'nothing'}; ended as they must: {as_they_must}"
