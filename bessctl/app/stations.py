@@ -18,6 +18,10 @@ def station(ocpp: section.Ocpp, folder: Path) -> StationConfig:
         model=ocpp.model,
         serial=ocpp.serial,
         firmware=__version__,
+        state_dir=None if ocpp.state_dir is None else folder / ocpp.state_dir,
+        retention_days=ocpp.retention_days,
+        logs=tuple(folder / name for name in ocpp.logs),
+        hand_socket=None if ocpp.hand_socket is None else folder / ocpp.hand_socket,
     )
 
 
@@ -33,6 +37,9 @@ def link(entry: section.Link, folder: Path) -> LinkConfig:
         charge_point_id=entry.charge_point_id,
         version=tuple(entry.version),
         role=Role(entry.role),
+        priority=entry.priority,
+        frames_per_s=entry.frames_per_s,
+        armed_by_hand=entry.armed_by_hand,
         password_file=place(entry.password_file),
         password_encoding=entry.password_encoding,
         allow_plain=entry.allow_plain,

@@ -34,8 +34,11 @@ class Link(Strict):
     name: Name
     url: Annotated[str, Field(pattern=r"^wss?://", max_length=500)]
     charge_point_id: Annotated[str, Field(pattern=r"^[^:/?#\s]{1,255}$")]
-    version: Annotated[list[Literal["1.6"]], Field(min_length=1)] = Field(default=["1.6"])
+    version: Annotated[list[Literal["1.6", "2.0.1"]], Field(min_length=1)] = Field(default=["1.6"])
+    """Offered in this order; the CSMS chooses."""
     role: Literal["owner", "operator", "observer"] = "operator"
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    """Whose transactions get power first: higher before lower, then first come."""
     password_file: str | None = None
     password_encoding: Literal["utf8", "hex"] = "utf8"
     allow_plain: bool = False
@@ -50,9 +53,11 @@ class Link(Strict):
     max_w: PositiveWatts | None = None
     phase_voltage_v: Annotated[float, Field(gt=0, le=1000)] = 230.0
     call_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    frames_per_s: Annotated[float, Field(gt=0, le=10_000)] = 50.0
+    armed_by_hand: bool = False
     back_off: BackOff = BackOff()
     keys: dict[str, str] = Field(default={})
-    """First values of OCPP 1.6 configuration keys."""
+    """First values of configuration keys: 1.6's names, or 2.0.1's Component.Variable."""
 
 
 class Ocpp(Strict):
@@ -63,4 +68,11 @@ class Ocpp(Strict):
     vendor: Annotated[str, Field(min_length=1, max_length=20)] = "bessctl"
     model: Annotated[str, Field(min_length=1, max_length=20)] = "BESS"
     serial: Annotated[str, Field(max_length=25)] = ""
+    state_dir: str | None = None
+    """The device's key, certificates and firmware images; absent = `ocpp` beside the store."""
+    retention_days: Annotated[float, Field(gt=0, le=3650)] = 90.0
+    logs: list[str] = Field(default=[])
+    """Files that GetDiagnostics and GetLog take along."""
+    hand_socket: str | None = None
+    """A Unix socket for the hand at the station; absent = none."""
     links: Annotated[list[Link], Field(min_length=1)]

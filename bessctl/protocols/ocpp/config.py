@@ -40,6 +40,8 @@ class Tls:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    extra_ca_file: Path | None = None
+    """Roots trusted beside `ca_file`: what the CSMS installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,10 @@ class LinkConfig:
     """ws:// or wss:// endpoint without the charge point's identity, which is appended."""
     charge_point_id: str
     version: tuple[str, ...] = ("1.6",)
-    """Dialects offered in the handshake, in order of preference."""
+    """Versions offered in the handshake, in order of preference; the CSMS chooses among them."""
     role: Role = Role.OPERATOR
+    priority: int = 0
+    """Whose transactions get power first: higher before lower, then first come."""
     password_file: Path | None = None
     """BasicAuth password, a file of mode 0600; None = no BasicAuth."""
     password_encoding: str = "utf8"
@@ -75,9 +79,13 @@ class LinkConfig:
     """Nominal phase-to-neutral voltage that turns a profile's amps into watts."""
     call_timeout_s: float = 30.0
     max_frame_bytes: int = 256 * 1024
+    frames_per_s: float = 50.0
+    """What is read of this CSMS in the long run; a flood waits in its own socket, and nobody else does."""
+    armed_by_hand: bool = False
+    """A start waits until the connector is plugged in by hand (commissioning, conformance tests). A plant has no cable: it is always."""
     back_off: BackOff = BackOff()
     keys: Mapping[str, str] = field(default_factory=dict)
-    """First values of 1.6 configuration keys; what the CSMS changed later stays changed."""
+    """First values of configuration keys (1.6's names, or 2.0.1's Component.Variable); what the CSMS changed later stays changed."""
 
     def __post_init__(self) -> None:
         _check(self.url.startswith(("ws://", "wss://")), f"ocpp link {self.name}: url {self.url!r} must begin with ws:// or wss://")
@@ -88,6 +96,7 @@ class LinkConfig:
         _check(bool(self.charge_point_id), f"ocpp link {self.name}: charge_point_id is empty")
         _check(":" not in self.charge_point_id, f"ocpp link {self.name}: charge_point_id must not contain ':' (RFC 7617)")
         _check(bool(self.version), f"ocpp link {self.name}: version lists no dialect")
+        _check(self.frames_per_s > 0, f"ocpp link {self.name}: frames_per_s must be above 0")
         _check(self.lease_s > 0, f"ocpp link {self.name}: lease_s must be above 0")
         _check(self.password_encoding in {"utf8", "hex"}, f"ocpp link {self.name}: password_encoding is utf8 or hex")
         for what, (lo, hi) in (("heartbeat_range_s", self.heartbeat_range_s), ("sample_range_s", self.sample_range_s)):
@@ -109,6 +118,14 @@ class StationConfig:
     """How often the plant is read for status, grants and energy shares."""
     renew_s: float = 0.25
     """A plan that changed only by its lease is written at most this often."""
+    state_dir: Path | None = None
+    """The device's key, certificates and firmware images; None = a folder `ocpp` beside the store."""
+    retention_days: float = 90.0
+    """Audit, messages given up and cached tokens are kept no longer (OCPP-18)."""
+    logs: tuple[Path, ...] = ()
+    """Files that a log takes along for the CSMS."""
+    hand_socket: Path | None = None
+    """A Unix socket for the hand at the station (settled question 17); None = there is none."""
 
     def __post_init__(self) -> None:
         names = [link.name for link in self.links]

@@ -10,12 +10,16 @@ from typing import Any
 
 from bessctl.protocols.ocpp.binding.readings import reading_of
 from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.messages import schemas
+from bessctl.protocols.ocpp.messages.dialect import dialect
 from bessctl.protocols.ocpp.messages.records import Boot
-from bessctl.protocols.ocpp.messages.v16.dialect import Dialect16
 from bessctl.protocols.ocpp.session import writes as w
 from bessctl.protocols.ocpp.session.clock import NS, Now
+from bessctl.protocols.ocpp.session.hand import HandOrder
+from bessctl.protocols.ocpp.session.jobs import Done, Job
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.station import Station
+from bessctl.protocols.ocpp.session.vault import Vault
 from tests.protocols.ocpp.fakes import FakePlant
 
 T0 = 1_800_000_000 * NS  # 2027-01-15T08:00:00Z
@@ -31,6 +35,7 @@ def saved_after(writes: list[w.Write]) -> w.Saved:
     txs: dict[str, w.StoredTx] = {}
     queue: dict[int, w.QueueItem] = {}
     profiles: dict[tuple[int, int], w.Installed] = {}
+    docs: dict[str, dict[str, str]] = {}
     for write in writes:
         match write:
             case w.PutState(name, value):
@@ -49,15 +54,32 @@ def saved_after(writes: list[w.Write]) -> w.Saved:
                 profiles[installed.connector, installed.profile.id] = installed
             case w.DropProfile(connector, ident):
                 del profiles[connector, ident]
-    return w.Saved(state, keys, list(txs.values()), list(queue.values()), list(profiles.values()))
+            case w.PutDoc(kind, ident, data):
+                docs.setdefault(kind, {})[ident] = data
+            case w.DropDoc(kind, None):
+                docs.pop(kind, None)
+            case w.DropDoc(kind, ident):
+                docs.get(kind, {}).pop(ident or "", None)
+    return w.Saved(state, keys, list(txs.values()), list(queue.values()), list(profiles.values()), docs)
 
 
 class Talk:
     """One link and its CSMS. `sent` = every CALL of the station as (action, payload); `answers` = its answers by id."""
 
     def __init__(
-        self, link: LinkConfig = LINK, saved: w.Saved | None = None, *, trusted: bool = True, ledger: Ledger | None = None
+        self,
+        link: LinkConfig = LINK,
+        saved: w.Saved | None = None,
+        *,
+        trusted: bool = True,
+        ledger: Ledger | None = None,
+        version: str = "1.6",
+        vault: Vault | None = None,
     ) -> None:
+        self.version, self.vault = version, vault
+        self.jobs: list[Job] = []
+        self.redials: list[str] = []
+        self._asked: dict[str, str] = {}
         self.plant = FakePlant()
         self.ledger = ledger or Ledger()
         self.ledger.observe(self.reading)
@@ -73,7 +95,14 @@ class Talk:
         self._calls = 0
         self.link = link
         self.station = Station(
-            link, Boot("bessctl", "BESS"), saved or w.Saved(), ledger=self.ledger, rng=Random(1), boot="boot-1", spoken=Dialect16()
+            link,
+            Boot("bessctl", "BESS"),
+            saved or w.Saved(),
+            ledger=self.ledger,
+            rng=Random(1),
+            boot="boot-1",
+            spoken=dialect(version),
+            vault=vault,
         )
 
     @property
@@ -84,8 +113,11 @@ class Talk:
         """Carry a step's output out, and answer CALLs at once where `auto` is set."""
         self.writes += out.writes
         self.restarts += [out.restart] if out.restart else []
+        self.redials += [out.redial] if out.redial else []
+        self.jobs += out.jobs
         for text in out.frames:
             frame = json.loads(text)
+            self._valid(frame)
             if frame[0] == 2:
                 self.sent.append((frame[2], frame[3]))
                 self.ids.append(frame[1])
@@ -95,6 +127,13 @@ class Talk:
                 self.results[frame[1]] = frame[2:] if frame[0] == 4 else frame[2]
         return out
 
+    def _valid(self, frame: list[Any]) -> None:
+        """Everything the station says is valid under the package's schemas."""
+        folder = {"1.6": "v16", "2.0.1": "v201"}[self.station.spoken.traits.version]
+        name = frame[2] if frame[0] == 2 else self._asked.get(frame[1], "") + "Response"
+        if frame[0] != 4 and name != "Response":
+            assert schemas.violation(folder, name, frame[-1]) is None, (name, frame[-1], schemas.violation(folder, name, frame[-1]))
+
     def reply(self, ident: str, action: str, payload: dict[str, Any]) -> None:
         """What the CSMS answers; None = an error."""
         answer = self.replies.get(action, self._default(action))(payload)
@@ -102,6 +141,12 @@ class Talk:
         self.take(self.station.received(json.dumps(frame), self.now))
 
     def _default(self, action: str) -> Callable[[dict[str, Any]], Reply]:
+        if action in {"Authorize", "SignCertificate"} and self.version == "2.0.1":
+            return lambda p: {"status": "Accepted"} if action == "SignCertificate" else {"idTokenInfo": {"status": "Accepted"}}
+        if action == "SignCertificate":
+            return lambda p: {"status": "Accepted"}
+        if action == "DataTransfer":
+            return lambda p: {"status": "Accepted"}
         if action == "StartTransaction":
             self.transaction += 1
             return lambda p: {"transactionId": self.transaction, "idTagInfo": {"status": "Accepted"}}
@@ -124,6 +169,7 @@ class Talk:
         """The CSMS asks; returns the answer's payload, or [code, description, details] of a CALLERROR."""
         self._calls += 1
         ident = f"c{self._calls}"
+        self._asked[ident] = action
         self.take(self.station.received(json.dumps([2, ident, action, payload]), self.now))
         return self.results.get(ident)
 
@@ -147,6 +193,16 @@ class Talk:
         self.ledger.observe(self.reading)
         self.take(self.station.plant(self.reading, self.now))
 
+    def hand(self, cmd: str, **fields: Any) -> str | None:
+        """The hand at the station."""
+        why, out = self.station.by_hand(HandOrder(cmd, **fields), self.now)
+        self.take(out)
+        return why
+
+    def done(self, job: Job, ok: bool = True, detail: str = "") -> None:
+        """A job came to its end."""
+        self.take(self.station.job_done(Done(job, ok, detail), self.now))
+
     def actions(self) -> list[str]:
         return [action for action, _ in self.sent]
 
@@ -155,7 +211,7 @@ class Talk:
 
     def restarted(self) -> Talk:
         """The supervisor is killed and comes back: a new station over the same disk and a ledger of its own."""
-        other = Talk(self.link, saved_after(self.writes))
+        other = Talk(self.link, saved_after(self.writes), version=self.version, vault=self.vault)
         other.now, other.plant, other.transaction = self.now, self.plant, self.transaction
         other.writes = list(self.writes)
         other.ledger.observe(self.reading)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bessctl.protocols.ocpp.messages.commands import Kind, Period, Profile, Purpose, Schedule
+from bessctl.protocols.ocpp.messages.profile import Kind, Period, Profile, Purpose, Schedule
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.composite import Frame, Step, compose, limit_at, station_limit_at
 from bessctl.protocols.ocpp.session.writes import Installed

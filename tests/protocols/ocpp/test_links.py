@@ -17,9 +17,10 @@ from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import SystemClock
 from bessctl.protocols.ocpp.binding.desk import Desk
 from bessctl.protocols.ocpp.binding.link import Link, Shared
+from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.binding.station import run_station
+from bessctl.protocols.ocpp.binding.updater import FileUpdater
 from bessctl.protocols.ocpp.config import BackOff, Role, StationConfig, Tls
-from bessctl.protocols.ocpp.messages.dialect import dialect
 from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session.backoff import Retry
 from bessctl.protocols.ocpp.session.ledger import Ledger
@@ -308,7 +309,8 @@ def test_frames_wait_for_every_batch_before_them(tmp_path: Path) -> None:
         store.migrate(tables.NAMESPACE, tables.LADDER)
         store.submit = lambda statements: kept  # type: ignore[method-assign]
         desk = Desk(StationConfig(()), FakePlans(), FakePlant(), SystemClock(), ledger=Ledger(), log=LOG)
-        link = Link(LINK, Shared(Boot("v", "m"), store, desk, Random(1), LOG), dialect("1.6"))
+        shared = Shared(Boot("v", "m"), store, desk, Random(1), LOG, Secrets(bytes(32)), tmp_path, FileUpdater(tmp_path))
+        link = Link(LINK, shared)
         wire = Wire(kept)
         link._outbox = asyncio.Queue()
         sending = asyncio.create_task(link._send(wire))  # type: ignore[arg-type]
@@ -324,7 +326,7 @@ def test_frames_wait_for_every_batch_before_them(tmp_path: Path) -> None:
 
 def test_redialling_is_random_doubles_and_holds() -> None:
     """Settled 7."""
-    retry = Retry(BackOff(10.0, 5.0, 3), Random(4))
+    retry = Retry(lambda: BackOff(10.0, 5.0, 3), Random(4))
     waits = [retry.next_s() for _ in range(6)]
     assert all(low <= wait <= low + 5.0 for wait, low in zip(waits, (10, 20, 40, 80, 80, 80), strict=True))
     assert len(set(waits)) == 6

@@ -4,7 +4,10 @@ Per step of the station: the plan is written first (it must not wait for an fsyn
 store as one batch, then, when that batch and all before it are on disk, its frames go out, in order. A batch that fails stops the
 station: what could not be kept must not be acknowledged.
 
-Two tasks live as long as the link: one dials and talks, one keeps time (samples are taken offline too).
+Two tasks live as long as the link: one dials and talks, one keeps time (samples are taken offline too). Jobs run beside them.
+
+What a CSMS may send is bounded: a frame by `max_frame_bytes`, the flow by `frames_per_s` in the long run. Beyond that nothing is read, the
+peer's own socket fills up, and everybody else is served.
 """
 
 from __future__ import annotations
@@ -14,18 +17,27 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from bessctl.errors import BessctlError, NotReachable, UsageError
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.desk import Desk
-from bessctl.protocols.ocpp.config import LinkConfig, Role
-from bessctl.protocols.ocpp.messages.dialect import Dialect
+from bessctl.protocols.ocpp.binding.flow import Flow
+from bessctl.protocols.ocpp.binding.secrets import Secrets
+from bessctl.protocols.ocpp.binding.updater import Updater
+from bessctl.protocols.ocpp.binding.vault import FileVault
+from bessctl.protocols.ocpp.binding.workers import Bench, carry_out
+from bessctl.protocols.ocpp.config import BackOff, LinkConfig, Role
+from bessctl.protocols.ocpp.messages.dialect import SUBPROTOCOLS, Dialect, dialect
 from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session import writes as w
 from bessctl.protocols.ocpp.session.backoff import Retry
+from bessctl.protocols.ocpp.session.hand import HandOrder
+from bessctl.protocols.ocpp.session.jobs import Job
+from bessctl.protocols.ocpp.session.network import Endpoint
 from bessctl.protocols.ocpp.session.station import Station
-from bessctl.protocols.ocpp.transport.dial import Connection, ConnectionClosed, dial
+from bessctl.protocols.ocpp.transport.dial import Connection, ConnectionClosed, NoConnection, dial
 from bessctl.store import Statement, Store
 
 PONG_TIMEOUT_S = 20.0
@@ -40,6 +52,10 @@ class Shared:
     desk: Desk
     rng: Random
     log: logging.Logger
+    secrets: Secrets
+    folder: Path
+    updater: Updater
+    logs: tuple[Path, ...] = ()
     on_hard_reset: Callable[[str], None] | None = None
 
 
@@ -47,44 +63,87 @@ class Shared:
 class _Outgoing:
     kept: Future[None] | None
     frames: list[str]
-    restart: str | None
+    hang_up: bool
 
 
 class Link:
     """One CSMS. Supervisor thread; cancel `run` to stop it."""
 
-    def __init__(self, config: LinkConfig, shared: Shared, spoken: Dialect) -> None:
+    def __init__(self, config: LinkConfig, shared: Shared) -> None:
         self.config = config
         self._shared = shared
         self._store, self._desk, self._log = shared.store, shared.desk, shared.log
-        self._dialect = spoken
-        self._retry = Retry(config.back_off, shared.rng)
+        self._vault = FileVault(shared.folder / config.name)
+        self._bench = Bench(config, shared.folder / config.name, shared.store, shared.updater, shared.log, shared.logs)
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._by_hand = asyncio.Event()
+        self._by_hand.set()
+        self._connection: Connection | None = None
         self._wake = asyncio.Event()
         self._outbox: asyncio.Queue[_Outgoing] | None = None
         self._last_kept: Future[None] | None = None
         self._restart_due = ""
+        self._redial = ""
         self._plant_due = False
         self._loop = asyncio.get_running_loop()
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self.station = self._new_station()
+        self._retry = Retry(self._back_off, shared.rng)
         self._desk.stations[config.name] = lambda: self.station
 
     async def run(self) -> None:
         """Dial, talk, dial again. Ends only by cancellation, or by a store that cannot keep."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_time(), name=f"ocpp {self.config.name} time")
-            tasks.create_task(self._dial_for_ever(), name=f"ocpp {self.config.name} link")
-            await self._broken
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_time(), name=f"ocpp {self.config.name} time")
+                tasks.create_task(self._dial_for_ever(), name=f"ocpp {self.config.name} link")
+                await self._broken
+        finally:
+            for job in self._jobs:
+                job.cancel()
 
     def plant_moved(self) -> None:
         """The plant was read again; this link's own task takes it in, so that its faults stay its own."""
         self._plant_due = True
         self._wake.set()
 
+    def hand(self, order: HandOrder) -> str | None:
+        """What the hand at the station does; returns why it does nothing."""
+        if order.cmd == "connect":
+            self._by_hand.set()
+            return None
+        if order.cmd == "disconnect":
+            self._by_hand.clear()
+            if self._connection is not None:
+                self._hang_up(self._connection)
+            return None
+        why, output = self.station.by_hand(order, self._desk.clock.now())
+        self._carry_out(output)
+        return why
+
+    def _back_off(self) -> BackOff:
+        return self.station.back_off()
+
+    def _hang_up(self, connection: Connection) -> None:
+        closing = asyncio.create_task(connection.close())
+        self._jobs.add(closing)
+        closing.add_done_callback(self._jobs.discard)
+
     def _new_station(self) -> Station:
-        saved = tables.load(self._store, self.config.name)
         shared, desk = self._shared, self._desk
-        return Station(self.config, shared.identity, saved, ledger=desk.ledger, rng=shared.rng, boot=desk.clock.boot, spoken=self._dialect)
+        saved = tables.load(self._store, self.config.name, shared.secrets)
+        version = saved.state.get("version", self.config.version[0])
+        return Station(
+            self.config,
+            shared.identity,
+            saved,
+            ledger=desk.ledger,
+            rng=shared.rng,
+            boot=desk.clock.boot,
+            spoken=dialect(version if version in self.config.version else self.config.version[0]),
+            digest=shared.secrets.digest,
+            vault=self._vault,
+        )
 
     async def _keep_time(self) -> None:
         while True:
@@ -106,19 +165,40 @@ class Link:
 
     async def _dial_for_ever(self) -> None:
         while True:
+            await self._by_hand.wait()
+            endpoint = self.station.network.endpoint()
             try:
-                async with dial(self.config, (self._dialect.subprotocol,)) as connection:
-                    self._log.info("ocpp link %s: connected", self.config.name)
-                    await self._talk(connection)
-                    self._log.info("ocpp link %s: closed by the peer (%s)", self.config.name, connection.close_code)
+                await self._dial(endpoint)
             except (NotReachable, UsageError) as e:
                 self._log.warning("%s", e)
+                event = e.event if isinstance(e, NoConnection) else ""
+                self._carry_out(self.station.dial_failed(endpoint, self._desk.clock.now(), event, str(e)[:200]))
             if self._restart_due:
                 await self._restart()
-                continue
-            wait_s = self._retry.next_s()
-            self._log.info("ocpp link %s: dialling again in %.1f s", self.config.name, wait_s)
-            await asyncio.sleep(wait_s)
+            elif self._redial:
+                self._log.info("ocpp link %s: dialling again: %s", self.config.name, self._redial)
+                self._redial = ""
+            else:
+                wait_s = self._retry.next_s()
+                self._log.info("ocpp link %s: dialling again in %.1f s", self.config.name, wait_s)
+                await asyncio.sleep(wait_s)
+
+    async def _dial(self, endpoint: Endpoint) -> None:
+        """One connection, from its dialling to its end. A station with open transactions offers their version alone."""
+        versions = (endpoint.version,) if endpoint.version else self.config.version
+        if self.station.bound:
+            versions = (self.station.spoken.traits.version,)
+        offered = tuple(dialect(version).subprotocol for version in versions)
+        tls = self._vault.tls(self.config.tls)
+        async with dial(self.config, offered, url=endpoint.url, tls=tls) as connection:
+            spoken = dialect(SUBPROTOCOLS[str(connection.subprotocol)])
+            self._log.info("ocpp link %s: connected, OCPP %s", self.config.name, spoken.traits.version)
+            self._connection = connection
+            try:
+                await self._talk(connection, spoken, endpoint)
+            finally:
+                self._connection = None
+            self._log.info("ocpp link %s: closed by the peer (%s)", self.config.name, connection.close_code)
 
     async def _restart(self) -> None:
         self._log.warning("ocpp link %s: the station restarts (%s reset)", self.config.name, self._restart_due)
@@ -126,17 +206,17 @@ class Link:
         hook = self._shared.on_hard_reset
         if self._restart_due == "hard" and self.config.role is Role.OWNER and hook is not None:
             hook(self.config.name)
-        self._restart_due = ""
+        self._restart_due = self._redial = ""
         self.station = self._new_station()
         self._wake.set()
         self._desk.replan()
 
-    async def _talk(self, connection: Connection) -> None:
+    async def _talk(self, connection: Connection, spoken: Dialect, endpoint: Endpoint) -> None:
         self._outbox = asyncio.Queue()
         helpers = [asyncio.create_task(self._send(connection)), asyncio.create_task(self._ping(connection))]
-        reader = asyncio.create_task(self._receive(connection))
+        reader = asyncio.create_task(self._receive(connection, endpoint))
         try:
-            self._carry_out(self.station.connected(self._desk.clock.now(), self._desk.reading))
+            self._carry_out(self.station.connected(self._desk.clock.now(), self._desk.reading, spoken))
             await asyncio.wait([reader, *helpers], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._outbox = None
@@ -149,12 +229,18 @@ class Link:
             if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
                 raise outcome
 
-    async def _receive(self, connection: Connection) -> None:
+    async def _receive(self, connection: Connection, endpoint: Endpoint) -> None:
+        flow = Flow(self.config.frames_per_s)
         async for message in connection:
             was = self.station.accepted
             self._carry_out(self.station.received(message, self._desk.clock.now()))
             if self.station.accepted and not was:
                 self._retry.good()
+                self.station.network.good(endpoint)
+                self._carry_out(self.station.tick(self._desk.clock.now()))
+            pause_s = flow.pause_s(self._loop.time())
+            if pause_s:
+                await asyncio.sleep(pause_s)
 
     async def _send(self, connection: Connection) -> None:
         assert self._outbox is not None
@@ -164,7 +250,7 @@ class Link:
                 await asyncio.shield(asyncio.wrap_future(out.kept))
             for frame in out.frames:
                 await connection.send(frame)
-            if out.restart:
+            if out.hang_up:
                 return
 
     async def _ping(self, connection: Connection) -> None:
@@ -186,16 +272,27 @@ class Link:
         if output.plan_changed:
             self._desk.replan()
         self._last_kept = self._keep(output.writes) or self._last_kept
-        if output.restart:
-            self._restart_due = output.restart
-        if self._outbox is not None and (output.frames or output.restart):
-            self._outbox.put_nowait(_Outgoing(self._last_kept, output.frames, output.restart))
+        self._restart_due = output.restart or self._restart_due
+        self._redial = output.redial or self._redial
+        hang_up = bool(output.restart or output.redial)
+        if self._outbox is not None and (output.frames or hang_up):
+            self._outbox.put_nowait(_Outgoing(self._last_kept, output.frames, hang_up))
+        for job in output.jobs:
+            task = asyncio.create_task(self._work(job), name=f"ocpp {self.config.name} {type(job).__name__}")
+            self._jobs.add(task)
+            task.add_done_callback(self._jobs.discard)
         self._wake.set()
+
+    async def _work(self, job: Job) -> None:
+        done = await carry_out(job, self._bench)
+        self._carry_out(self.station.job_done(done, self._desk.clock.now()))
 
     def _keep(self, writes: list[w.Write]) -> Future[None] | None:
         statements: list[Statement] = []
         for write in writes:
-            statements += self._audit(write) if isinstance(write, w.Audit) else tables.statements(write, self.config.name)
+            statements += (
+                self._audit(write) if isinstance(write, w.Audit) else tables.statements(write, self.config.name, self._shared.secrets)
+            )
         if not statements:
             return None
         if any(isinstance(write, (w.Enqueue, w.PutTx)) for write in writes):

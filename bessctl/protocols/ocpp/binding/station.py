@@ -13,9 +13,12 @@ from bessctl.model.snapshot import PlantView
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import Clock
 from bessctl.protocols.ocpp.binding.desk import Desk
+from bessctl.protocols.ocpp.binding.handsocket import serve_hand
 from bessctl.protocols.ocpp.binding.link import Link, Shared
+from bessctl.protocols.ocpp.binding.secrets import load as load_secrets
+from bessctl.protocols.ocpp.binding.updater import FileUpdater, Updater
 from bessctl.protocols.ocpp.config import LinkConfig, StationConfig
-from bessctl.protocols.ocpp.messages.dialect import Dialect, dialect
+from bessctl.protocols.ocpp.messages.dialect import dialect
 from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.ledger import Ledger
@@ -23,6 +26,7 @@ from bessctl.store import Store
 
 KEEP_ACCOUNTS_S = 60
 CRASH_S = 5
+FORGET_S = 3600
 
 
 async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in the order of the composition root
@@ -35,6 +39,7 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
     *,
     rng: Random | None = None,
     on_hard_reset: Callable[[str], None] | None = None,
+    updater: Updater | None = None,
 ) -> None:
     """Run every link until cancelled; may be cancelled at any await, like a power cut.
 
@@ -45,18 +50,36 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
     store.migrate(tables.NAMESPACE, tables.LADDER)
     desk = Desk(config, plans, plant, clock, ledger=Ledger(tables.load_accounts(store)), log=log)
     identity = Boot(config.vendor, config.model, config.serial, config.firmware)
-    shared = Shared(identity, store, desk, rng or SystemRandom(), log, on_hard_reset)
-    links = {c.name: Link(c, shared, _spoken(c)) for c in config.links}
+    folder = config.state_dir or store.path.parent / "ocpp"
+    secrets = load_secrets(folder / "device.key")
+    shared = Shared(
+        identity,
+        store,
+        desk,
+        rng or SystemRandom(),
+        log,
+        secrets,
+        folder,
+        updater or FileUpdater(folder / "firmware"),
+        config.logs,
+        on_hard_reset,
+    )
+    for c in config.links:
+        _check_versions(c)
+    links = {c.name: Link(c, shared) for c in config.links}
     desk.look()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_watch_plant(config, desk, links, store), name="ocpp plant")
+        if config.hand_socket is not None:
+            tasks.create_task(serve_hand(config.hand_socket, links, log), name="ocpp hand")
         for c in config.links:
             tasks.create_task(_keep_running(c, shared, links), name=f"ocpp {c.name}")
 
 
-def _spoken(link: LinkConfig) -> Dialect:
+def _check_versions(link: LinkConfig) -> None:
     try:
-        return dialect(link.version[0])
+        for version in link.version:
+            dialect(version)
     except ValueError as e:
         raise UsageError(f"ocpp link {link.name}: {e}") from e
 
@@ -75,7 +98,7 @@ async def _keep_running(config: LinkConfig, shared: Shared, links: dict[str, Lin
             raise error
         shared.log.error("ocpp link %s crashed, building it again in %d s", config.name, CRASH_S, exc_info=error)
         await asyncio.sleep(CRASH_S)
-        links[config.name] = Link(config, shared, _spoken(config))
+        links[config.name] = Link(config, shared)
 
 
 def _of_store(error: BaseException) -> bool:
@@ -84,13 +107,17 @@ def _of_store(error: BaseException) -> bool:
 
 
 async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link], store: Store) -> None:
-    kept_ns, moved = desk.clock.now().mono_ns, False
+    kept_ns, moved, forget_ns = desk.clock.now().mono_ns, False, 0
     while True:
         moved |= desk.look()
         for link in links.values():
             link.plant_moved()
         desk.replan(renew_only=True)
         now = desk.clock.now().mono_ns
+        utc = desk.clock.now().utc_ns
+        if utc is not None and now >= forget_ns:
+            await store.write(tables.retention_statements(utc, config.retention_days))
+            forget_ns = now + FORGET_S * NS
         if moved and now - kept_ns >= KEEP_ACCOUNTS_S * NS:
             await store.write(tables.account_statements(desk.ledger.accounts()))
             kept_ns, moved = now, False

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import singledispatch
 
+from bessctl.protocols.ocpp.binding.secrets import Secrets
+from bessctl.protocols.ocpp.messages.records import SecurityEvent, TxMetered, TxRecord
 from bessctl.protocols.ocpp.messages.stored import from_text, to_text, tx_record
 from bessctl.protocols.ocpp.session import writes as w
 from bessctl.store import Migration, Statement, Store
@@ -28,23 +31,57 @@ LADDER = (
             " kind TEXT NOT NULL, connector INTEGER, detail TEXT NOT NULL) STRICT",
         ),
     ),
+    Migration(
+        2,
+        (
+            # Small records of a kind: tokens, reservations, monitors, displays, network profiles, a firmware update.
+            "CREATE TABLE ocpp_doc (link TEXT, kind TEXT, id TEXT, data TEXT NOT NULL, PRIMARY KEY (link, kind, id)) STRICT",
+            # A transaction's token is kept as its digest from now on; of one that runs it is forgotten.
+            "UPDATE ocpp_tx SET data = json_set(json_remove(data, '$.id_token'), '$.token', '')",
+            "ALTER TABLE ocpp_buried ADD COLUMN utc_ns INTEGER",
+        ),
+    ),
 )
 AUDIT_KEPT = 10_000
+LOST = "unknown"
 
 
-def load(store: Store, link: str) -> w.Saved:
+def load(store: Store, link: str, secrets: Secrets) -> w.Saved:
     """What the store keeps of a link."""
     at = (link,)
+    docs: dict[str, dict[str, str]] = {}
+    for kind, ident, data in store.read("SELECT kind, id, data FROM ocpp_doc WHERE link = ?", at):
+        docs.setdefault(kind, {})[ident] = data
     return w.Saved(
         state=dict(store.read("SELECT name, value FROM ocpp_state WHERE link = ?", at)),
         keys=dict(store.read("SELECT name, value FROM ocpp_key WHERE link = ?", at)),
         transactions=[from_text(w.StoredTx, data) for (data,) in store.read("SELECT data FROM ocpp_tx WHERE link = ?", at)],
         queue=[
-            w.QueueItem(seq, tx_record(kind, data), attempts)
+            w.QueueItem(seq, _opened(tx_record(kind, data), secrets), attempts)
             for seq, kind, data, attempts in store.read("SELECT seq, kind, data, attempts FROM ocpp_queue WHERE link = ? ORDER BY seq", at)
         ],
         profiles=[from_text(w.Installed, data) for (data,) in store.read("SELECT data FROM ocpp_profile WHERE link = ?", at)],
+        docs=docs,
     )
+
+
+def _opened(record: TxRecord, secrets: Secrets) -> TxRecord:
+    """A message with its token in clear, as it is sent. One sealed with another key has lost it: the CSMS judges the rest."""
+    if isinstance(record, SecurityEvent | TxMetered) or record.id_token is None:
+        return record
+    return replace(record, id_token=secrets.open(record.id_token) or LOST)
+
+
+def _sealed(record: TxRecord, secrets: Secrets) -> TxRecord:
+    if isinstance(record, SecurityEvent | TxMetered) or record.id_token is None:
+        return record
+    return replace(record, id_token=secrets.seal(record.id_token))
+
+
+def retention_statements(utc_ns: int, days: float) -> list[Statement]:
+    """Forget what is older than the site keeps it (OCPP-18)."""
+    before = utc_ns - round(days * 86_400e9)
+    return [Statement(f"DELETE FROM {table} WHERE utc_ns < ?", (before,)) for table in ("ocpp_audit", "ocpp_buried")]
 
 
 def load_accounts(store: Store) -> list[w.Account]:
@@ -67,56 +104,73 @@ def audit_statements(link: str, audit: w.Audit, utc_ns: int | None, mono_ns: int
 
 
 @singledispatch
-def statements(write: object, link: str) -> list[Statement]:
+def statements(write: object, link: str, secrets: Secrets) -> list[Statement]:
     """A session's write as statements."""
     raise TypeError(f"no table keeps a {type(write).__name__}")
 
 
 @statements.register
-def _(write: w.PutTx, link: str) -> list[Statement]:
+def _(write: w.PutTx, link: str, secrets: Secrets) -> list[Statement]:
     return [Statement("INSERT OR REPLACE INTO ocpp_tx VALUES (?, ?, ?)", (link, write.tx.id, to_text(write.tx)))]
 
 
 @statements.register
-def _(write: w.DropTx, link: str) -> list[Statement]:
+def _(write: w.DropTx, link: str, secrets: Secrets) -> list[Statement]:
     return [Statement("DELETE FROM ocpp_tx WHERE link = ? AND id = ?", (link, write.id))]
 
 
 @statements.register
-def _(write: w.Enqueue, link: str) -> list[Statement]:
+def _(write: w.Enqueue, link: str, secrets: Secrets) -> list[Statement]:
     item = write.item
     sql = "INSERT OR REPLACE INTO ocpp_queue (link, seq, kind, data, attempts) VALUES (?, ?, ?, ?, ?)"
-    return [Statement(sql, (link, item.seq, type(item.record).__name__, to_text(item.record), item.attempts))]
+    return [Statement(sql, (link, item.seq, type(item.record).__name__, to_text(_sealed(item.record, secrets)), item.attempts))]
 
 
 @statements.register
-def _(write: w.Dequeue, link: str) -> list[Statement]:
+def _(write: w.Dequeue, link: str, secrets: Secrets) -> list[Statement]:
     return [Statement("DELETE FROM ocpp_queue WHERE link = ? AND seq = ?", (link, write.seq))]
 
 
 @statements.register
-def _(write: w.Bury, link: str) -> list[Statement]:
-    copy = "INSERT INTO ocpp_buried SELECT link, seq, kind, data, ? FROM ocpp_queue WHERE link = ? AND seq = ?"
-    return [Statement(copy, (write.reason, link, write.seq)), *statements(w.Dequeue(write.seq), link)]
+def _(write: w.Bury, link: str, secrets: Secrets) -> list[Statement]:
+    # Nobody will be told any more: the token goes.
+    copy = (
+        "INSERT INTO ocpp_buried SELECT link, seq, kind, json_remove(data, '$.id_token'), ?,"
+        " CAST(strftime('%s','now') AS INTEGER) * 1000000000"
+        " FROM ocpp_queue WHERE link = ? AND seq = ?"
+    )
+    return [Statement(copy, (write.reason, link, write.seq)), *statements(w.Dequeue(write.seq), link, secrets)]
 
 
 @statements.register
-def _(write: w.PutKey, link: str) -> list[Statement]:
+def _(write: w.PutKey, link: str, secrets: Secrets) -> list[Statement]:
     return [Statement("INSERT OR REPLACE INTO ocpp_key VALUES (?, ?, ?)", (link, write.key, write.value))]
 
 
 @statements.register
-def _(write: w.PutProfile, link: str) -> list[Statement]:
+def _(write: w.PutProfile, link: str, secrets: Secrets) -> list[Statement]:
     installed = write.installed
     values = (link, installed.connector, installed.profile.id, to_text(installed))
     return [Statement("INSERT OR REPLACE INTO ocpp_profile VALUES (?, ?, ?, ?)", values)]
 
 
 @statements.register
-def _(write: w.DropProfile, link: str) -> list[Statement]:
+def _(write: w.DropProfile, link: str, secrets: Secrets) -> list[Statement]:
     return [Statement("DELETE FROM ocpp_profile WHERE link = ? AND connector = ? AND id = ?", (link, write.connector, write.id))]
 
 
 @statements.register
-def _(write: w.PutState, link: str) -> list[Statement]:
+def _(write: w.PutState, link: str, secrets: Secrets) -> list[Statement]:
     return [Statement("INSERT OR REPLACE INTO ocpp_state VALUES (?, ?, ?)", (link, write.name, write.value))]
+
+
+@statements.register
+def _(write: w.PutDoc, link: str, secrets: Secrets) -> list[Statement]:
+    return [Statement("INSERT OR REPLACE INTO ocpp_doc VALUES (?, ?, ?, ?)", (link, write.kind, write.id, write.data))]
+
+
+@statements.register
+def _(write: w.DropDoc, link: str, secrets: Secrets) -> list[Statement]:
+    if write.id is None:
+        return [Statement("DELETE FROM ocpp_doc WHERE link = ? AND kind = ?", (link, write.kind))]
+    return [Statement("DELETE FROM ocpp_doc WHERE link = ? AND kind = ? AND id = ?", (link, write.kind, write.id))]

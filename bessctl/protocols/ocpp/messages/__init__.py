@@ -1,1 +1,4 @@
-"""Wire <-> typed, no state. `records` and `commands` are the station model's words; `v16` maps them to OCPP 1.6."""
+"""Wire <-> typed, no state.
+
+`records`, `commands`, `answers`, `device` and `profile` are the station model's words; `v16` and `v201` map them to their wires.
+"""

@@ -1,64 +1,11 @@
-"""What a CSMS asks and what the station answers: the station model's words, the same for every dialect.
-
-Profile limits stay in the unit of the message (W or A) until they are composed; times are UTC ns.
-"""
+"""What a CSMS asks: the station model's words, the same for every dialect. Times are UTC ns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Purpose(StrEnum):
-    """What a profile limits."""
-
-    STATION_MAX = "station_max"
-    """The whole station (1.6 ChargePointMaxProfile, 2.0.1 ChargingStationMaxProfile)."""
-    TX_DEFAULT = "tx_default"
-    TX = "tx"
-
-
-class Kind(StrEnum):
-    """What the periods of a profile count from."""
-
-    ABSOLUTE = "absolute"
-    RECURRING = "recurring"
-    RELATIVE = "relative"
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """From `start_s` on, at most `limit` (W or A) on `phases` phases (None = 3)."""
-
-    start_s: int
-    limit: float
-    phases: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Periods, ordered. `unit`: W or A. `duration_s` None = until the profile or the transaction ends."""
-
-    unit: str
-    periods: tuple[Period, ...]
-    start_ns: int | None = None
-    duration_s: int | None = None
-    min_rate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A charging profile. `every_s`: a day or a week where it recurs. `tx`: the transaction it was sent for, the peer's name of it."""
-
-    id: int
-    stack: int
-    purpose: Purpose
-    kind: Kind
-    schedule: Schedule
-    every_s: int | None = None
-    valid_from_ns: int | None = None
-    valid_to_ns: int | None = None
-    tx: str | None = None
+from bessctl.protocols.ocpp.messages.device import CertificateHash, DeviceCommand
+from bessctl.protocols.ocpp.messages.profile import Profile, Purpose
 
 
 class CallRefused(Exception):
@@ -78,6 +25,9 @@ class RemoteStart:
     id_token: str
     connector: int | None = None
     profile: Profile | None = None
+    token_type: str = "Central"
+    remote_start_id: int | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +73,166 @@ class GetKeys:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
+    """`on_idle`: only once no transaction runs (2.0.1). `connector` None = the whole station."""
+
     hard: bool
+    on_idle: bool = False
+    connector: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """`message` as in the standard; what is not in its list is answered NotImplemented."""
+    """`message` as in the standard; what is not in its list is answered NotImplemented. `extended`: by 1.6's ExtendedTriggerMessage."""
 
     message: str
     connector: int | None = None
+    extended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeAvailability:
     connector: int
     operative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListEntry:
+    """A token of the local list; `status` None = take it out."""
+
+    id_token: str
+    status: str | None = None
+    parent: str | None = None
+    expires_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendList:
+    version: int
+    full: bool
+    entries: tuple[ListEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GetListVersion:
+    """Which local list is this?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """`connector` None or 0 = any."""
+
+    id: int
+    connector: int | None
+    id_token: str
+    expires_ns: int
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReservation:
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetLog:
+    """Pack and upload. `what`: diagnostics (1.6 GetDiagnostics), DiagnosticsLog or SecurityLog."""
+
+    what: str
+    url: str
+    request: int | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
+    attempts: int = 1
+    interval_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFirmware:
+    """`certificate` and `signature` (base64) come with a signed one; 1.6's UpdateFirmware has none."""
+
+    url: str
+    retrieve_ns: int
+    request: int | None = None
+    install_ns: int | None = None
+    certificate: str | None = None
+    signature: str | None = None
+    attempts: int = 1
+    interval_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSigned:
+    chain: str
+    kind: str = "ChargingStationCertificate"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallCertificate:
+    """`kind` in 2.0.1's words: CSMSRootCertificate, ManufacturerRootCertificate, V2GRootCertificate, MORootCertificate."""
+
+    kind: str
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetCertificates:
+    """Empty = all kinds."""
+
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCertificate:
+    hash: CertificateHash
+
+
+@dataclass(frozen=True, slots=True)
+class GetTxStatus:
+    """2.0.1: are messages of it waiting? None = of any."""
+
+    peer_tx: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetProfiles:
+    """2.0.1: report what is installed. Every criterion that is given must hold."""
+
+    request: int
+    connector: int | None = None
+    ids: tuple[int, ...] = ()
+    purpose: Purpose | None = None
+    stack: int | None = None
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetNetwork:
+    """2.0.1 SetNetworkProfile: `security` 0..3."""
+
+    slot: int
+    url: str
+    security: int
+    version: str
+    timeout_s: int
+    vpn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerInformation:
+    """2.0.1 N09, N10: what is kept of a token; report it, forget it."""
+
+    request: int
+    report: bool
+    clear: bool
+    id_token: str | None = None
+    identifier: str | None = None
+    by_certificate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CostUpdated:
+    peer_tx: str
+    total: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +243,14 @@ class Unlock:
 @dataclass(frozen=True, slots=True)
 class ClearCache:
     """Forget cached tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """Known, valid, and always answered by the same status, with the reason why this plant cannot."""
+
+    status: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,46 +274,21 @@ Command = (
     | Unlock
     | ClearCache
     | DataTransfer
+    | SendList
+    | GetListVersion
+    | Reserve
+    | CancelReservation
+    | GetLog
+    | UpdateFirmware
+    | CertificateSigned
+    | InstallCertificate
+    | GetCertificates
+    | DeleteCertificate
+    | GetTxStatus
+    | GetProfiles
+    | SetNetwork
+    | CustomerInformation
+    | CostUpdated
+    | Unserved
+    | DeviceCommand
 )
-
-# Answers
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The status word of the standard."""
-
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class DataAnswer:
-    status: str
-    data: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeyValue:
-    key: str
-    readonly: bool
-    value: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class KeysAnswer:
-    known: tuple[KeyValue, ...]
-    unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CompositeAnswer:
-    """`periods` None = Rejected."""
-
-    connector: int
-    start_ns: int = 0
-    duration_s: int = 0
-    unit: str = "W"
-    periods: tuple[Period, ...] | None = None
-
-
-AnyAnswer = Answer | DataAnswer | KeysAnswer | CompositeAnswer

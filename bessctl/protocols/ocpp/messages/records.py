@@ -50,15 +50,31 @@ class TxStarted:
     meter_wh: int
     at: Stamp
     reservation_id: int | None = None
+    trigger: str = "RemoteStart"
+    """Why it is told now, in 2.0.1's words (TriggerReasonEnumType); 1.6 has no field for it."""
+    state: str = "Charging"
+    """2.0.1's chargingState."""
+    seq: int = 0
+    """Counts the messages of the transaction from 0 (2.0.1 seqNo)."""
+    offline: bool = False
+    remote_start_id: int | None = None
+    token_type: str = "Central"
+    values: MeterRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TxMetered:
-    """Values during a transaction."""
+    """Something to tell during a transaction: values, or (2.0.1 alone) a change of its state without values."""
 
     tx: str
     connector: int
-    values: MeterRecord
+    values: MeterRecord | None
+    trigger: str = "MeterValuePeriodic"
+    state: str = "Charging"
+    seq: int = 0
+    offline: bool = False
+    at: Stamp | None = None
+    """When it was; None = when the values were taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +88,22 @@ class TxEnded:
     reason: str
     id_token: str | None = None
     data: tuple[MeterRecord, ...] = ()
+    trigger: str = "RemoteStop"
+    seq: int = 0
+    offline: bool = False
+    token_type: str = "Central"
 
 
-TxRecord = TxStarted | TxMetered | TxEnded
+@dataclass(frozen=True, slots=True)
+class SecurityEvent:
+    """Something an auditor of the CSMS must learn, whenever it can be told (whitepaper 2.6, 2.0.1 A04). Kept like a transaction message."""
+
+    kind: str
+    at: Stamp
+    info: str = ""
+
+
+TxRecord = TxStarted | TxMetered | TxEnded | SecurityEvent
 
 # Requests that are not kept: after a reconnect they are asked anew or no longer true.
 
@@ -87,6 +116,8 @@ class Boot:
     model: str
     serial: str = ""
     firmware: str = ""
+    reason: str = "PowerUp"
+    """2.0.1 BootReasonEnumType."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +142,7 @@ class Authorize:
     """May this token?"""
 
     id_token: str
+    token_type: str = "Central"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +164,71 @@ class VendorData:
 
 @dataclass(frozen=True, slots=True)
 class TransferStatus:
-    """Diagnostics or firmware: nothing is under way unless `status` says so. `what`: diagnostics, firmware."""
+    """A transfer's progress; Idle = nothing is under way. `what`: diagnostics, log, firmware, signed_firmware.
+
+    1.6 has a message for each; in 2.0.1 the first two and the last two are one. `request`: the CSMS's number of the transfer.
+    """
 
     what: str
     status: str = "Idle"
+    request: int | None = None
 
 
-Ask = Boot | Heartbeat | StatusReport | Authorize | MeterReport | VendorData | TransferStatus
+@dataclass(frozen=True, slots=True)
+class SignCertificate:
+    """Please sign this request (PKCS#10, PEM)."""
+
+    csr: str
+    kind: str = "ChargingStationCertificate"
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationEnded:
+    """`status`: Expired or Removed."""
+
+    id: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTold:
+    """A limit that somebody beside the CSMS set (EMS, SO, Other) on a connector (0 = all), W; None = it is gone."""
+
+    connector: int
+    source: str
+    limit_w: float | None
+    at: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """One page of a report of 2.0.1. `action` is the message, `rows` its list as the device model tells it, `more` that pages follow.
+
+    `head` are the fields of the message beside the list.
+    """
+
+    action: str
+    field: str
+    rows: tuple[dict[str, object], ...]
+    seq: int
+    more: bool
+    head: tuple[tuple[str, object], ...] = ()
+    at: Stamp | None = None
+
+
+Ask = (
+    Boot
+    | Heartbeat
+    | StatusReport
+    | Authorize
+    | MeterReport
+    | VendorData
+    | TransferStatus
+    | SignCertificate
+    | ReservationEnded
+    | LimitTold
+    | Paged
+)
 Request = Ask | TxRecord
 
 # What the CSMS answers.
@@ -162,17 +252,29 @@ class TimeReply:
 
 @dataclass(frozen=True, slots=True)
 class TokenReply:
-    """What the CSMS says of a token: Accepted, Blocked, Expired, Invalid, ConcurrentTx; None = nothing said."""
+    """What the CSMS says of a token: Accepted, Blocked, Expired, Invalid, ConcurrentTx; None = nothing said.
+
+    `parent`: the group it belongs to (1.6 parentIdTag, 2.0.1 groupIdToken); `expires_ns` UTC.
+    """
 
     status: str | None
+    parent: str | None = None
+    expires_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StartedReply:
     """A transaction was registered; `peer_tx` is the CSMS's name of it and appears on this link alone (OCPP-18)."""
 
-    peer_tx: str
+    peer_tx: str | None
     token: TokenReply
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A request of ours was Accepted, or was not."""
+
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,4 +282,4 @@ class Done:
     """Answered, nothing said."""
 
 
-Reply = BootReply | TimeReply | TokenReply | StartedReply | Done
+Reply = BootReply | TimeReply | TokenReply | StartedReply | Judged | Done

@@ -40,13 +40,16 @@ def _root() -> Path:
 
 @lru_cache(maxsize=8)
 def actions(folder: str) -> frozenset[str]:
-    """Every action of a version; `folder` is the package's name of it ("v16")."""
-    return frozenset(p.stem for p in (_root() / folder / "schemas").glob("*.json") if not p.stem.endswith("Response"))
+    """Every action of a version; `folder` is the package's name of it ("v16", "v201")."""
+    stems = (p.stem for p in (_root() / folder / "schemas").glob("*.json"))
+    return frozenset(stem.removesuffix("Request") for stem in stems if not stem.endswith("Response"))
 
 
 @lru_cache(maxsize=512)
 def _validator(folder: str, name: str) -> Any:
-    raw = (_root() / folder / "schemas" / f"{name}.json").read_bytes().removeprefix(b"\xef\xbb\xbf")
+    path = _root() / folder / "schemas" / f"{name}.json"
+    # From 2.0 on the package's file of a CALL is called ...Request.
+    raw = (path if path.exists() else path.with_name(f"{name}Request.json")).read_bytes().removeprefix(b"\xef\xbb\xbf")
     return jsonschema_rs.validator_for(orjson.loads(raw), validate_formats=False)
 
 

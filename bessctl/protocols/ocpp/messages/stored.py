@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 
 import orjson
 
-from bessctl.protocols.ocpp.messages.records import TxEnded, TxMetered, TxRecord, TxStarted
+from bessctl.protocols.ocpp.messages.records import SecurityEvent, TxEnded, TxMetered, TxRecord, TxStarted
 
 T = TypeVar("T")
 
-TX_RECORDS: dict[str, type[TxStarted] | type[TxMetered] | type[TxEnded]] = {c.__name__: c for c in (TxStarted, TxMetered, TxEnded)}
+TX_RECORDS: dict[str, type[TxStarted] | type[TxMetered] | type[TxEnded] | type[SecurityEvent]] = {
+    c.__name__: c for c in (TxStarted, TxMetered, TxEnded, SecurityEvent)
+}
 
 
 def to_text(record: object) -> str:

@@ -3,6 +3,7 @@ part on every re-dial, so that a CSMS that comes back is not stormed. Randomness
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from bessctl.protocols.ocpp.config import BackOff
@@ -11,16 +12,17 @@ from bessctl.protocols.ocpp.config import BackOff
 class Retry:
     """The waits of one link between two good connections."""
 
-    def __init__(self, config: BackOff, rng: Random) -> None:
-        self._config = config
+    def __init__(self, config: Callable[[], BackOff], rng: Random) -> None:
+        self._chosen = config
         self._rng = rng
         self._tries = 0
 
     def next_s(self) -> float:
         """Seconds to wait before the next dialling."""
-        doubled = self._config.minimum_s * (1 << min(self._tries, self._config.repeat_times))
+        config = self._chosen()
+        doubled = config.minimum_s * (1 << min(self._tries, config.repeat_times))
         self._tries += 1
-        return doubled + self._rng.uniform(0.0, self._config.random_range_s)
+        return doubled + self._rng.uniform(0.0, config.random_range_s)
 
     def good(self) -> None:
         """The connection stood: begin anew next time."""

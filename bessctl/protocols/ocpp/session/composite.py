@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bessctl.protocols.ocpp.messages.commands import Kind, Period, Profile, Purpose
+from bessctl.protocols.ocpp.messages.profile import Kind, Period, Profile, Purpose
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.writes import Installed
 

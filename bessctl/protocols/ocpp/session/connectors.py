@@ -4,10 +4,15 @@ State of 1 and 2, first row that holds:
     Faulted        a trip is active or latched
     Charging       a transaction runs and something is granted to it
     SuspendedEVSE  a transaction runs and nothing is granted (a limit of 0, the envelope is closed)
-    Preparing      a start waits for its authorisation
+    Preparing      a start waits for its authorisation or the plug, or the plug waits for a start
     Unavailable    inoperative by ChangeAvailability; the plant does not take commands; the other direction is in use
+    Reserved       kept for a token
     Available      else
-The station: Faulted, Unavailable or Available.
+The station: Faulted, Unavailable or Available; 2.0.1 tells it in the device model, not as a status. The words are 1.6's: 2.0.1 calls all
+that is in use Occupied, and tells the rest within the transaction.
+
+A connector is armed as if a cable were plugged in; by UnlockConnector it is not until the next start, and where `armed_by_hand` is set
+the hand at the station (settled question 17) plugs it in and out.
 
 A change is told once it lasted `MinimumStatusDuration` seconds. After registration everything is told, after a reconnect what
 changed meanwhile: what counts as told is what the CSMS acknowledged.
@@ -15,7 +20,7 @@ changed meanwhile: what counts as told is what the CSMS acknowledged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bessctl.protocols.ocpp.messages.records import StatusReport
 from bessctl.protocols.ocpp.session.alarms import ErrorState, error_state
@@ -41,20 +46,51 @@ class Connectors:
         self._asked: dict[int, Shown] = {}
         self._candidate: dict[int, tuple[Shown, int]] = {}
         self.preparing: set[int] = set()
+        self.reserved: Callable[[int], bool] = lambda connector: False
+        self._plugged: set[int] = set()
+        self._by_hand: dict[int, str] = {}
 
     def operative(self, connector: int) -> bool:
         """By ChangeAvailability alone."""
         return not {STATION, connector} & self._inoperative
 
+    def armed(self, connector: int) -> bool:
+        """Is it as if a cable were plugged in?"""
+        return connector in self._plugged or not self._core.link.armed_by_hand
+
+    def plug(self, connector: int, *, into: bool) -> None:
+        """The hand plugs in or out."""
+        (self._plugged.add if into else self._plugged.discard)(connector)
+
+    def disarm(self, connector: int) -> None:
+        """UnlockConnector: whatever was plugged in is not."""
+        self._plugged.discard(connector)
+
+    def by_hand(self, connector: int, code: str | None) -> None:
+        """The hand sets an error of a connector (0 = all), or takes it back."""
+        if code is None:
+            self._by_hand.pop(connector, None)
+        else:
+            self._by_hand[connector] = code
+
+    def unusable(self) -> frozenset[int]:
+        """Connectors on which no transaction can begin, whoever asks: faulted or inoperative."""
+        return frozenset(c for c in CONNECTORS if self.error(c).faulted or not self.operative(c))
+
     def status(self, connector: int) -> str:
         """The state now."""
+        own = self.unreserved(connector)
+        return "Reserved" if own == "Available" and self.reserved(connector) and connector != STATION else own
+
+    def unreserved(self, connector: int) -> str:
+        """The state now, reservations apart."""
         core, reading = self._core, self._core.reading
-        if self.error().faulted:
+        if self.error(connector).faulted:
             return "Faulted"
         tx = self._transactions.active(connector) if connector else None
         if tx is not None:
             return "Charging" if core.ledger.granted_w(core.link.name, tx.id) > 0 else "SuspendedEVSE"
-        if connector in self.preparing:
+        if connector in self.preparing or connector in self._plugged:
             return "Preparing"
         used = core.ledger.direction()
         blocked = connector != STATION and used is not None and used is not CONNECTORS[connector]
@@ -62,8 +98,11 @@ class Connectors:
             return "Unavailable"
         return "Available"
 
-    def error(self) -> ErrorState:
-        """What the plant's alarms say, the same for all connectors: there is one plant."""
+    def error(self, connector: int = STATION) -> ErrorState:
+        """What the plant's alarms say, the same for all connectors: there is one plant. An error set by hand is its connector's."""
+        by_hand = self._by_hand.get(connector) or self._by_hand.get(STATION)
+        if by_hand is not None:
+            return ErrorState(by_hand, "", "set by hand", faulted=True)
         return error_state(self._core.reading.troubles) if self._core.reading else ErrorState()
 
     def change(self, connector: int, operative: bool) -> str:
@@ -83,7 +122,7 @@ class Connectors:
                 self._scheduled.discard(connector)
                 self._set(connector, False)
         if self._core.registration.accepted and self._core.online:
-            for connector in (STATION, *CONNECTORS):
+            for connector in self._told_of():
                 self._consider(connector)
 
     def wake_ns(self) -> int | None:
@@ -95,7 +134,7 @@ class Connectors:
 
     def report(self, connector: int, *, triggered: bool = False, status: str | None = None) -> None:
         """Tell a state now; `status` for one that is passed through."""
-        core, error = self._core, self.error()
+        core, error = self._core, self.error(connector)
         shown = self._shown(connector)
         if status is None:
             self._asked[connector] = shown
@@ -106,7 +145,10 @@ class Connectors:
 
     def acknowledged(self, report: StatusReport) -> None:
         """The CSMS knows."""
-        self._told[report.connector] = (report.status, report.error, report.vendor_error)
+        shown = (report.status, report.error, report.vendor_error)
+        if not self._core.traits.tells_station:
+            shown = (report.status if report.status in {"Available", "Unavailable", "Faulted", "Reserved"} else "Occupied", "", "")
+        self._told[report.connector] = shown
 
     def lost(self) -> None:
         """What was under way may not have arrived."""
@@ -118,6 +160,9 @@ class Connectors:
         self._told.clear()
         self._asked.clear()
 
+    def _told_of(self) -> tuple[int, ...]:
+        return (STATION, *CONNECTORS) if self._core.traits.tells_station else tuple(CONNECTORS)
+
     def _set(self, connector: int, operative: bool) -> None:
         members = (STATION, *CONNECTORS) if connector == STATION else (connector,)
         change = self._inoperative.difference_update if operative else self._inoperative.update
@@ -125,8 +170,11 @@ class Connectors:
         self._core.out.writes.append(PutState("inoperative", ",".join(str(c) for c in sorted(self._inoperative))))
 
     def _shown(self, connector: int) -> Shown:
-        error = self.error()
-        return (self.status(connector), error.code, error.vendor)
+        error, status = self.error(connector), self.status(connector)
+        if not self._core.traits.tells_station:
+            # 2.0.1 has one word for a connector in use, and tells errors as events.
+            return (status if status in {"Available", "Unavailable", "Faulted", "Reserved"} else "Occupied", "", "")
+        return (status, error.code, error.vendor)
 
     def _consider(self, connector: int) -> None:
         shown = self._shown(connector)

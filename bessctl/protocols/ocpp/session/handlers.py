@@ -5,22 +5,37 @@ Each handler answers at once; what it sets in motion follows the answer on the w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bessctl.protocols.ocpp.config import Role
+from bessctl.protocols.ocpp.messages import answers as a
 from bessctl.protocols.ocpp.messages import commands as c
-from bessctl.protocols.ocpp.messages.records import Heartbeat, TransferStatus
+from bessctl.protocols.ocpp.messages import device as d
+from bessctl.protocols.ocpp.messages import profile as pr
+from bessctl.protocols.ocpp.messages.records import Heartbeat
 from bessctl.protocols.ocpp.session import composite
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.connectors import STATION, Connectors
 from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.customer import customer_information
+from bessctl.protocols.ocpp.session.displays import Displays
+from bessctl.protocols.ocpp.session.ending import WARNING
+from bessctl.protocols.ocpp.session.files import Files
 from bessctl.protocols.ocpp.session.keys import MAX_KEYS
+from bessctl.protocols.ocpp.session.limits import Limits
 from bessctl.protocols.ocpp.session.metering import Metering
+from bessctl.protocols.ocpp.session.monitors import Monitors
+from bessctl.protocols.ocpp.session.network import Network
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.profiles import Profiles
-from bessctl.protocols.ocpp.session.remote import WARNING
+from bessctl.protocols.ocpp.session.reservations import Reservations
+from bessctl.protocols.ocpp.session.security import Security
+from bessctl.protocols.ocpp.session.setting import Settings
+from bessctl.protocols.ocpp.session.tokens import Tokens
 from bessctl.protocols.ocpp.session.transactions import Transactions
-from bessctl.protocols.ocpp.session.writes import PutKey
+from bessctl.protocols.ocpp.session.variables import Variables
 
 VENDOR = "bessctl"
 MAX_COMPOSITE_S = 48 * 3600
@@ -35,60 +50,72 @@ class Parts:
     profiles: Profiles
     connectors: Connectors
     metering: Metering
+    tokens: Tokens
+    reservations: Reservations
+    variables: Variables
+    monitors: Monitors
+    settings: Settings
+    files: Files
+    security: Security
+    displays: Displays
+    network: Network
+    limits: Limits
 
     @property
     def observer(self) -> bool:
         return self.core.link.role is Role.OBSERVER
 
+    @property
+    def owner(self) -> bool:
+        return self.core.link.role is Role.OWNER
 
-def change_key(parts: Parts, wish: c.ChangeKey) -> c.Answer:
+
+def change_key(parts: Parts, wish: c.ChangeKey) -> a.Answer:
     """ChangeConfiguration (5.3)."""
     core = parts.core
-    if parts.observer and core.keys.find(wish.key) is not None:
-        return c.Answer("Rejected")
-    status, kept = core.keys.change(wish.key, wish.value)
-    key = core.keys.find(wish.key)
-    if key is not None and kept is not None:
-        core.out.writes.append(PutKey(key.name, kept))
-        if key.name in {"MeterValueSampleInterval", "ClockAlignedDataInterval"}:
-            parts.metering.changed()
+    key = core.keys.key(wish.key)
+    if key is None:
+        return a.Answer("NotSupported")
+    status, kept = ("Rejected", None) if parts.observer else core.keys.change(wish.key, wish.value)
+    if kept is not None and not parts.settings.changed(key.name, kept):
+        status = "Rejected"
     core.audit("key_change", f"{wish.key[:50]!r}: {status}")
-    return c.Answer(status)
+    return a.Answer(status)
 
 
-def get_keys(parts: Parts, wish: c.GetKeys) -> c.KeysAnswer:
+def get_keys(parts: Parts, wish: c.GetKeys) -> a.KeysAnswer:
     """GetConfiguration (5.8); at most GetConfigurationMaxKeys are answered."""
     keys = parts.core.keys
-    asked = [(name, keys.find(name)) for name in wish.keys[:MAX_KEYS]]
+    asked = [(name, keys.key(name)) for name in wish.keys[:MAX_KEYS]]
     known = [key for _, key in asked if key] if wish.keys else list(keys.all())
-    return c.KeysAnswer(
-        tuple(c.KeyValue(k.name, k.check is None, keys.text(k.name)) for k in known),
+    return a.KeysAnswer(
+        tuple(a.KeyValue(k.name, k.check is None, keys.text(k.name)) for k in known),
         tuple(name for name, key in asked if key is None),
     )
 
 
-def set_profile(parts: Parts, wish: c.SetProfile) -> c.Answer:
+def set_profile(parts: Parts, wish: c.SetProfile) -> a.Answer:
     """SetChargingProfile (5.16)."""
     tx = parts.transactions.active(wish.connector) if wish.connector else None
     why = "the CSMS is an observer" if parts.observer else parts.profiles.install(wish.connector, wish.profile, tx)
     if why is None:
-        return c.Answer("Accepted")
+        return a.Answer("Accepted")
     parts.core.audit("profile_refused", why, wish.connector, WARNING)
-    return c.Answer("Rejected")
+    return a.Answer("Rejected", why)
 
 
-def clear_profiles(parts: Parts, wish: c.ClearProfiles) -> c.Answer:
+def clear_profiles(parts: Parts, wish: c.ClearProfiles) -> a.Answer:
     """ClearChargingProfile (5.5)."""
     cleared = not parts.observer and parts.profiles.clear(wish)
-    return c.Answer("Accepted" if cleared else "Unknown")
+    return a.Answer("Accepted" if cleared else "Unknown")
 
 
-def get_composite(parts: Parts, wish: c.GetComposite) -> c.CompositeAnswer:
+def get_composite(parts: Parts, wish: c.GetComposite) -> a.CompositeAnswer:
     """GetCompositeSchedule (5.7): what may flow, exact to the second; where no profile rules, what the connector can do."""
     core = parts.core
     utc = core.time.utc_ns(core.now)
     if wish.connector not in (STATION, *CONNECTORS) or utc is None or wish.duration_s <= 0:
-        return c.CompositeAnswer(wish.connector)
+        return a.CompositeAnswer(wish.connector)
     duration = min(wish.duration_s, MAX_COMPOSITE_S)
     start = utc - utc % NS
     frame = parts.profiles.frame(wish.connector, parts.transactions.active(wish.connector) if wish.connector else None)
@@ -98,47 +125,185 @@ def get_composite(parts: Parts, wish: c.GetComposite) -> c.CompositeAnswer:
     scale = 1.0 if unit == "W" else 3 * core.link.phase_voltage_v
     limits = [((s.start_ns - start) // NS, min(most, most if s.limit_w is None else s.limit_w) / scale) for s in steps]
     joined = [limits[i] for i in range(len(limits)) if i == 0 or limits[i][1] != limits[i - 1][1]]
-    return c.CompositeAnswer(wish.connector, start, duration, unit, tuple(c.Period(at, limit) for at, limit in joined))
+    return a.CompositeAnswer(wish.connector, start, duration, unit, tuple(pr.Period(at, limit) for at, limit in joined))
 
 
-def change_availability(parts: Parts, wish: c.ChangeAvailability) -> c.Answer:
+def change_availability(parts: Parts, wish: c.ChangeAvailability) -> a.Answer:
     """ChangeAvailability (5.2)."""
     if parts.observer or wish.connector not in (STATION, *CONNECTORS):
-        return c.Answer("Rejected")
-    return c.Answer(parts.connectors.change(wish.connector, wish.operative))
+        return a.Answer("Rejected")
+    return a.Answer(parts.connectors.change(wish.connector, wish.operative))
 
 
-def clear_cache(parts: Parts, wish: c.ClearCache) -> c.Answer:
-    """ClearCache (5.4): no token is cached, so nothing is left of any."""
-    return c.Answer("Accepted")
+def clear_cache(parts: Parts, wish: c.ClearCache) -> a.Answer:
+    """ClearCache (5.4)."""
+    return a.Answer("Rejected" if parts.observer else parts.tokens.clear_cache())
 
 
-def data_transfer(parts: Parts, wish: c.DataTransfer) -> c.DataAnswer:
-    """DataTransfer (5.6): no message of a vendor is known, ours included."""
-    return c.DataAnswer("UnknownMessageId" if wish.vendor == VENDOR else "UnknownVendorId")
+def send_list(parts: Parts, wish: c.SendList) -> a.Answer:
+    """SendLocalList (5.15)."""
+    return a.Answer("Failed" if parts.observer else parts.tokens.take_list(wish))
 
 
-def trigger(parts: Parts, wish: c.Trigger) -> c.Answer:
-    """TriggerMessage (5.17)."""
+def list_version(parts: Parts, wish: c.GetListVersion) -> a.VersionAnswer:
+    """GetLocalListVersion (5.10)."""
+    return a.VersionAnswer(parts.tokens.version if parts.core.keys.flag("LocalAuthListEnabled") else -1)
+
+
+def reserve(parts: Parts, wish: c.Reserve) -> a.Answer:
+    """ReserveNow (5.13)."""
+    connector = wish.connector or 0
+    busy = parts.transactions.active(connector or None) is not None
+    status = "Occupied" if busy else parts.connectors.unreserved(connector)
+    return a.Answer(parts.reservations.reserve(wish, status))
+
+
+def cancel_reservation(parts: Parts, wish: c.CancelReservation) -> a.Answer:
+    """CancelReservation (5.1)."""
+    return a.Answer(parts.reservations.cancel(wish.id))
+
+
+def data_transfer(parts: Parts, wish: c.DataTransfer) -> a.DataAnswer:
+    """DataTransfer (5.6). Ours: what a plant has and the version has no message for, under its IEC 61850-7-420 name (OCPP-15, OCPP-20)."""
+    if wish.vendor != VENDOR:
+        return a.DataAnswer("UnknownVendorId")
+    tell = {
+        "DBAT.Soc": lambda r: r.soc_pct,
+        "DBAT.SoH": lambda r: r.soh_pct,
+        "DBAT.UseWh": lambda r: r.available_wh,
+        "DBAT.TmpMax": lambda r: r.temperature_c,
+    }.get(wish.message)
+    if wish.message == "StopTransaction":
+        # The seed's trigger of StopTransaction, which 1.6 has no word for: tell the transaction's values now.
+        for connector in CONNECTORS:
+            parts.metering.report(connector, "MeterValuesSampledData", "Trigger", triggered=True)
+        return a.DataAnswer("Accepted")
+    if tell is None:
+        return a.DataAnswer("UnknownMessageId")
+    value = None if parts.core.reading is None else tell(parts.core.reading)
+    return a.DataAnswer("Accepted" if value is not None else "Rejected", None if value is None else f"{value:.1f}")
+
+
+def tx_status(parts: Parts, wish: c.GetTxStatus) -> a.TxStatusAnswer:
+    """GetTransactionStatus (2.0.1 E14)."""
+    queue = parts.core.queue
+    if wish.peer_tx is None:
+        return a.TxStatusAnswer(queue.holds(None), None)
+    known = parts.transactions.known(wish.peer_tx)
+    return a.TxStatusAnswer(known is not None and queue.holds(known.id), known is not None and known.active)
+
+
+def unserved(parts: Parts, wish: c.Unserved) -> a.Answer:
+    """What this plant cannot do, whatever is asked."""
+    return a.Answer(wish.status, wish.why)
+
+
+def trigger(parts: Parts, wish: c.Trigger) -> a.Answer:
+    """TriggerMessage (5.17), ExtendedTriggerMessage, 2.0.1 F06."""
     core = parts.core
     if wish.connector is not None and wish.connector not in (STATION, *CONNECTORS):
-        return c.Answer("Rejected")
-    connectors = (STATION, *CONNECTORS) if wish.connector is None else (wish.connector,)
-    match wish.message:
-        case "BootNotification":
-            core.registration.again()
-        case "Heartbeat":
-            core.ask(Heartbeat(), triggered=True)
-        case "StatusNotification":
-            for connector in connectors:
-                parts.connectors.report(connector, triggered=True)
-        case "MeterValues":
-            for connector in (x for x in connectors if x != STATION):
-                parts.metering.report(connector, "MeterValuesSampledData", "Trigger", triggered=True)
-        case "DiagnosticsStatusNotification":
-            core.ask(TransferStatus("diagnostics"), triggered=True)
-        case "FirmwareStatusNotification":
-            core.ask(TransferStatus("firmware"), triggered=True)
-        case _:
-            return c.Answer("NotImplemented")
-    return c.Answer("Accepted")
+        return a.Answer("Rejected", f"there is no connector {wish.connector}")
+    known = TRIGGERS.get(wish.message)
+    if known is None or (known.versions and (core.traits.version, wish.extended) not in known.versions):
+        return a.Answer("NotImplemented")
+    return a.Answer(known.act(parts, wish.connector))
+
+
+def _status(parts: Parts, connector: int | None) -> str:
+    every = (STATION, *CONNECTORS) if parts.core.traits.tells_station else tuple(CONNECTORS)
+    chosen = every if connector in (None, STATION) and not parts.core.traits.tells_station else (connector,)
+    for each in every if connector is None else chosen:
+        parts.connectors.report(each or 0, triggered=True)
+    return "Accepted"
+
+
+def _values(parts: Parts, connector: int | None) -> str:
+    for each in tuple(CONNECTORS) if connector in (None, STATION) else (connector,):
+        if each:
+            parts.metering.report(each, "MeterValuesSampledData", "Trigger", triggered=True)
+    return "Accepted"
+
+
+def _transaction(parts: Parts, connector: int | None) -> str:
+    running = [tx for n in CONNECTORS if connector in (None, 0, n) and (tx := parts.transactions.active(n))]
+    for tx in running:
+        parts.metering.report(tx.connector, "MeterValuesSampledData", "Trigger")
+    return "Accepted" if running else "Rejected"
+
+
+def _boot(parts: Parts, connector: int | None) -> str:
+    # A station that is registered has nothing new to say at boot (2.0.1 F06.FR.17); 1.6 answers by doing it.
+    if parts.core.registration.accepted and parts.core.traits.version != "1.6":
+        return "Rejected"
+    parts.core.registration.again()
+    parts.core.boot_reason = "Triggered"
+    return "Accepted"
+
+
+def _heartbeat(parts: Parts, connector: int | None) -> str:
+    parts.core.ask(Heartbeat(), triggered=True)
+    return "Accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class _Trigger:
+    """What a triggered message does; `versions` (version, extended) that have it, empty = all."""
+
+    act: Callable[[Parts, int | None], str]
+    versions: frozenset[tuple[str, bool]] = frozenset()
+
+
+PLAIN = frozenset({("1.6", False)})
+NEWER = frozenset({("1.6", True), ("2.0.1", False)})
+TRIGGERS = {
+    "BootNotification": _Trigger(_boot),
+    "Heartbeat": _Trigger(_heartbeat),
+    "StatusNotification": _Trigger(_status),
+    "MeterValues": _Trigger(_values),
+    "DiagnosticsStatusNotification": _Trigger(lambda p, n: p.files.tell("diagnostics"), PLAIN),
+    "LogStatusNotification": _Trigger(lambda p, n: p.files.tell("log"), NEWER),
+    "FirmwareStatusNotification": _Trigger(lambda p, n: p.files.tell("firmware")),
+    "SignChargingStationCertificate": _Trigger(lambda p, n: p.security.ask_for_certificate(), NEWER),
+    "TransactionEvent": _Trigger(_transaction, frozenset({("2.0.1", False)})),
+}
+
+Handler = Callable[[Parts, Any], a.AnyAnswer]
+HANDLERS: dict[type, Handler] = {
+    c.ChangeKey: change_key,
+    c.GetKeys: get_keys,
+    c.SetProfile: set_profile,
+    c.ClearProfiles: clear_profiles,
+    c.GetComposite: get_composite,
+    c.ChangeAvailability: change_availability,
+    c.ClearCache: clear_cache,
+    c.SendList: send_list,
+    c.GetListVersion: list_version,
+    c.Reserve: reserve,
+    c.CancelReservation: cancel_reservation,
+    c.DataTransfer: data_transfer,
+    c.Trigger: trigger,
+    c.Unserved: unserved,
+    c.GetLog: lambda p, wish: p.files.log(wish),
+    c.UpdateFirmware: lambda p, wish: a.Answer(*p.files.firmware(wish)),
+    c.CertificateSigned: lambda p, wish: a.Answer(*p.security.signed(wish)),
+    c.InstallCertificate: lambda p, wish: a.Answer(*p.security.install(wish)),
+    c.GetCertificates: lambda p, wish: a.CertificatesAnswer(p.security.installed(wish.kinds)),
+    c.DeleteCertificate: lambda p, wish: a.Answer(p.security.delete(wish.hash)),
+    c.GetTxStatus: tx_status,
+    c.GetProfiles: lambda p, wish: a.Answer(p.limits.report(wish)),
+    c.SetNetwork: lambda p, wish: a.Answer(*p.network.take(wish)),
+    c.CustomerInformation: lambda p, wish: a.Answer(customer_information(p.core, p.tokens, p.reservations, p.transactions, wish)),
+    c.CostUpdated: lambda p, wish: a.Answer(p.displays.cost(wish)),
+    d.GetVariables: lambda p, wish: p.variables.read(wish),
+    d.SetVariables: lambda p, wish: p.variables.write(wish),
+    d.GetBaseReport: lambda p, wish: a.Answer(p.variables.base_report(wish)),
+    d.GetReport: lambda p, wish: a.Answer(p.variables.report(wish)),
+    d.SetMonitors: lambda p, wish: p.monitors.take(wish),
+    d.ClearMonitors: lambda p, wish: p.monitors.clear(wish),
+    d.GetMonitors: lambda p, wish: a.Answer(p.monitors.report(wish)),
+    d.MonitoringBase: lambda p, wish: a.Answer(p.monitors.base(wish)),
+    d.MonitoringLevel: lambda p, wish: a.Answer(p.monitors.level(wish)),
+    d.SetDisplay: lambda p, wish: a.Answer(p.displays.take(wish)),
+    d.GetDisplays: lambda p, wish: a.Answer(p.displays.report(wish)),
+    d.ClearDisplay: lambda p, wish: a.Answer(p.displays.clear(wish)),
+}

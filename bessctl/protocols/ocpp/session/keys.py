@@ -1,4 +1,7 @@
-"""Configuration keys of OCPP 1.6 (section 9): type, range, accessibility, first value. Pure; `Keys` holds one link's values.
+"""Settings of a link: type, range, accessibility, first value. Pure; `Keys` holds one link's values.
+
+A setting that 1.6 has (section 9, and the security whitepaper) carries its name there; one of 2.0.1 alone is called Component.Variable
+and is no configuration key. The device model (`variables`) shows both kinds under their 2.0.1 names: each lives once.
 
 ChangeConfiguration answers NotSupported for an unknown key, Rejected for a read-only one or a value outside type or range, else
 Accepted. Key names compare without regard to case, as CiString does. Values are kept as the text a peer may read back.
@@ -6,7 +9,7 @@ Accepted. Key names compare without regard to case, as CiString does. Values are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bessctl.protocols.ocpp.config import LinkConfig
@@ -29,6 +32,10 @@ MAX_STACK_LEVEL = 10
 MAX_PERIODS = 96
 MAX_PROFILES = 20
 MAX_KEYS = 100
+MAX_LIST = 5000
+BY_MESSAGE = frozenset({"MonitoringCtrlr.MonitoringBase", "MonitoringCtrlr.MonitoringLevel"})
+"""Read-only as settings, changed by messages of their own."""
+MAX_CERTIFICATES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,16 @@ class Key:
     first: str
     check: Callable[[str], str | None] | None = None
     """None = read-only."""
+    secret: bool = False
+    """Never shown."""
+
+    @property
+    def of_16(self) -> bool:
+        """Is it a configuration key of 1.6?"""
+        return "." not in self.name
 
 
-def _bool(text: str) -> str | None:
+def boolean(text: str) -> str | None:
     return text.strip().lower() if text.strip().lower() in {"true", "false"} else None
 
 
@@ -54,11 +68,11 @@ def whole(text: str, lo: int, hi: int, *, zero: bool = False) -> str | None:
     return str(value) if lo <= value <= hi or (zero and value == 0) else None
 
 
-def _int(lo: int, hi: int, *, zero: bool = False) -> Callable[[str], str | None]:
+def integer(lo: int, hi: int, *, zero: bool = False) -> Callable[[str], str | None]:
     return lambda text: whole(text, lo, hi, zero=zero)
 
 
-def _csl(allowed: tuple[str, ...], most: int) -> Callable[[str], str | None]:
+def members(allowed: tuple[str, ...], most: int) -> Callable[[str], str | None]:
     by_lower = {a.lower(): a for a in allowed}
 
     def check(text: str) -> str | None:
@@ -71,44 +85,87 @@ def _csl(allowed: tuple[str, ...], most: int) -> Callable[[str], str | None]:
     return check
 
 
+def _short(text: str) -> str | None:
+    return text if len(text) <= 255 else None
+
+
+def authorization_key(text: str) -> str | None:
+    """1.6: 40 hexadecimal digits that stand for the password's 20 bytes (settled question 12)."""
+    return text if len(text) == 40 and all(c in "0123456789abcdefABCDEF" for c in text) else None
+
+
+def security_profile(link: LinkConfig) -> int:
+    """The profile that a link is configured for (OCPP-J 1.6 whitepaper 2.2, 2.0.1 A00)."""
+    if link.url.startswith("wss://"):
+        return 3 if link.tls.cert_file else 2
+    return 1 if link.password_file else 0
+
+
 def table(link: LinkConfig) -> tuple[Key, ...]:
     """Every key of a link; the ranges of OCPP-11 come from its configuration."""
-    measurands = _csl(MEASURANDS, len(MEASURANDS))
+    return (*_core(link), *_further(link))
+
+
+def _core(link: LinkConfig) -> tuple[Key, ...]:
+    measurands = members(MEASURANDS, len(MEASURANDS))
     # The schema of StopTransaction, unlike that of MeterValues, has no unit for a frequency.
-    final = _csl(tuple(m for m in MEASURANDS if m != "Frequency"), len(MEASURANDS))
+    final = members(tuple(m for m in MEASURANDS if m != "Frequency"), len(MEASURANDS))
     heartbeat = min(max(300, link.heartbeat_range_s[0]), link.heartbeat_range_s[1])
     sample = min(max(60, link.sample_range_s[0]), link.sample_range_s[1])
     most = str(len(MEASURANDS))
     return (
         # Core (9.1)
-        Key("AllowOfflineTxForUnknownId", "false", _bool),
-        Key("AuthorizeRemoteTxRequests", "false", _bool),
-        Key("ClockAlignedDataInterval", "0", _int(1, 86_400, zero=True)),
-        Key("ConnectionTimeOut", "60", _int(0, 86_400)),
+        Key("AuthorizationCacheEnabled", "true", boolean),
+        Key("AllowOfflineTxForUnknownId", "false", boolean),
+        Key("AuthorizeRemoteTxRequests", "false", boolean),
+        Key("ClockAlignedDataInterval", "0", integer(1, 86_400, zero=True)),
+        Key("ConnectionTimeOut", "60", integer(0, 86_400)),
         Key("ConnectorPhaseRotation", "0.RST,1.RST,2.RST"),
         Key("GetConfigurationMaxKeys", str(MAX_KEYS)),
-        Key("HeartbeatInterval", str(heartbeat), _int(*link.heartbeat_range_s)),
-        Key("LocalAuthorizeOffline", "true", _bool),
-        Key("LocalPreAuthorize", "false", _bool),
+        Key("HeartbeatInterval", str(heartbeat), integer(*link.heartbeat_range_s)),
+        Key("ConnectorPhaseRotationMaxLength", "3"),
+        Key("LocalAuthorizeOffline", "true", boolean),
+        Key("LocalPreAuthorize", "false", boolean),
+        Key("MaxEnergyOnInvalidId", "0", integer(0, 10_000_000)),
         Key("MeterValuesAlignedData", _SAMPLED, measurands),
         Key("MeterValuesAlignedDataMaxLength", most),
         Key("MeterValuesSampledData", _SAMPLED, measurands),
         Key("MeterValuesSampledDataMaxLength", most),
-        Key("MeterValueSampleInterval", str(sample), _int(*link.sample_range_s, zero=True)),
-        Key("MinimumStatusDuration", "0", _int(0, 3600)),
+        Key("MeterValueSampleInterval", str(sample), integer(*link.sample_range_s, zero=True)),
+        Key("MinimumStatusDuration", "0", integer(0, 3600)),
         Key("NumberOfConnectors", "2"),
-        Key("ResetRetries", "3", _int(0, 10)),
-        Key("StopTransactionOnEVSideDisconnect", "true"),
-        Key("StopTransactionOnInvalidId", "true", _bool),
+        Key("ResetRetries", "3", integer(0, 10)),
+        Key("StopTransactionOnEVSideDisconnect", "true", boolean),
+        Key("StopTransactionOnInvalidId", "true", boolean),
         Key("StopTxnAlignedData", "", final),
         Key("StopTxnAlignedDataMaxLength", most),
         Key("StopTxnSampledData", "", final),
         Key("StopTxnSampledDataMaxLength", most),
-        Key("SupportedFeatureProfiles", "Core,SmartCharging,RemoteTrigger"),
-        Key("TransactionMessageAttempts", "3", _int(1, 100)),
-        Key("TransactionMessageRetryInterval", "60", _int(0, 86_400)),
+        Key("SupportedFeatureProfiles", "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"),
+        Key("SupportedFeatureProfilesMaxLength", "6"),
+        Key("TransactionMessageAttempts", "3", integer(1, 100)),
+        Key("TransactionMessageRetryInterval", "60", integer(0, 86_400)),
         Key("UnlockConnectorOnEVSideDisconnect", "true"),
-        Key("WebSocketPingInterval", "30", _int(1, 3600, zero=True)),
+        Key("WebSocketPingInterval", "30", integer(1, 3600, zero=True)),
+    )
+
+
+def _further(link: LinkConfig) -> tuple[Key, ...]:
+    security = () if link.password_file is None else (Key("AuthorizationKey", "", authorization_key, secret=True),)
+    return (
+        # LocalAuthListManagement, Reservation, FirmwareManagement (9.2, 9.3)
+        Key("LocalAuthListEnabled", "true", boolean),
+        Key("LocalAuthListMaxLength", str(MAX_LIST)),
+        Key("SendLocalListMaxLength", str(MAX_LIST)),
+        Key("ReserveConnectorZeroSupported", "true"),
+        Key("SupportedFileTransferProtocols", "FTP,FTPS,HTTP,HTTPS"),
+        # Security whitepaper (4.1)
+        Key("AdditionalRootCertificateCheck", "false"),
+        Key("CertificateSignedMaxChainSize", "10000"),
+        Key("CertificateStoreMaxLength", str(MAX_CERTIFICATES)),
+        Key("CpoName", "", _short),
+        Key("SecurityProfile", str(security_profile(link)), integer(0, 3)),
+        *security,
         # SmartCharging (9.4)
         Key("ChargeProfileMaxStackLevel", str(MAX_STACK_LEVEL)),
         Key("ChargingScheduleAllowedChargingRateUnit", "Current,Power"),
@@ -121,8 +178,8 @@ def table(link: LinkConfig) -> tuple[Key, ...]:
 class Keys:
     """One link's values: first values, then the site's, then what the CSMS changed."""
 
-    def __init__(self, link: LinkConfig, saved: Mapping[str, str]) -> None:
-        self._table = {key.name.lower(): key for key in table(link)}
+    def __init__(self, link: LinkConfig, saved: Mapping[str, str], extra: Iterable[Key] = ()) -> None:
+        self._table = {key.name.lower(): key for key in (*table(link), *extra)}
         self._values = {key.name: key.first for key in self._table.values()}
         self.refused: list[str] = []
         for source in (link.keys, saved):
@@ -131,19 +188,32 @@ class Keys:
 
     def _preset(self, name: str, value: str) -> None:
         key = self._table.get(name.lower())
-        kept = key.check(value) if key and key.check else None
+        kept = key.check(value) if key and key.check else value if name in BY_MESSAGE else None
         if key is None or kept is None:
             self.refused.append(name)
         else:
             self._values[key.name] = kept
 
     def find(self, name: str) -> Key | None:
-        """The key of a name, whatever its case."""
+        """The setting of a name, whatever its case."""
         return self._table.get(name.lower())
 
+    def key(self, name: str) -> Key | None:
+        """The configuration key of 1.6, whatever its case."""
+        found = self.find(name)
+        return found if found and found.of_16 else None
+
     def all(self) -> tuple[Key, ...]:
-        """Every key."""
-        return tuple(self._table.values())
+        """Every configuration key of 1.6."""
+        return tuple(key for key in self._table.values() if key.of_16)
+
+    def shown(self, key: Key) -> str | None:
+        """A value as it may be read; None = never."""
+        return None if key.secret else self._values[key.name]
+
+    def changed(self, name: str) -> bool:
+        """Is it another than the product's own?"""
+        return self._values[name] != self._table[name.lower()].first
 
     def text(self, name: str) -> str:
         """A value as the peer may read it."""
@@ -160,6 +230,10 @@ class Keys:
     def words(self, name: str) -> tuple[str, ...]:
         """A list's value."""
         return tuple(w for w in self._values[name].split(",") if w)
+
+    def put(self, name: str, value: str) -> None:
+        """Set what only another message than a change of settings may (MonitoringLevel)."""
+        self._values[name] = value
 
     def change(self, name: str, value: str) -> tuple[str, str | None]:
         """The answer's status, and the value kept if it was Accepted."""

@@ -2,10 +2,12 @@
 
 Rules
 - Interlock: while any transaction uses one direction, none starts in the other (settled question 2).
-- A claim is what a transaction was granted when it began: at most what the envelope leaves beside the claims before it.
+- A claim is what a transaction was granted when it began: at most what the envelope leaves beside the claims that go before it, which
+  are those of a higher priority and, at the same one, the earlier. One of a higher priority takes from those below it.
   Nothing left = refused, with the name of who bound the envelope. Where our own slot's limit binds, it does not count against us:
   a transaction may begin under a limit of 0 and waits (SuspendedEVSE).
-- Grants are what the claims get of the envelope now: first come, first served; their sum never exceeds it.
+- Grants are what the claims get of the envelope now: by priority, then first come; their sum never exceeds it. What is cut is told by
+  each link: Power.Offered and SuspendedEVSE, in 2.0.1 also NotifyChargingLimit.
 - Energy the plant metered is shared out by granted power, in whole mWh; the shares add up to it exactly (largest remainder).
   A link's register = the plant's register minus what others got: alone, a CSMS reads the plant's own register.
 - A register of the plant that runs backward (its counter was lost) is continued, never turned back.
@@ -31,6 +33,7 @@ class Claim:
     order: int
     now_w: float
     grant_w: float = 0.0
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,10 @@ class Ledger:
         return next((claim.direction for claim in self._claims.values()), None)
 
     def claims(self) -> list[Claim]:
-        """All claims, first come first."""
-        return sorted(self._claims.values(), key=lambda c: c.order)
+        """All claims in the order in which they are served."""
+        return sorted(self._claims.values(), key=lambda c: (-c.priority, c.order))
 
-    def ask(self, link: str, tx: str, direction: Direction, asked_w: float) -> Granted:
+    def ask(self, link: str, tx: str, direction: Direction, asked_w: float, priority: int = 0) -> Granted:
         """Admit a transaction, or say who stands against it."""
         used = self.direction()
         if used is not None and used is not direction:
@@ -71,17 +74,17 @@ class Ledger:
         if not self._reading.running:
             return Granted(0.0, f"plant mode {self._reading.mode}")
         side = self._reading.side(direction)
-        free = asked_w if side.ours else max(0.0, side.offered_w - sum(c.claim_w for c in self._claims.values()))
+        free = asked_w if side.ours else max(0.0, side.offered_w - self._before(priority))
         watts = min(asked_w, free)
         if watts <= 0:
             why = side.bound_by if side.offered_w <= 0 else "every watt of the envelope is claimed"
             return Granted(0.0, why)
-        return Granted(watts, "" if watts >= asked_w else side.bound_by, self._admit(link, tx, direction, watts))
+        return Granted(watts, "" if watts >= asked_w else side.bound_by, self._admit(link, tx, direction, watts, priority))
 
-    def resume(self, link: str, tx: str, direction: Direction, claim_w: float, order: int) -> None:
+    def resume(self, link: str, tx: str, direction: Direction, claim_w: float, order: int, *, priority: int = 0) -> None:
         """Take a transaction of before a restart back in, whatever the envelope is: it was granted then."""
         self._order = max(self._order, order)
-        self._claims[link, tx] = Claim(link, tx, direction, claim_w, order, claim_w)
+        self._claims[link, tx] = Claim(link, tx, direction, claim_w, order, claim_w, priority=priority)
         self._grant()
 
     def release(self, link: str, tx: str) -> None:
@@ -127,9 +130,19 @@ class Ledger:
         """The totals as they must be kept."""
         return [register.account() for register in self._registers.values()]
 
-    def _admit(self, link: str, tx: str, direction: Direction, watts: float) -> int:
+    def offered_w(self, link: str, direction: Direction, priority: int = 0) -> float:
+        """What a link could get in a direction now: the envelope less the claims of others that go before."""
+        if self._reading is None or not self._reading.running:
+            return 0.0
+        others = sum(c.claim_w for c in self._claims.values() if c.link != link and c.priority >= priority)
+        return max(0.0, self._reading.side(direction).offered_w - others)
+
+    def _before(self, priority: int) -> float:
+        return sum(c.claim_w for c in self._claims.values() if c.priority >= priority)
+
+    def _admit(self, link: str, tx: str, direction: Direction, watts: float, priority: int) -> int:
         self._order += 1
-        self._claims[link, tx] = Claim(link, tx, direction, watts, self._order, watts)
+        self._claims[link, tx] = Claim(link, tx, direction, watts, self._order, watts, priority=priority)
         self._grant()
         return self._order
 

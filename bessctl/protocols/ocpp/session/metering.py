@@ -8,14 +8,22 @@
 
 from __future__ import annotations
 
-from bessctl.protocols.ocpp.messages.records import MeterRecord, MeterReport, Sample, Stamp
+import orjson
+
+from bessctl.protocols.ocpp.messages.records import MeterRecord, MeterReport, Sample, Stamp, VendorData
+from bessctl.protocols.ocpp.messages.stored import from_text, to_text
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.plant import CONNECTORS, Direction, Reading
 from bessctl.protocols.ocpp.session.transactions import Transactions
-from bessctl.protocols.ocpp.session.writes import StoredTx
+from bessctl.protocols.ocpp.session.writes import DropDoc, PutDoc, StoredTx
 
 DAY_NS = 86_400 * NS
+ALIGNED = "aligned"
+ALIGNED_KEPT = 200
+UNMEASURED = ("Temperature", "SoH")
+"""What 2.0.1 has no measurand for and carries beside the values (OCPP-8, OCPP-14)."""
+TRIGGERS = {"Sample.Clock": "MeterValueClock", "Trigger": "Trigger"}
 
 
 def next_boundary(utc_ns: int, interval_s: int) -> int:
@@ -33,6 +41,8 @@ class Metering:
         self._transactions = transactions
         self._next_sample: dict[str, int] = {}
         self._boundary: int | None = None
+        saved = core.saved.docs.get(ALIGNED, {})
+        self._aligned_kept = {ident: from_text(MeterRecord, saved[ident]) for ident in sorted(saved)}
 
     def step(self) -> None:
         """Take what is due now."""
@@ -59,22 +69,53 @@ class Metering:
             return None
         wanted = core.keys.words(key)
         values = self._values(connector, core.reading)
+        if core.traits.tells_updates and wanted:
+            wanted = (*wanted, *(name for name in UNMEASURED if name not in wanted))
         samples = tuple(Sample(name, value, unit) for name in wanted for value, unit in [values.get(name, (None, ""))] if value is not None)
         return MeterRecord(at or core.time.stamp(core.now), context, samples) if samples else None
 
+    def first(self, connector: int) -> MeterRecord | None:
+        """The values that go with a transaction's beginning (2.0.1)."""
+        if not self._core.traits.tells_updates:
+            return None
+        return self.record(connector, "SampledDataCtrlr.TxStartedMeasurands", "Transaction.Begin")
+
     def final(self, tx: StoredTx) -> tuple[MeterRecord, ...]:
-        """The values that go with a transaction's end."""
+        """The values that go with a transaction's end: those of now, and the clock-aligned ones kept for it."""
+        writes = self._core.out.writes
+        writes += [DropDoc(ALIGNED, ident) for ident in self._aligned_kept]
+        kept, self._aligned_kept = tuple(self._aligned_kept.values()), {}
         record = self.record(tx.connector, "StopTxnSampledData", "Transaction.End")
-        return (record,) if record else ()
+        return (*kept, record) if record else kept
+
+    def vendor_values(self, tx: StoredTx, when: str) -> None:
+        """1.6 has no measurand for the state of health: a DataTransfer tells it as a transaction begins and ends (OCPP-8)."""
+        core, reading = self._core, self._core.reading
+        if core.traits.version != "1.6" or reading is None or reading.soh_pct is None or not core.registration.accepted:
+            return
+        name = self._transactions.peer_tx(tx.id)
+        told = {"transactionId": None if name is None else int(name), "when": when, "LocSOH_pct": round(reading.soh_pct, 1)}
+        core.ask(VendorData("bessctl", "DBAT.SoH", orjson.dumps(told).decode()))
+
+    def _keep_aligned(self, connector: int, stamp: Stamp) -> None:
+        """StopTxnAlignedData: on disk, for the transaction may outlive us."""
+        tx = self._transactions.active(connector)
+        record = self.record(connector, "StopTxnAlignedData", "Sample.Clock", stamp) if tx else None
+        if record is None or len(self._aligned_kept) >= ALIGNED_KEPT:
+            return
+        ident = f"{stamp.utc_ns:020d}"
+        self._aligned_kept[ident] = record
+        self._core.out.writes.append(PutDoc(ALIGNED, ident, to_text(record)))
 
     def report(self, connector: int, key: str, context: str, at: Stamp | None = None, *, triggered: bool = False) -> None:
         """Values of a connector, within its transaction if one runs."""
+        trigger = TRIGGERS.get(context, "MeterValuePeriodic")
         record = self.record(connector, key, context, at)
         tx = self._transactions.active(connector)
         if record is None:
             return
         if tx is not None:
-            self._transactions.metered(tx, record)
+            self._transactions.metered(tx, record, trigger)
         else:
             self._core.ask(MeterReport(connector, record), triggered=triggered)
 
@@ -87,7 +128,8 @@ class Metering:
         due = self._next_sample.get(tx.id, core.now.mono_ns + interval)
         self._next_sample = {tx.id: due}
         if core.now.mono_ns >= due:
-            self.report(tx.connector, "MeterValuesSampledData", "Sample.Periodic")
+            if core.keys.flag("SampledDataCtrlr.Enabled"):
+                self.report(tx.connector, "MeterValuesSampledData", "Sample.Periodic")
             missed = (core.now.mono_ns - due) // interval
             self._next_sample[tx.id] = due + (missed + 1) * interval
 
@@ -101,17 +143,24 @@ class Metering:
         if boundary is not None and boundary <= utc < boundary + interval * NS:
             stamp = Stamp(boundary, core.now.mono_ns - (utc - boundary), core.time.boot)
             for connector in CONNECTORS:
-                self.report(connector, "MeterValuesAlignedData", "Sample.Clock", stamp)
+                self._keep_aligned(connector, stamp)
+                if self._tells_aligned(connector):
+                    self.report(connector, "MeterValuesAlignedData", "Sample.Clock", stamp)
         if boundary is None or boundary <= utc or boundary > utc + interval * NS:
             self._boundary = next_boundary(utc, interval)
+
+    def _tells_aligned(self, connector: int) -> bool:
+        """2.0.1 J01: switched off as a whole, or while no transaction runs."""
+        keys = self._core.keys
+        idle = self._transactions.active(connector) is None
+        return keys.flag("AlignedDataCtrlr.Enabled") and (not idle or keys.flag("AlignedDataCtrlr.SendDuringIdle"))
 
     def _values(self, connector: int, reading: Reading) -> dict[str, tuple[float | None, str]]:
         core, direction = self._core, CONNECTORS[connector]
         word = "Export" if direction is Direction.DISCHARGE else "Import"
         tx = self._transactions.active(connector)
         share = core.ledger.share(core.link.name, tx.id) if tx else (0.0 if core.ledger.direction() else 1.0)
-        others = sum(c.claim_w for c in core.ledger.claims() if c.link != core.link.name)
-        offered = max(0.0, reading.side(direction).offered_w - others) if reading.running else 0.0
+        offered = core.ledger.offered_w(core.link.name, direction, core.link.priority)
         return {
             f"Energy.Active.{word}.Register": (core.ledger.register_wh(core.link.name, direction), "Wh"),
             f"Power.Active.{word}": (_part(reading.side(direction).power_w, share), "W"),
@@ -121,6 +170,7 @@ class Metering:
             "Frequency": (reading.frequency_hz, "Hz"),
             "SoC": (reading.soc_pct, "Percent"),
             "Temperature": (reading.temperature_c, "Celsius"),
+            "SoH": (reading.soh_pct, "Percent"),
         }
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 
-from bessctl.protocols.ocpp.messages.commands import ClearProfiles, Kind, Profile, Purpose
+from bessctl.protocols.ocpp.messages.commands import ClearProfiles
+from bessctl.protocols.ocpp.messages.profile import Kind, Profile, Purpose
 from bessctl.protocols.ocpp.session import composite
 from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.keys import MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
@@ -31,6 +32,7 @@ def unacceptable(profile: Profile, connector: int) -> str | None:
     limits = [p.limit for p in schedule.periods]
     checks = (
         (connector in (0, *CONNECTORS), f"there is no connector {connector}"),
+        (profile.purpose is not Purpose.EXTERNAL, "ChargingStationExternalConstraints are the station's own to set"),
         (profile.purpose is not Purpose.STATION_MAX or connector == 0, "ChargePointMaxProfile goes to connector 0"),
         (profile.purpose is not Purpose.TX or connector != 0, "a TxProfile needs a connector"),
         (abs(profile.id) < 2**31, "chargingProfileId has more than 32 bits"),
@@ -63,9 +65,9 @@ class Profiles:
     def installed(self) -> list[Installed]:
         return self._all
 
-    def install(self, connector: int, profile: Profile, tx: StoredTx | None) -> str | None:
-        """Put a profile in force; returns why not. `tx` is the connector's running transaction."""
-        why = unacceptable(profile, connector) or self._misplaced(profile, tx)
+    def install(self, connector: int, profile: Profile, tx: StoredTx | None, *, with_start: bool = False) -> str | None:
+        """Put a profile in force; returns why not. `tx` is the connector's running transaction; `with_start`: it came with it."""
+        why = unacceptable(profile, connector) or self._misplaced(profile, tx, with_start)
         if why is not None:
             return why
         new = Installed(connector, self._anchored(profile), tx.id if tx and profile.purpose is Purpose.TX else None)
@@ -106,11 +108,13 @@ class Profiles:
         core = self._core
         return composite.limit_at(self._all, self.frame(tx.connector, tx), core.time.utc_ns(core.now))
 
-    def _misplaced(self, profile: Profile, tx: StoredTx | None) -> str | None:
+    def _misplaced(self, profile: Profile, tx: StoredTx | None, with_start: bool) -> str | None:
         if profile.purpose is not Purpose.TX:
             return None
         if tx is None:
             return "a TxProfile without a running transaction"
+        if profile.tx is None and self._core.traits.station_names_tx and not with_start:
+            return "a TxProfile must name its transaction"  # 2.0.1 K01.FR.03
         return "the TxProfile names another transaction" if profile.tx not in (None, tx.peer) else None
 
     def _anchored(self, profile: Profile) -> Profile:

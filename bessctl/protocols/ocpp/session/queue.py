@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bessctl.protocols.ocpp.messages.records import TxMetered, TxRecord
+from bessctl.protocols.ocpp.messages.records import SecurityEvent, TxMetered, TxRecord
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.writes import Bury, Dequeue, Enqueue, QueueItem, Write
 
@@ -38,6 +38,10 @@ class TxQueue:
     def gone(self, seq: int) -> bool:
         """It is not in the queue any more."""
         return seq not in self._items
+
+    def holds(self, tx: str | None) -> bool:
+        """Does a message of a transaction wait, or of any?"""
+        return any(tx in (None, item.record.tx) for item in self._items.values() if not isinstance(item.record, SecurityEvent))
 
     def last(self) -> QueueItem:
         """The newest message. Only while there is one."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bessctl.protocols.ocpp.messages import records as r
 from bessctl.protocols.ocpp.session.clock import NS
-from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.ending import WARNING
 from bessctl.protocols.ocpp.session.registration import heartbeat_interval_s
-from bessctl.protocols.ocpp.session.remote import WARNING, Remote
 from bessctl.protocols.ocpp.session.rpc import Asked
-from bessctl.protocols.ocpp.session.transactions import Transactions
-from bessctl.protocols.ocpp.session.writes import PutKey
+from bessctl.protocols.ocpp.session.security import Security
+from bessctl.protocols.ocpp.session.starting import Parts, Starting
+from bessctl.protocols.ocpp.session.writes import PutKey, PutState
 
 SKEW_NS = 10 * NS
 
@@ -18,11 +18,15 @@ SKEW_NS = 10 * NS
 class Replies:
     """Supervisor thread; no I/O."""
 
-    def __init__(self, core: Core, transactions: Transactions, connectors: Connectors, remote: Remote) -> None:
+    def __init__(self, core: Core, parts: Parts, starting: Starting, security: Security) -> None:
         self._core = core
-        self._transactions = transactions
-        self._connectors = connectors
-        self._remote = remote
+        self._transactions = parts.transactions
+        self._connectors = parts.connectors
+        self._ending = parts.ending
+        self._tokens = parts.tokens
+        self._metering = parts.metering
+        self._starting = starting
+        self._security = security
         self._last_heartbeat_ns: int | None = None
         self.registered = False
 
@@ -39,18 +43,28 @@ class Replies:
                 self._time(utc_ns)
             case r.StatusReport() as report, _:
                 self._connectors.acknowledged(report)
-            case r.Authorize(), r.TokenReply():
-                self._remote.authorized(reply)
+            case r.Authorize() as ask, r.TokenReply():
+                self._starting.answered(ask.id_token, reply)
             case r.TxStarted() as record, r.StartedReply():
                 self._started(record, reply)
+            case r.TxMetered() as record, r.TokenReply():
+                self._doubted(record.tx, reply)
             case r.TxEnded() as record, _:
+                if record.id_token and isinstance(reply, r.TokenReply):
+                    self._tokens.learn(record.id_token, reply)
                 self._transactions.closed(record.tx)
+            case r.SignCertificate(), r.Judged():
+                self._security.judged(reply)
 
-    def failed(self, asked: Asked, why: str) -> None:
-        """An error, an invalid answer, or none in time."""
+    def failed(self, asked: Asked, why: str, *, never: bool = False) -> None:
+        """An error, an invalid answer, or none in time. `never`: the CSMS does not know the message, and never will."""
         core, now = self._core, self._core.now.mono_ns
         if asked.seq is not None:
-            attempts, interval = core.keys.number("TransactionMessageAttempts"), core.keys.number("TransactionMessageRetryInterval")
+            hopeless = never and isinstance(asked.request, r.SecurityEvent)
+            attempts, interval = (
+                1 if hopeless else core.keys.number("TransactionMessageAttempts"),
+                core.keys.number("TransactionMessageRetryInterval"),
+            )
             writes = core.queue.failed(asked.seq, why, now, attempts, interval)
             core.out.writes += writes
             core.audit("not_acknowledged", f"{type(asked.request).__name__}: {why}", None, WARNING)
@@ -59,7 +73,7 @@ class Replies:
         elif isinstance(asked.request, r.Boot):
             core.registration.failed(now)
         elif isinstance(asked.request, r.Authorize):
-            self._remote.authorized(None)
+            self._starting.answered(asked.request.id_token, None)
 
     def _given_up(self, request: r.Request) -> None:
         """The last attempt failed. A transaction whose start the CSMS never took could never be stopped by it: it ends now."""
@@ -67,7 +81,7 @@ class Replies:
             self._transactions.closed(request.tx)
         tx = self._transactions.running(request.tx) if isinstance(request, r.TxStarted) else None
         if tx is not None:
-            self._remote.end(tx, "Other")
+            self._ending.end(tx, "Other", trigger="AbnormalCondition")
 
     def heartbeat(self) -> None:
         """Ask for a heartbeat when it is due."""
@@ -106,6 +120,8 @@ class Replies:
             core.keys.change("HeartbeatInterval", str(interval))
             core.out.writes.append(PutKey("HeartbeatInterval", str(interval)))
         self._last_heartbeat_ns = core.now.mono_ns
+        if "boot_reason" in core.saved.state:
+            core.out.writes.append(PutState("boot_reason", "PowerUp"))
         self._connectors.forget()
         self.registered = True
         core.out.plan_changed = True
@@ -118,11 +134,16 @@ class Replies:
             core.audit("clock", f"the CSMS's clock is {skew / NS:.0f} s ahead of ours", None, WARNING)
 
     def _started(self, record: r.TxStarted, reply: r.StartedReply) -> None:
-        core = self._core
+        self._tokens.learn(record.id_token, reply.token)
         tx = self._transactions.started(record, reply)
-        status = reply.token.status
-        if tx is None or status in (None, "Accepted"):
+        if tx is None:
             return
-        core.audit("token_refused", f"the CSMS answered {status}", record.connector, WARNING)
-        if core.keys.flag("StopTransactionOnInvalidId"):
-            self._remote.end(tx, "DeAuthorized")
+        if reply.token.parent is not None and tx.parent is None:
+            tx = self._transactions.change(tx, parent=self._core.digest(reply.token.parent))
+        self._metering.vendor_values(tx, "Begin")
+        self._ending.doubted(tx, reply.token)
+
+    def _doubted(self, tx_id: str, reply: r.TokenReply) -> None:
+        tx = self._transactions.running(tx_id)
+        if tx is not None:
+            self._ending.doubted(tx, reply)

@@ -2,18 +2,22 @@
 
 Soft: transactions end (reason SoftReset) and their messages are delivered, for at most `GRACE_S`; then the restart.
 Hard: transactions end (HardReset) on disk and nothing new is sent; their messages are delivered after the new boot.
-Both wait for the answer to a CALL of ours that is under way (Hard for at most `HARD_S`): a CSMS that answers into a closed connection
-may never read our answer to its Reset.
+OnIdle (2.0.1 B12): as Soft, but no transaction ends for it: Scheduled while one runs, and no other begins.
+All wait for the answer to a CALL of ours that is under way (Hard for at most `HARD_S`): a CSMS that answers into a closed connection
+may never read our answer to its Reset. An EVSE of its own cannot be reset: there is one plant behind both (AllowReset is false).
+ResetRetries counts restarts that fail; ours is a new object over the store, which cannot fail and leave the old one.
 """
 
 from __future__ import annotations
 
 from bessctl.protocols.ocpp.config import Role
-from bessctl.protocols.ocpp.messages.commands import Answer, Reset
+from bessctl.protocols.ocpp.messages.answers import Answer
+from bessctl.protocols.ocpp.messages.commands import Reset
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.core import Core
-from bessctl.protocols.ocpp.session.remote import Remote
+from bessctl.protocols.ocpp.session.ending import Ending
 from bessctl.protocols.ocpp.session.transactions import Transactions
+from bessctl.protocols.ocpp.session.writes import PutState
 
 GRACE_S = 10
 HARD_S = 1
@@ -22,28 +26,43 @@ HARD_S = 1
 class Resetting:
     """Supervisor thread; no I/O."""
 
-    def __init__(self, core: Core, transactions: Transactions, remote: Remote) -> None:
+    def __init__(self, core: Core, transactions: Transactions, ending: Ending) -> None:
         self._core = core
         self._transactions = transactions
-        self._remote = remote
+        self._ending = ending
         self._asked: tuple[bool, int] | None = None
+        self._idle_wanted = False
         self._over = False
 
     def ask(self, wish: Reset) -> Answer:
         """The CSMS's Reset."""
         core = self._core
-        if core.link.role is Role.OBSERVER:
-            return Answer("Rejected")
+        if core.link.role is Role.OBSERVER or wish.connector:
+            return Answer("Rejected", "an EVSE cannot be reset by itself" if wish.connector else "the CSMS is an observer")
         tx = self._transactions.active()
-        if tx is not None:
-            self._remote.end(tx, "HardReset" if wish.hard else "SoftReset")
-        self._asked = (wish.hard, core.now.mono_ns + (HARD_S if wish.hard else GRACE_S) * NS)
         core.resetting = "hard" if wish.hard else "soft"
-        core.audit("reset", "hard" if wish.hard else "soft")
+        if wish.on_idle and tx is not None:
+            self._idle_wanted = True
+            core.audit("reset", "when no transaction runs")
+            return Answer("Scheduled")
+        if tx is not None:
+            trigger = "ResetCommand"
+            self._ending.end(tx, "HardReset" if wish.hard else "SoftReset", trigger=trigger)
+        self._begin(hard=wish.hard)
         return Answer("Accepted")
+
+    def _begin(self, *, hard: bool) -> None:
+        core = self._core
+        self._asked = (hard, core.now.mono_ns + (HARD_S if hard else GRACE_S) * NS)
+        core.resetting = "hard" if hard else "soft"
+        # 2.0.1 says at the next boot why it booted; Immediate and OnIdle are a CSMS's reset both.
+        core.out.writes.append(PutState("boot_reason", "ScheduledReset" if self._idle_wanted else "RemoteReset"))
+        core.audit("reset", "hard" if hard else "soft")
 
     def step(self, idle: bool) -> None:
         """Restart once everything is delivered, or the grace is over, or the link is gone. `idle`: no CALL of ours is unanswered."""
+        if self._idle_wanted and self._asked is None and self._transactions.active() is None:
+            self._begin(hard=False)
         if self._asked is None or self._over:
             return
         hard, until = self._asked

@@ -5,8 +5,9 @@ A message of the queue that waits for its retry holds up the messages behind it,
 
 from __future__ import annotations
 
-from bessctl.protocols.ocpp.messages.dialect import Dialect
-from bessctl.protocols.ocpp.messages.records import Request, Stamp, TxEnded
+from dataclasses import replace
+
+from bessctl.protocols.ocpp.messages.records import Request, Stamp, TxEnded, TxMetered
 from bessctl.protocols.ocpp.session.core import Core, WaitingAsk
 from bessctl.protocols.ocpp.session.registration import Boot
 from bessctl.protocols.ocpp.session.rpc import Rpc
@@ -16,10 +17,9 @@ from bessctl.protocols.ocpp.session.transactions import Transactions
 class Sender:
     """Chooses and encodes. Supervisor thread; no I/O. It is what the dialect asks for names and dates (`TxNames`)."""
 
-    def __init__(self, core: Core, transactions: Transactions, spoken: Dialect) -> None:
+    def __init__(self, core: Core, transactions: Transactions) -> None:
         self._core = core
         self._transactions = transactions
-        self._dialect = spoken
 
     def peer_tx(self, tx: str) -> str | None:
         """The CSMS's name of a transaction."""
@@ -37,7 +37,7 @@ class Sender:
             if request is None:
                 return
             try:
-                action, payload = self._dialect.encode(request, self)
+                action, payload = self._core.spoken.encode(request, self)
             except LookupError as e:
                 self._unsendable(request, seq, str(e))
                 continue
@@ -56,7 +56,7 @@ class Sender:
             return None, None
         if core.registration.due(core.now.mono_ns):
             core.registration.sent()
-            return core.identity, None
+            return replace(core.identity, reason=core.boot_reason), None
         if core.registration.state is Boot.PENDING:
             return self._triggered(), None
         if not core.registration.accepted:
@@ -77,6 +77,9 @@ class Sender:
     def _unsendable(self, request: Request, seq: int | None, why: str) -> None:
         """A transaction whose start the CSMS never took has no name to send the rest under."""
         core = self._core
+        if isinstance(request, TxMetered) and request.values is None:
+            core.out.writes += core.queue.acknowledged(seq) if seq is not None else []
+            return  # a 2.0.1 word that a CSMS which speaks 1.6 by now needs not hear
         core.audit("undeliverable", f"{type(request).__name__}: {why}", None, 40)
         if seq is None:
             return

@@ -8,9 +8,11 @@ Order on the wire: the answer to a CALL before what it set in motion; then every
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
-from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.config import BackOff, LinkConfig
+from bessctl.protocols.ocpp.messages import answers as a
 from bessctl.protocols.ocpp.messages import commands as c
 from bessctl.protocols.ocpp.messages import frames
 from bessctl.protocols.ocpp.messages import records as r
@@ -18,66 +20,128 @@ from bessctl.protocols.ocpp.messages.dialect import BadReply, Dialect
 from bessctl.protocols.ocpp.session import handlers
 from bessctl.protocols.ocpp.session.clock import NS, Now, StationTime
 from bessctl.protocols.ocpp.session.connectors import Connectors
-from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.core import Core, plain_digest
 from bessctl.protocols.ocpp.session.demand import Demand, DemandMemo
+from bessctl.protocols.ocpp.session.displays import Displays
+from bessctl.protocols.ocpp.session.ending import WARNING, Ending
+from bessctl.protocols.ocpp.session.files import Files
+from bessctl.protocols.ocpp.session.hand import Hand, HandOrder
+from bessctl.protocols.ocpp.session.jobs import Done, Password
 from bessctl.protocols.ocpp.session.ledger import Ledger
+from bessctl.protocols.ocpp.session.limits import Limits
 from bessctl.protocols.ocpp.session.metering import Metering
+from bessctl.protocols.ocpp.session.monitors import Monitors
+from bessctl.protocols.ocpp.session.network import Endpoint, Network
 from bessctl.protocols.ocpp.session.plant import Reading
 from bessctl.protocols.ocpp.session.profiles import Profiles
-from bessctl.protocols.ocpp.session.remote import WARNING, Remote
 from bessctl.protocols.ocpp.session.replies import Replies
+from bessctl.protocols.ocpp.session.reservations import Reservations
 from bessctl.protocols.ocpp.session.resetting import Resetting
 from bessctl.protocols.ocpp.session.rpc import Answered, Called, Rejected, Rpc
+from bessctl.protocols.ocpp.session.security import Security
 from bessctl.protocols.ocpp.session.sender import Sender
+from bessctl.protocols.ocpp.session.setting import Settings
+from bessctl.protocols.ocpp.session.starting import Parts as StartParts
+from bessctl.protocols.ocpp.session.starting import Starting
+from bessctl.protocols.ocpp.session.tokens import Tokens
 from bessctl.protocols.ocpp.session.transactions import Transactions
+from bessctl.protocols.ocpp.session.variables import Sources, Variables
+from bessctl.protocols.ocpp.session.vault import NoVault, Vault
 from bessctl.protocols.ocpp.session.writes import Output, PutState, Saved
 
-HANDLERS = {
-    c.ChangeKey: handlers.change_key,
-    c.GetKeys: handlers.get_keys,
-    c.SetProfile: handlers.set_profile,
-    c.ClearProfiles: handlers.clear_profiles,
-    c.GetComposite: handlers.get_composite,
-    c.ChangeAvailability: handlers.change_availability,
-    c.ClearCache: handlers.clear_cache,
-    c.DataTransfer: handlers.data_transfer,
-    c.Trigger: handlers.trigger,
-}
+FULL_STATUS = "OCPPCommCtrlr.OfflineThreshold"
 
 
 class Station:
     """Supervisor thread; no I/O. `boot` names this boot of the machine; a restart of the station is a new object."""
 
     def __init__(
-        self, link: LinkConfig, identity: r.Boot, saved: Saved, *, ledger: Ledger, rng: Random, boot: str, spoken: Dialect
+        self,
+        link: LinkConfig,
+        identity: r.Boot,
+        saved: Saved,
+        *,
+        ledger: Ledger,
+        rng: Random,
+        boot: str,
+        spoken: Dialect,
+        digest: Callable[[str], str] = plain_digest,
+        vault: Vault | None = None,
     ) -> None:
-        self._core = core = Core(link, identity, saved, time=StationTime(boot), ledger=ledger, rng=rng)
-        self._dialect = spoken
-        self.transactions = Transactions(core, saved.transactions)
-        self.profiles = Profiles(core, saved.profiles)
-        inoperative = [int(n) for n in saved.state.get("inoperative", "").split(",") if n]
-        self._metering = Metering(core, self.transactions)
-        self._connectors = Connectors(core, self.transactions, inoperative)
-        self._remote = Remote(core, self.transactions, self.profiles, self._connectors, self._metering)
-        self._parts = handlers.Parts(core, self.transactions, self.profiles, self._connectors, self._metering)
-        self._sender = Sender(core, self.transactions, spoken)
-        self._replies = Replies(core, self.transactions, self._connectors, self._remote)
-        self._resetting = Resetting(core, self.transactions, self._remote)
-        self._memo = DemandMemo(core, self.transactions, self.profiles)
+        self._core = core = Core(link, identity, saved, time=StationTime(boot), ledger=ledger, rng=rng, spoken=spoken, digest=digest)
+        self._assemble(saved, vault or NoVault())
         self._rpc: Rpc | None = None
         self._evidence_ns: int | None = None
+        self._offline_ns: int | None = None
+        self._began = False
         self.boots = int(saved.state.get("boots", "0")) + 1
         core.out.writes.append(PutState("boots", str(self.boots)))
         for name in core.keys.refused:
             core.audit("key_ignored", f"first value of {name} is unknown, read-only or out of range", None, WARNING)
 
+    def _assemble(self, saved: Saved, vault: Vault) -> None:
+        core = self._core
+        self.transactions = Transactions(core, saved.transactions)
+        self.profiles = Profiles(core, saved.profiles)
+        self._metering = Metering(core, self.transactions)
+        inoperative = [int(n) for n in saved.state.get("inoperative", "").split(",") if n]
+        self._connectors = Connectors(core, self.transactions, inoperative)
+        self._ending = Ending(core, self.transactions, self.profiles, self._connectors, self._metering)
+        self._reservations = Reservations(core)
+        self._connectors.reserved = lambda connector: self._reservations.of(connector) is not None
+        tokens = Tokens(core)
+        about = (self.transactions, self.profiles, self._connectors, self._metering, tokens, self._reservations)
+        self._starting = Starting(core, StartParts(*about, self._ending))
+        self.network = Network(core)
+        self._security = Security(core, vault)
+        self.displays = Displays(core, self.transactions, self._connectors)
+        self._files = Files(core, self.transactions, self._security)
+        self._limits = Limits(core, self.transactions, self.profiles)
+        settings = Settings(core, self._metering, self.network)
+        variables = Variables(core, self._sources(tokens, settings))
+        self._monitors = Monitors(core, variables, self._connectors)
+        self._parts = handlers.Parts(
+            core,
+            *about,
+            variables,
+            self._monitors,
+            settings,
+            self._files,
+            self._security,
+            self.displays,
+            self.network,
+            self._limits,
+        )
+        self._sender = Sender(core, self.transactions)
+        self._replies = Replies(core, StartParts(*about, self._ending), self._starting, self._security)
+        self._resetting = Resetting(core, self.transactions, self._ending)
+        self._hand = Hand(core, self.transactions, self._connectors, self._starting, self._ending)
+        self._memo = DemandMemo(core, self.transactions, self.profiles)
+
+    def _sources(self, tokens: Tokens, settings: Settings) -> Sources:
+        counts = {
+            "list_entries": lambda: len(tokens),
+            "certificates": self._security.count,
+            "displays": lambda: len(self.displays),
+            "network": lambda: self.network.active,
+            "security_profile": lambda: self.network.security,
+        }
+        return Sources(self.transactions, self.profiles, self._connectors, counts, settings.changed)
+
     # What comes in.
 
-    def connected(self, now: Now, reading: Reading | None) -> Output:
-        """A connection stands, the dialect was agreed."""
+    def connected(self, now: Now, reading: Reading | None, spoken: Dialect | None = None) -> Output:
+        """A connection stands; `spoken` is the version that was agreed, where it may be another than before."""
         core = self._begin(now)
+        if spoken is not None and spoken.traits.version != core.traits.version:
+            core.spoken = spoken
+            core.registration.again()
+            core.audit("version", f"OCPP {spoken.traits.version} agreed")
+            core.out.writes.append(PutState("version", spoken.traits.version))
         core.online, core.reading, self._evidence_ns = True, reading, now.mono_ns
-        self._rpc = Rpc(self._dialect.rules, core.new_id, round(core.link.call_timeout_s * NS))
+        self._security.good()
+        self._after_offline()
+        self._rpc = Rpc(core.spoken.rules, core.new_id, round(core.link.call_timeout_s * NS))
         return self._end()
 
     def disconnected(self, now: Now) -> Output:
@@ -87,8 +151,10 @@ class Station:
         core.asks.clear()
         core.queue.link_broke()
         core.registration.link_broke()
+        self._offline_ns = now.mono_ns
         self._connectors.lost()
-        self._remote.link_broke()
+        self._starting.link_broke()
+        self._ending.link_broke()
         return self._end()
 
     def received(self, text: str | bytes, now: Now) -> Output:
@@ -124,11 +190,61 @@ class Station:
         self._begin(now)
         return self._end()
 
+    def job_done(self, done: Done, now: Now) -> Output:
+        """A job of an earlier output came to its end."""
+        core = self._begin(now)
+        if isinstance(done.job, Password):
+            if done.ok:
+                core.out.redial = "a new password"
+            else:
+                core.audit("password", f"could not be kept: {done.detail}", None, WARNING)
+        else:
+            self._files.done(done)
+        return self._end()
+
+    def dial_failed(self, endpoint: Endpoint, now: Now, event: str = "", info: str = "") -> Output:
+        """No connection came; `event` is the security event it was, if any."""
+        self._begin(now)
+        self.network.failed(endpoint)
+        if event:
+            self._security.event(event, info)
+        return self._end()
+
+    def by_hand(self, order: HandOrder, now: Now) -> tuple[str | None, Output]:
+        """What the hand at the station does (settled question 17); with why it does nothing."""
+        self._begin(now)
+        why = self._hand.do(order)
+        return why, self._end()
+
     # What is asked.
+
+    @property
+    def spoken(self) -> Dialect:
+        """The version in use, or offered first."""
+        return self._core.spoken
+
+    @property
+    def bound(self) -> bool:
+        """Transactions or their messages wait: no other version may be agreed (settled question 10)."""
+        return self.transactions.open() or self._core.queue.holds(None)
+
+    def back_off(self) -> BackOff:
+        """How to dial again: as the CSMS set it, else as the site did."""
+        keys, site = self._core.keys, self._core.link.back_off
+
+        def chosen(name: str, own: float) -> float:
+            return float(keys.number(f"OCPPCommCtrlr.{name}")) if keys.changed(f"OCPPCommCtrlr.{name}") else own
+
+        return BackOff(
+            chosen("RetryBackOffWaitMinimum", site.minimum_s),
+            chosen("RetryBackOffRandomRange", site.random_range_s),
+            round(chosen("RetryBackOffRepeatTimes", site.repeat_times)),
+        )
 
     def wake_ns(self) -> int | None:
         """When `tick` is due at the latest, monotonic."""
-        times = [self._metering.wake_ns(), self._remote.wake_ns(), self._resetting.wake_ns()]
+        times = [part.wake_ns() for part in (self._metering, self._starting, self._ending, self._resetting, self._reservations)]
+        times += [part.wake_ns() for part in (self._files, self._security, self._monitors)]
         if self._rpc is not None:
             times += [self._sender.wake_ns(self._rpc), self._replies.wake_ns(), self._connectors.wake_ns()]
         return min((t for t in times if t is not None), default=None)
@@ -169,13 +285,26 @@ class Station:
 
     def _end(self) -> Output:
         core = self._core
+        if not self._began:
+            self._began = True
+            if core.traits.version != "1.6":
+                core.security("StartupOfTheDevice", f"boot {self.boots}")
         self._expire()
+        self._starting.step()
+        self._ending.step()
+        self._reservations.step(self._connectors.unusable())
         self._limit()
+        self._states()
         self._metering.step()
+        self._files.step()
+        self._security.step()
+        self.displays.step()
+        self._monitors.step()
+        self._limits.step()
         self._connectors.step()
         self._replies.heartbeat()
         if self._rpc is not None:
-            due = self._remote.unlock_due()
+            due = self._ending.unlock_due()
             if due is not None:
                 self._send_answer(due[0], c.Unlock(0), due[1])
             self._sender.send(self._rpc)
@@ -189,7 +318,22 @@ class Station:
         tx = self.transactions.active()
         if tx is not None:
             limit = self.profiles.limit_w(tx)
-            self._core.ledger.limit(self._core.link.name, tx.id, tx.claim_w if limit is None else min(tx.claim_w, limit))
+            most = 0.0 if tx.doubted else tx.claim_w
+            self._core.ledger.limit(self._core.link.name, tx.id, most if limit is None else min(most, limit))
+
+    def _states(self) -> None:
+        """2.0.1 tells within the transaction whether it gets energy."""
+        tx = self.transactions.active()
+        if tx is not None and self._core.traits.tells_updates:
+            granted = self._core.ledger.granted_w(self._core.link.name, tx.id) > 0
+            self.transactions.state(tx, "Charging" if granted else "SuspendedEVSE")
+
+    def _after_offline(self) -> None:
+        """2.0.1 B04: away for longer than OfflineThreshold, every connector's status is told again."""
+        core, since = self._core, self._offline_ns
+        away = since is not None and core.now.mono_ns - since > core.keys.number(FULL_STATUS) * NS
+        if away and core.traits.version != "1.6":
+            self._connectors.forget()
 
     def _called(self, call: Called) -> None:
         core = self._core
@@ -197,39 +341,38 @@ class Station:
             core.audit("unanswered", f"{call.action[:50]!r}: the CSMS rejected this station", None, WARNING)
             return
         try:
-            command = self._dialect.decode(call.action, call.payload)
+            command = core.spoken.decode(call.action, call.payload)
+            answer = self._handle(command, call.id)
         except c.CallRefused as refused:
             core.audit("call_refused", f"{call.action[:50]!r}: {refused.code}: {refused}", None, WARNING)
             core.out.frames.append(frames.error_text(call.id, refused.code, str(refused)))
             return
-        answer = self._handle(command, call.id)
         if answer is not None:
             self._send_answer(call.id, command, answer)
 
-    def _handle(self, command: c.Command, call_id: str) -> c.AnyAnswer | None:
+    def _handle(self, command: c.Command, call_id: str) -> a.AnyAnswer | None:
         match command:
             case c.RemoteStart():
-                return self._remote.start(command)
+                return self._starting.remote(command)
             case c.RemoteStop():
-                return self._remote.stop(command)
+                return self._ending.stop(command)
             case c.Unlock():
-                return self._remote.unlock(command, call_id)
+                return self._ending.unlock(command, call_id)
             case c.Reset():
                 return self._resetting.ask(command)
-        handler = HANDLERS[type(command)]
-        answer: c.AnyAnswer = handler(self._parts, command)  # type: ignore[operator]
-        return answer
+        return handlers.HANDLERS[type(command)](self._parts, command)
 
-    def _send_answer(self, call_id: str, command: c.Command, answer: c.AnyAnswer) -> None:
-        self._core.out.frames.append(frames.result_text(call_id, self._dialect.answer(command, answer)))
+    def _send_answer(self, call_id: str, command: c.Command, answer: a.AnyAnswer) -> None:
+        self._core.out.frames.append(frames.result_text(call_id, self._core.spoken.answer(command, answer)))
 
     def _answered(self, answered: Answered) -> None:
         asked = answered.asked
         if answered.payload is None:
-            self._replies.failed(asked, f"{answered.code[:50]!r} {answered.why[:80]!r}")
+            never = answered.code in {"NotImplemented", "NotSupported"}
+            self._replies.failed(asked, f"{answered.code[:50]!r} {answered.why[:80]!r}", never=never)
             return
         try:
-            reply = self._dialect.reply(asked.request, answered.payload)
+            reply = self._core.spoken.reply(asked.request, answered.payload)
         except BadReply as e:
             self._core.audit("malformed", f"answer to {type(asked.request).__name__}: {e}", None, WARNING)
             self._replies.failed(asked, str(e))

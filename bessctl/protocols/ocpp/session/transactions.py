@@ -1,20 +1,38 @@
-"""Transactions of one link: begun, named by the CSMS, ended, forgotten.
+"""Transactions of one link: begun, named, ended, forgotten.
 
-- Our id is random and local; the CSMS's number belongs to this link alone (OCPP-18).
+- Our id is random. In 2.0.1 it is the transaction's name; in 1.6 the CSMS's number is, and belongs to this link alone (OCPP-18).
 - A transaction is on disk before anything about it is told, and leaves the disk when its end was acknowledged.
-- One that was open when the supervisor stopped is resumed: same record, same id, same claim.
-- A start that the CSMS never took (last attempt failed) leaves its transaction without name: what follows of it is buried too.
+- One that was open when the supervisor stopped is resumed: same record, same id, same claim, and the numbers of its messages go on.
+- A start that the CSMS never took (last attempt failed) leaves a 1.6 transaction without name: what follows of it is buried too.
+- The token is kept as its digest; the token itself goes into the message alone, which is sealed on disk (settled question 11).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bessctl.protocols.ocpp.messages.records import MeterRecord, StartedReply, TxEnded, TxMetered, TxStarted
 from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.writes import DropTx, PutTx, StoredTx
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What a transaction begins with. `token` in clear: it goes into the first message and nowhere else."""
+
+    tx: str
+    connector: int
+    token: str
+    watts: float
+    order: int
+    token_type: str = "Central"
+    parent: str | None = None
+    """Digest of the token's group."""
+    trigger: str = "RemoteStart"
+    remote_start_id: int | None = None
+    reservation: int | None = None
 
 
 class Transactions:
@@ -25,7 +43,11 @@ class Transactions:
         self._all = {tx.id: tx for tx in saved}
         for tx in sorted(self._all.values(), key=lambda t: t.order):
             if tx.active:
-                core.ledger.resume(core.link.name, tx.id, CONNECTORS[tx.connector], tx.claim_w, tx.order)
+                core.ledger.resume(core.link.name, tx.id, CONNECTORS[tx.connector], tx.claim_w, tx.order, priority=core.link.priority)
+
+    def open(self) -> bool:
+        """Is there any whose end was not acknowledged? Then the link keeps its version (settled question 10)."""
+        return bool(self._all)
 
     def active(self, connector: int | None = None) -> StoredTx | None:
         """The running transaction of a connector, or of any."""
@@ -40,46 +62,105 @@ class Transactions:
         """The running transaction the CSMS means."""
         return next((t for t in self._all.values() if t.active and t.peer == peer), None)
 
+    def known(self, peer: str) -> StoredTx | None:
+        """The transaction the CSMS means, running or not yet acknowledged."""
+        return next((t for t in self._all.values() if t.peer == peer), None)
+
     def peer_tx(self, tx: str) -> str | None:
         """The CSMS's name of a transaction."""
         known = self._all.get(tx)
         return known.peer if known else None
 
-    def begin(self, tx_id: str, connector: int, token: str, claim_w: float, order: int) -> StoredTx:
+    def begin(self, what: Begin, values: MeterRecord | None = None) -> StoredTx:
         """Begin one that the ledger admitted."""
         core = self._core
-        meter = core.ledger.register_wh(core.link.name, CONNECTORS[connector])
-        tx = StoredTx(tx_id, connector, token, core.time.stamp(core.now), meter, claim_w, order)
+        meter = core.ledger.register_wh(core.link.name, CONNECTORS[what.connector])
+        name = what.tx if core.traits.station_names_tx else None
+        now = core.time.stamp(core.now)
+        tx = StoredTx(
+            what.tx,
+            what.connector,
+            core.digest(what.token),
+            now,
+            meter,
+            what.watts,
+            what.order,
+            name,
+            seq=1,
+            parent=what.parent,
+            remote_start_id=what.remote_start_id,
+        )
         self._keep(tx)
-        core.enqueue(TxStarted(tx.id, connector, token, meter, tx.started))
+        core.enqueue(
+            TxStarted(
+                tx.id,
+                what.connector,
+                what.token,
+                meter,
+                now,
+                what.reservation,
+                what.trigger,
+                tx.state,
+                0,
+                not core.online,
+                what.remote_start_id,
+                what.token_type,
+                values,
+            )
+        )
         core.out.plan_changed = True
         return tx
 
-    def metered(self, tx: StoredTx, values: MeterRecord) -> None:
+    def metered(self, tx: StoredTx, values: MeterRecord, trigger: str = "MeterValuePeriodic") -> None:
         """Queue values of a running transaction."""
-        self._core.enqueue(TxMetered(tx.id, tx.connector, values))
+        self._update(tx, values, trigger)
 
-    def end(self, tx: StoredTx, reason: str, data: tuple[MeterRecord, ...] = ()) -> None:
-        """End one; its power is free from this step on."""
+    def state(self, tx: StoredTx, state: str, trigger: str = "ChargingStateChanged") -> None:
+        """Its state is another now: 2.0.1 tells it within the transaction."""
+        if tx.state == state or not self._core.traits.tells_updates:
+            return
+        self._update(replace(tx, state=state), None, trigger)
+
+    def told(self, tx: StoredTx, trigger: str) -> None:
+        """Tell that something happened, without values (2.0.1 alone)."""
+        if self._core.traits.tells_updates:
+            self._update(tx, None, trigger)
+
+    def end(self, tx: StoredTx, reason: str, data: tuple[MeterRecord, ...] = (), *, trigger: str = "RemoteStop", token: str = "") -> None:
+        """End one; its power is free from this step on. `token`: who ended it, where somebody did by a token."""
         core = self._core
+        tx = self._all[tx.id]
         meter = max(tx.meter_start_wh, core.ledger.register_wh(core.link.name, CONNECTORS[tx.connector]))
-        self._keep(replace(tx, active=False))
-        core.enqueue(TxEnded(tx.id, tx.connector, meter, core.time.stamp(core.now), reason, None, data))
+        self._keep(replace(tx, active=False, seq=tx.seq + 1))
+        at = core.time.stamp(core.now)
+        core.enqueue(TxEnded(tx.id, tx.connector, meter, at, reason, token or None, data, trigger, tx.seq, not core.online))
         core.ledger.release(core.link.name, tx.id)
         core.out.plan_changed = True
 
     def started(self, record: TxStarted, reply: StartedReply) -> StoredTx | None:
-        """The CSMS named it. Returns it while it runs."""
+        """The CSMS took it, and named it in 1.6. Returns it while it runs."""
         tx = self._all.get(record.tx)
         if tx is None:
             return None
-        self._keep(replace(tx, peer=reply.peer_tx))
-        return self._all[tx.id] if tx.active else None
+        if reply.peer_tx is not None:
+            self._keep(replace(tx, peer=reply.peer_tx))
+        return self.running(tx.id)
+
+    def change(self, tx: StoredTx, **fields: object) -> StoredTx:
+        """Keep other facts about a running transaction."""
+        self._keep(replace(self._all[tx.id], **fields))  # type: ignore[arg-type]
+        return self._all[tx.id]
 
     def closed(self, tx_id: str) -> None:
         """The CSMS took the end (or gave the transaction up): forget it."""
         if self._all.pop(tx_id, None) is not None:
             self._core.out.writes.append(DropTx(tx_id))
+
+    def _update(self, tx: StoredTx, values: MeterRecord | None, trigger: str) -> None:
+        core = self._core
+        if core.traits.tells_updates:
+            self._keep(replace(tx, seq=tx.seq + 1))
+        core.enqueue(TxMetered(tx.id, tx.connector, values, trigger, tx.state, tx.seq, not core.online, core.time.stamp(core.now)))
 
     def _keep(self, tx: StoredTx) -> None:
         self._all[tx.id] = tx

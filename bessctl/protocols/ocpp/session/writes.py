@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bessctl.protocols.ocpp.messages.commands import Profile
+from bessctl.protocols.ocpp.messages.profile import Profile
 from bessctl.protocols.ocpp.messages.records import Stamp, TxRecord
+from bessctl.protocols.ocpp.session.jobs import Job
 from bessctl.protocols.ocpp.session.plant import Direction
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTx:
-    """A transaction as kept until its end was acknowledged. `id` is ours and random; `peer` the CSMS's name of it."""
+    """A transaction as kept until its end was acknowledged. `id` is ours and random; `peer` the CSMS's name of it.
+
+    `token`: digest of the token it was begun with, `parent` that of its group; the token itself is nowhere (settled question 11).
+    """
 
     id: str
     connector: int
-    id_token: str
+    token: str
     started: Stamp
     meter_start_wh: int
     claim_w: float
     order: int
     peer: str | None = None
     active: bool = True
+    seq: int = 0
+    """Number of the next message of it."""
+    state: str = "Charging"
+    """2.0.1's chargingState, as last told."""
+    parent: str | None = None
+    until_wh: int | None = None
+    """The register at which it gets no more energy (MaxEnergyOnInvalidId); None = no end."""
+    doubted: bool = False
+    """The CSMS does not accept its token, and it goes on without energy."""
+    remote_start_id: int | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +127,23 @@ class PutState:
 
 
 @dataclass(frozen=True, slots=True)
+class PutDoc:
+    """A small record of a kind (token, reservation, monitor, display, network, variable), under an id of its own."""
+
+    kind: str
+    id: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropDoc:
+    """`id` None = all of the kind."""
+
+    kind: str
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Something an auditor asks for later: what was refused, by whom, why. `level` as in logging."""
 
@@ -121,7 +153,7 @@ class Audit:
     level: int = 20
 
 
-Write = PutTx | DropTx | Enqueue | Dequeue | Bury | PutKey | PutProfile | DropProfile | PutState | Audit
+Write = PutTx | DropTx | Enqueue | Dequeue | Bury | PutKey | PutProfile | DropProfile | PutState | PutDoc | DropDoc | Audit
 
 
 @dataclass(slots=True)
@@ -133,9 +165,13 @@ class Output:
     frames: list[str] = field(default_factory=list)
     restart: str | None = None
     """`soft` or `hard`: the station of this link begins anew once the frames are out."""
+    redial: str | None = None
+    """Why the link must be dialled again: new credentials, another network profile."""
+    jobs: list[Job] = field(default_factory=list)
+    """What takes time or files: carried out beside the link, its outcome comes back by `Station.job_done`."""
 
     def __bool__(self) -> bool:
-        return bool(self.plan_changed or self.writes or self.frames or self.restart)
+        return bool(self.plan_changed or self.writes or self.frames or self.restart or self.redial or self.jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +183,5 @@ class Saved:
     transactions: Sequence[StoredTx] = ()
     queue: Sequence[QueueItem] = ()
     profiles: Sequence[Installed] = ()
+    docs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Kind -> id -> record."""

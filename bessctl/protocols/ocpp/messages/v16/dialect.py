@@ -7,8 +7,9 @@ formal error but an honest wish: the answer is {status: NotImplemented} (OCPP-15
 from __future__ import annotations
 
 from bessctl.protocols.ocpp.messages import schemas
-from bessctl.protocols.ocpp.messages.commands import AnyAnswer, CallRefused, Command
-from bessctl.protocols.ocpp.messages.dialect import BadReply, TxNames
+from bessctl.protocols.ocpp.messages.answers import AnyAnswer
+from bessctl.protocols.ocpp.messages.commands import CallRefused, Command
+from bessctl.protocols.ocpp.messages.dialect import BadReply, Traits, TxNames
 from bessctl.protocols.ocpp.messages.frames import RULES_16, Payload
 from bessctl.protocols.ocpp.messages.records import Reply, Request
 from bessctl.protocols.ocpp.messages.v16 import inbound, outbound
@@ -30,6 +31,7 @@ class Dialect16:
 
     subprotocol = "ocpp1.6"
     rules = RULES_16
+    traits = Traits("1.6", station_names_tx=False, tells_station=True, tells_updates=False, passes_states=True, unlock_ends_tx=True)
 
     def decode(self, action: str, payload: Payload) -> Command:
         decoder = inbound.DECODERS.get(action)
@@ -41,7 +43,7 @@ class Dialect16:
         return decoder(payload)
 
     def answer(self, command: Command, answer: AnyAnswer) -> Payload:
-        return inbound.encode_answer(answer)
+        return inbound.encode_answer(command, answer)
 
     def encode(self, request: Request, names: TxNames) -> tuple[str, Payload]:
         return outbound.encode(request, names)
@@ -55,7 +57,7 @@ class Dialect16:
 
 def _require(action: str, payload: Payload) -> None:
     checked = payload
-    if action == "TriggerMessage" and isinstance(payload.get("requestedMessage"), str):
+    if action in {"TriggerMessage", "ExtendedTriggerMessage"} and isinstance(payload.get("requestedMessage"), str):
         checked = {**payload, "requestedMessage": "Heartbeat"}
     found = schemas.violation(FOLDER, action, checked)
     if found is not None:

@@ -31,7 +31,7 @@ def meter_value(values: r.MeterRecord, names: TxNames) -> dict[str, Any]:
     """A MeterValue (7.33)."""
     return {
         "timestamp": format_utc(names.utc_ns(values.at)),
-        "sampledValue": [_value(s, values.context) for s in values.samples],
+        "sampledValue": [_value(s, values.context) for s in values.samples if s.quantity != "SoH"],
     }
 
 
@@ -78,6 +78,8 @@ def _started(q: r.TxStarted, names: TxNames) -> Payload:
 
 
 def _metered(q: r.TxMetered, names: TxNames) -> Payload:
+    if q.values is None:
+        raise LookupError("1.6 has no message for a transaction's state")
     return {
         "connectorId": q.connector,
         "transactionId": _peer_tx(q.tx, names),
@@ -99,6 +101,10 @@ def _ended(q: r.TxEnded, names: TxNames) -> Payload:
     return payload
 
 
+def _security(q: r.SecurityEvent, names: TxNames) -> Payload:
+    return {"type": q.kind, "timestamp": format_utc(names.utc_ns(q.at)), **({"techInfo": q.info[:255]} if q.info else {})}
+
+
 _Encoder = Callable[[Any, TxNames], Payload]
 
 ENCODERS: dict[type, tuple[str, _Encoder]] = {
@@ -111,14 +117,25 @@ ENCODERS: dict[type, tuple[str, _Encoder]] = {
     r.TxStarted: ("StartTransaction", _started),
     r.TxMetered: ("MeterValues", _metered),
     r.TxEnded: ("StopTransaction", _ended),
+    r.SecurityEvent: ("SecurityEventNotification", _security),
+    r.SignCertificate: ("SignCertificate", lambda q, n: {"csr": q.csr}),
 }
-TRANSFER_ACTIONS = {"diagnostics": "DiagnosticsStatusNotification", "firmware": "FirmwareStatusNotification"}
+TRANSFER_ACTIONS = {
+    "diagnostics": "DiagnosticsStatusNotification",
+    "log": "LogStatusNotification",
+    "firmware": "FirmwareStatusNotification",
+    "signed_firmware": "SignedFirmwareStatusNotification",
+}
 
 
 def encode(request: r.Request, names: TxNames) -> tuple[str, Payload]:
     """The action and payload of one of our requests. Raises LookupError for a transaction the CSMS has not named."""
     if isinstance(request, r.TransferStatus):
-        return TRANSFER_ACTIONS[request.what], {"status": request.status}
+        # Only the whitepaper's messages count their transfers.
+        numbered = request.what in {"log", "signed_firmware"} and request.request is not None
+        return TRANSFER_ACTIONS[request.what], {"status": request.status, **({"requestId": request.request} if numbered else {})}
+    if type(request) not in ENCODERS:
+        raise LookupError(f"1.6 has no message for a {type(request).__name__}")
     action, encoder = ENCODERS[type(request)]
     return action, encoder(request, names)
 
@@ -137,7 +154,13 @@ def _utc(payload: Payload) -> int:
 
 def _token(payload: Payload) -> r.TokenReply:
     info = payload.get("idTagInfo")
-    return r.TokenReply(info["status"] if info else None)
+    if not info:
+        return r.TokenReply(None)
+    expires = info.get("expiryDate")
+    try:
+        return r.TokenReply(info["status"], info.get("parentIdTag"), None if expires is None else parse_utc(expires))
+    except ValueError as e:
+        raise BadReply(f"idTagInfo.expiryDate: {e}") from e
 
 
 REPLIES: dict[type, Callable[[Payload], r.Reply]] = {
@@ -146,6 +169,7 @@ REPLIES: dict[type, Callable[[Payload], r.Reply]] = {
     r.Authorize: _token,
     r.TxStarted: lambda p: r.StartedReply(str(p["transactionId"]), _token(p)),
     r.TxEnded: _token,
+    r.SignCertificate: lambda p: r.Judged(p["status"]),
 }
 
 

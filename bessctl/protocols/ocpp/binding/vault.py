@@ -1,0 +1,197 @@
+"""The vault of one link: certificates as files (whitepaper 3; 2.0.1 A02, A05, M03-M05).
+
+    roots/KIND-HASH.pem    what was installed; CSMSRootCertificate ones are trusted beside the site's
+    next.key               the key of the newest request
+    client.pem, client.key the certificate in use instead of the site's
+
+A certificate is taken if it was made for our newest key, names this station, is signed by the next of its chain and not expired; one that
+is valid later is kept and used from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bessctl.protocols.ocpp.binding.secrets import write_private
+from bessctl.protocols.ocpp.config import Tls
+from bessctl.protocols.ocpp.messages.device import CertificateHash
+from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES
+
+ALGORITHMS = {"SHA256": hashlib.sha256, "SHA384": hashlib.sha384, "SHA512": hashlib.sha512}
+MANUFACTURER = "ManufacturerRootCertificate"
+CSMS = "CSMSRootCertificate"
+
+
+def hash_of(certificate: x509.Certificate, algorithm: str = "SHA256") -> CertificateHash:
+    """RFC 6960's name of a certificate, its issuer being itself (roots)."""
+    digest = ALGORITHMS[algorithm]
+    spki = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return CertificateHash(
+        algorithm,
+        digest(certificate.issuer.public_bytes()).hexdigest(),
+        digest(_key_bits(spki)).hexdigest(),
+        f"{certificate.serial_number:x}",
+    )
+
+
+def _key_bits(spki: bytes) -> bytes:
+    """The BIT STRING's content of a SubjectPublicKeyInfo: what RFC 6960 hashes."""
+    _, body = _der(spki)
+    _, first, rest = _der_split(body)
+    del first
+    _, bits = _der(rest)
+    return bits[1:]
+
+
+def _der(data: bytes) -> tuple[int, bytes]:
+    tag, content, _ = _der_split(data)
+    return tag, content
+
+
+def _der_split(data: bytes) -> tuple[int, bytes, bytes]:
+    length, start = data[1], 2
+    if length & 0x80:
+        count = length & 0x7F
+        length, start = int.from_bytes(data[2 : 2 + count], "big"), 2 + count
+    return data[0], data[start : start + length], data[start + length :]
+
+
+def utc_now() -> datetime:
+    """The wall clock: certificates are valid by it."""
+    return datetime.now(UTC)
+
+
+class FileVault:
+    """Supervisor thread. `folder` is the link's own."""
+
+    def __init__(self, folder: Path, now: Callable[[], datetime] = utc_now) -> None:
+        self._folder = folder
+        self._roots = folder / "roots"
+        self._now = now
+
+    # What the session asks.
+
+    def install(self, kind: str, pem: str) -> tuple[str, str]:
+        try:
+            certificate = x509.load_pem_x509_certificate(pem.encode())
+        except ValueError as e:
+            return "Rejected", f"no certificate: {e}"
+        why = self._expired(certificate)
+        if why is None and len(list(self._kept())) >= MAX_CERTIFICATES:
+            why = f"{MAX_CERTIFICATES} certificates are installed"
+        if why is not None:
+            return "Rejected", why
+        try:
+            self._roots.mkdir(parents=True, exist_ok=True)
+            write_private(self._roots / f"{kind}-{certificate.fingerprint(hashes.SHA256()).hex()[:32]}.pem", pem.encode())
+            self._bundle()
+        except OSError as e:
+            return "Failed", f"it cannot be kept: {e.strerror}"
+        return "Accepted", ""
+
+    def installed(self, kinds: Sequence[str]) -> list[tuple[str, CertificateHash]]:
+        return [(kind, hash_of(certificate)) for kind, certificate, _ in self._kept() if not kinds or kind in kinds]
+
+    def delete(self, wanted: CertificateHash) -> str:
+        for _, certificate, path in self._kept():
+            if hash_of(certificate, wanted.algorithm) == wanted:
+                path.unlink()
+                self._bundle()
+                return "Accepted"
+        return "NotFound"
+
+    def csr(self, name: str, organisation: str) -> str:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = [x509.NameAttribute(NameOID.COMMON_NAME, name[:64])]
+        if organisation:
+            subject.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:64]))
+        request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject)).sign(key, hashes.SHA256())
+        self._folder.mkdir(parents=True, exist_ok=True)
+        plain = serialization.NoEncryption()
+        write_private(self._folder / "next.key", key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+        return request.public_bytes(serialization.Encoding.PEM).decode()
+
+    def accept(self, chain: str, name: str) -> str | None:
+        key_file = self._folder / "next.key"
+        try:
+            certificates = x509.load_pem_x509_certificates(chain.encode())
+            key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+        except (ValueError, OSError) as e:
+            return f"no certificate for a request of ours: {type(e).__name__}"
+        leaf = certificates[0]
+        names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        checks = (
+            (_public(leaf.public_key()) == _public(key.public_key()), "the certificate is for another key than our newest"),
+            (bool(names) and names[0].value == name, "the certificate names another station"),
+            (leaf.not_valid_after_utc > self._now(), "the certificate is expired"),
+            (_linked(certificates), "the chain is broken"),
+        )
+        why = next((text for holds, text in checks if not holds), None)
+        if why is None:
+            write_private(self._folder / "client.key", key_file.read_bytes())
+            write_private(self._folder / "client.pem", chain.encode())
+        return why
+
+    def firmware_signer(self, pem: str) -> str | None:
+        try:
+            signer = x509.load_pem_x509_certificate(pem.encode())
+        except ValueError:
+            return "the signing certificate cannot be read"
+        roots = [certificate for kind, certificate, _ in self._kept() if kind == MANUFACTURER]
+        if not any(_linked([signer, root]) for root in roots):
+            return "no manufacturer root that is installed here signed the signing certificate"
+        return self._expired(signer)
+
+    # What dialling asks.
+
+    def tls(self, site: Tls) -> Tls:
+        """The site's TLS with what the CSMS installed: its roots beside the site's, the newer certificate once it is valid."""
+        extra, cert = self._folder / "csms-roots.pem", self._folder / "client.pem"
+        changes: dict[str, Path] = {}
+        if extra.exists() and extra.stat().st_size:
+            changes["extra_ca_file"] = extra
+        if cert.exists() and self._usable(cert):
+            changes |= {"cert_file": cert, "key_file": self._folder / "client.key"}
+        found = {"ca_file": site.ca_file, "cert_file": site.cert_file, "key_file": site.key_file, "extra_ca_file": None}
+        return Tls(**{**found, **changes})
+
+    def _usable(self, path: Path) -> bool:
+        leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
+        return leaf.not_valid_before_utc <= self._now() < leaf.not_valid_after_utc
+
+    def _kept(self) -> Iterator[tuple[str, x509.Certificate, Path]]:
+        for path in sorted(self._roots.glob("*.pem")):
+            yield path.name.partition("-")[0], x509.load_pem_x509_certificate(path.read_bytes()), path
+
+    def _bundle(self) -> None:
+        found = [path.read_bytes() for kind, _, path in self._kept() if kind == CSMS]
+        write_private(self._folder / "csms-roots.pem", b"\n".join(found))
+
+    def _expired(self, certificate: x509.Certificate) -> str | None:
+        return None if certificate.not_valid_after_utc > self._now() else "the certificate is expired"
+
+
+def _public(key: object) -> bytes:
+    public_bytes = getattr(key, "public_bytes")  # noqa: B009 - every kind of public key has it, their common type does not say so
+    found: bytes = public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return found
+
+
+def _linked(chain: Sequence[x509.Certificate]) -> bool:
+    """Is each signed by the next?"""
+    try:
+        for below, above in pairwise(chain):
+            below.verify_directly_issued_by(above)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,169 @@
+"""Carries out the session's jobs in worker threads: pack and upload logs, download, verify and install firmware, keep a password.
+
+A log holds this link's audit, its settings and state, its queue's numbers, and the files the site names. It holds no token, no password
+and nothing of another CSMS (settled question 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import logging
+import tarfile
+from base64 import b64decode
+from binascii import Error as NotBase64
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from bessctl.errors import BessctlError
+from bessctl.protocols.ocpp.binding.secrets import write_private
+from bessctl.protocols.ocpp.binding.updater import Updater
+from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, Outcome, Password, Upload, Verify
+from bessctl.protocols.ocpp.session.keys import Keys
+from bessctl.protocols.ocpp.transport.files import TransferFailed, download, upload
+from bessctl.store import Store
+
+FILE_BYTES = 20 * 1024 * 1024
+"""Of each file the site adds to a log, the newest bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What jobs of one link work with. `logs`: files the site adds to a log."""
+
+    link: LinkConfig
+    folder: Path
+    store: Store
+    updater: Updater
+    log: logging.Logger
+    logs: tuple[Path, ...] = ()
+
+    @property
+    def image(self) -> Path:
+        """Where a firmware image is downloaded to."""
+        return self.folder / "firmware.img"
+
+
+async def carry_out(job: Job, bench: Bench) -> Done:
+    """Do it beside the event loop. Never raises what a peer or a disk can cause."""
+    archive = pack(job, bench) if isinstance(job, Upload) else b""
+    try:
+        await asyncio.to_thread(_do, job, bench, archive)
+    except (BessctlError, OSError) as e:
+        return Done(job, False, str(e))
+    return Done(job, True)
+
+
+def _do(job: Job, bench: Bench, archive: bytes) -> None:
+    match job:
+        case Upload():
+            upload(job.url, archive, job.name)
+        case Download():
+            fetch(job.url, bench.image)
+        case Verify():
+            verify(bench.image, job.certificate, job.signature)
+        case Install():
+            bench.updater.install(bench.image)
+        case Outcome():
+            runs, why = bench.updater.outcome()
+            if not runs:
+                raise TransferFailed("install", why)
+        case Password():
+            if bench.link.password_file is None:
+                raise TransferFailed("password", "the site has no password file")
+            write_private(bench.link.password_file, job.text.encode())
+
+
+def fetch(url: str, image: Path) -> None:
+    """Download, going on with what an earlier try of the same url left."""
+    image.parent.mkdir(parents=True, exist_ok=True)
+    mark = image.with_name(image.name + ".url")
+    wanted = hashlib.sha256(url.encode()).hexdigest()
+    part = image.with_name(image.name + ".part")
+    if not mark.exists() or mark.read_text() != wanted:
+        part.unlink(missing_ok=True)
+        mark.write_text(wanted)
+    download(url, part)
+    part.replace(image)
+    mark.unlink()
+
+
+def verify(image: Path, certificate: str, signature: str) -> None:
+    """Is the image signed by the certificate's key? RSA (PSS, or PKCS#1 v1.5) or ECDSA, over SHA-256. Raises TransferFailed."""
+    try:
+        signed, data = b64decode(signature, validate=True), image.read_bytes()
+        key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    except (NotBase64, ValueError) as e:
+        raise TransferFailed("signature", f"it cannot be read: {type(e).__name__}") from e
+    if isinstance(key, ec.EllipticCurvePublicKey) and _ecdsa(key, signed, data):
+        return
+    if isinstance(key, rsa.RSAPublicKey) and _rsa(key, signed, data):
+        return
+    raise TransferFailed("signature", "the image is not what was signed")
+
+
+def _ecdsa(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> bool:
+    try:
+        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _rsa(key: rsa.RSAPublicKey, signature: bytes, data: bytes) -> bool:
+    for pad in (padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO), padding.PKCS1v15()):
+        try:
+            key.verify(signature, data, pad, hashes.SHA256())
+        except InvalidSignature:
+            continue
+        return True
+    return False
+
+
+def pack(job: Upload, bench: Bench) -> bytes:
+    """The log as a .tar.gz, of the time asked for."""
+    link, store = bench.link, bench.store
+    begin, end = job.from_ns or 0, job.to_ns or 1 << 62
+    kinds = ("security",) if job.what == "SecurityLog" else ()
+    where = "link = ? AND (utc_ns IS NULL OR utc_ns BETWEEN ? AND ?)" + (" AND kind = ?" if kinds else "")
+    rows = store.read(
+        f"SELECT utc_ns, mono_ns, kind, connector, detail FROM ocpp_audit WHERE {where} ORDER BY id", (link.name, begin, end, *kinds)
+    )
+    audit = b"\n".join(orjson.dumps(dict(zip(("utc_ns", "mono_ns", "kind", "connector", "detail"), row, strict=True))) for row in rows)
+    members = {"audit.jsonl": audit + b"\n"}
+    if job.what != "SecurityLog":
+        members["settings.json"] = orjson.dumps(settings(bench), option=orjson.OPT_INDENT_2)
+        members |= {f"files/{path.name}": _tail(path) for path in bench.logs if path.is_file()}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def settings(bench: Bench) -> dict[str, object]:
+    """Settings and counts; secrets and tokens are not among them."""
+    link, store = bench.link, bench.store
+    saved = dict(store.read("SELECT name, value FROM ocpp_key WHERE link = ?", (link.name,)))
+    keys = Keys(link, saved)
+    state = dict(store.read("SELECT name, value FROM ocpp_state WHERE link = ?", (link.name,)))
+    waiting = store.read("SELECT kind, count(*) FROM ocpp_queue WHERE link = ? GROUP BY kind", (link.name,))
+    shown = {key.name: keys.shown(key) for key in keys.all() if not key.secret}
+    return {"charge_point_id": link.charge_point_id, "url": link.url, "keys": shown, "state": state, "queue": dict(waiting)}
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(0, io.SEEK_END)
+        file.seek(max(0, file.tell() - FILE_BYTES))
+        return file.read()

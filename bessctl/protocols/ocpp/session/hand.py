@@ -1,0 +1,77 @@
+"""The hand at the station (settled question 17): plug, token, error; for commissioning and conformance tests.
+
+    {"cmd": "plug_in" | "plug_out", "connector": n}
+    {"cmd": "swipe", "token": t, "connectors": [n]}
+    {"cmd": "error" | "clear", "code": c, "connector": n}
+Dialling is the binding's: {"cmd": "connect" | "disconnect"}.
+
+Plugging out ends the connector's transaction (EVDisconnected) where StopTransactionOnEVSideDisconnect is true; else it goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bessctl.protocols.ocpp.session.connectors import Connectors
+from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.ending import Ending
+from bessctl.protocols.ocpp.session.plant import CONNECTORS
+from bessctl.protocols.ocpp.session.starting import Starting
+from bessctl.protocols.ocpp.session.transactions import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class HandOrder:
+    """One thing the hand does. `connector` 0 = all, for errors alone."""
+
+    cmd: str
+    connector: int = 1
+    token: str = ""
+    connectors: tuple[int, ...] = ()
+    code: str = ""
+
+
+class Hand:
+    """Supervisor thread; no I/O."""
+
+    def __init__(self, core: Core, transactions: Transactions, connectors: Connectors, starting: Starting, ending: Ending) -> None:
+        self._core = core
+        self._transactions = transactions
+        self._connectors = connectors
+        self._starting = starting
+        self._ending = ending
+
+    def do(self, order: HandOrder) -> str | None:
+        """Carry it out; returns why it does nothing."""
+        wrong = [n for n in (order.connector, *order.connectors) if n not in (0, *CONNECTORS)]
+        if wrong:
+            return f"there is no connector {wrong[0]}"
+        match order.cmd:
+            case "plug_in":
+                self._connectors.plug(order.connector, into=True)
+                self._starting.plugged(order.connector)
+            case "plug_out":
+                self._plug_out(order.connector)
+            case "swipe":
+                return self._starting.swipe(order.token, order.connectors) if order.token else "a swipe needs a token"
+            case "error":
+                self._error(order)
+            case "clear":
+                self._connectors.by_hand(order.connector, None)
+            case _:
+                return f"the hand does not know {order.cmd[:30]!r}"
+        return None
+
+    def _plug_out(self, connector: int) -> None:
+        self._connectors.plug(connector, into=False)
+        self._starting.drop(connector, "unplugged")
+        tx = self._transactions.active(connector)
+        if tx is not None and self._core.keys.flag("StopTransactionOnEVSideDisconnect"):
+            self._ending.end(tx, "EVDisconnected", trigger="EVCommunicationLost")
+
+    def _error(self, order: HandOrder) -> None:
+        self._connectors.by_hand(order.connector, order.code or "OtherError")
+        for connector in CONNECTORS if order.connector == 0 else (order.connector,):
+            tx = self._transactions.active(connector)
+            if tx is not None:
+                self._ending.end(tx, "Other", trigger="AbnormalCondition")

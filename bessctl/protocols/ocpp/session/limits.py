@@ -1,0 +1,95 @@
+"""What limits a transaction beside its CSMS, told to it (2.0.1 K09, K12-K14; OCPP-6), and what is installed, reported.
+
+External constraints are written by us alone: whoever binds the envelope below what the CSMS asked for is told with NotifyChargingLimit and,
+when it is over, with ClearedChargingLimit. OSCP and IEEE 2030.5 are the source SO, a local EMS is EMS, everything else Other. A change of
+less than LimitChangeSignificance percent is not told.
+"""
+
+from __future__ import annotations
+
+from bessctl.protocols.ocpp.messages.commands import GetProfiles
+from bessctl.protocols.ocpp.messages.profile import Purpose
+from bessctl.protocols.ocpp.messages.records import LimitTold, Paged
+from bessctl.protocols.ocpp.messages.v201.fields import profile_payload
+from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.plant import CONNECTORS
+from bessctl.protocols.ocpp.session.profiles import Profiles
+from bessctl.protocols.ocpp.session.transactions import Transactions
+
+SOURCES = {"oscp": "SO", "oscp_co": "SO", "sep2": "SO", "ems": "EMS"}
+PAGE = 5
+
+
+def source_of(binding: str) -> str:
+    """ChargingLimitSourceEnumType of a binding such as "source:oscp:dso"."""
+    kind, _, name = binding.partition(":")
+    return SOURCES.get(name.split(":")[0], "Other") if kind in {"source", "fallback", "default"} else "Other"
+
+
+class Limits:
+    """Supervisor thread; no I/O."""
+
+    def __init__(self, core: Core, transactions: Transactions, profiles: Profiles) -> None:
+        self._core = core
+        self._transactions = transactions
+        self._profiles = profiles
+        self._told: tuple[int, str, float] | None = None
+
+    def step(self) -> None:
+        """Tell a limit that came, changed or went."""
+        core = self._core
+        if core.traits.version == "1.6" or not core.online or not core.registration.accepted:
+            return
+        now = self._limit()
+        told = self._told
+        if now == told or (now and told and now[:2] == told[:2] and not self._significant(now[2], told[2])):
+            return
+        if told is not None and (now is None or now[:2] != told[:2]):
+            core.ask(LimitTold(told[0], told[1], None, core.time.stamp(core.now)))
+        if now is not None:
+            core.ask(LimitTold(now[0], now[1], now[2], core.time.stamp(core.now)))
+            tx = self._transactions.active(now[0])
+            if tx is not None:
+                self._transactions.told(tx, "ChargingRateChanged")
+        self._told = now
+
+    def report(self, wish: GetProfiles) -> str:
+        """GetChargingProfiles; ReportChargingProfiles follow, one for each EVSE and page."""
+        if wish.sources and "CSO" not in wish.sources:
+            return "NoProfiles"
+        found = [
+            i
+            for i in self._profiles.installed
+            if wish.connector in (None, i.connector)
+            and (not wish.ids or i.profile.id in wish.ids)
+            and (wish.ids or (wish.purpose in (None, i.profile.purpose) and wish.stack in (None, i.profile.stack)))
+        ]
+        if not found or wish.purpose is Purpose.EXTERNAL:
+            return "NoProfiles"
+        pages = [
+            (connector, group[at : at + PAGE])
+            for connector in sorted({i.connector for i in found})
+            for group in [[i for i in found if i.connector == connector]]
+            for at in range(0, len(group), PAGE)
+        ]
+        for seq, (connector, page) in enumerate(pages):
+            head = (("requestId", wish.request), ("chargingLimitSource", "CSO"), ("evseId", connector))
+            rows = tuple(profile_payload(i.profile) for i in page)
+            self._core.ask(Paged("ReportChargingProfiles", "chargingProfile", rows, seq, seq + 1 < len(pages), head), triggered=True)
+        return "Accepted"
+
+    def _limit(self) -> tuple[int, str, float] | None:
+        core, tx = self._core, self._transactions.active()
+        if tx is None or core.reading is None:
+            return None
+        side = core.reading.side(CONNECTORS[tx.connector])
+        wanted = self._profiles.limit_w(tx)
+        asked = core.link.remote_start_w if wanted is None else min(wanted, core.link.remote_start_w)
+        granted = core.ledger.granted_w(core.link.name, tx.id)
+        if granted >= asked or side.ours or tx.doubted:
+            return None
+        return (tx.connector, source_of(side.bound_by), granted)
+
+    def _significant(self, a: float, b: float) -> bool:
+        percent = float(self._core.keys.text("SmartChargingCtrlr.LimitChangeSignificance"))
+        return abs(a - b) > percent / 100 * max(abs(a), abs(b))

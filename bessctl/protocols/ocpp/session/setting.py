@@ -1,0 +1,39 @@
+"""What follows when a setting is changed, by ChangeConfiguration or SetVariables: kept on disk, and at work."""
+
+from __future__ import annotations
+
+from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.jobs import Password
+from bessctl.protocols.ocpp.session.metering import Metering
+from bessctl.protocols.ocpp.session.network import Network
+from bessctl.protocols.ocpp.session.writes import PutKey
+
+COUNTED_ANEW = {"MeterValueSampleInterval", "ClockAlignedDataInterval"}
+PASSWORDS = {"AuthorizationKey", "SecurityCtrlr.BasicAuthPassword"}
+
+
+class Settings:
+    """Supervisor thread; no I/O."""
+
+    def __init__(self, core: Core, metering: Metering, network: Network) -> None:
+        self._core = core
+        self._metering = metering
+        self._network = network
+
+    def changed(self, name: str, kept: str) -> bool:
+        """Keep it and do what it asks for. False = it cannot be done, and the old value stands."""
+        core = self._core
+        if name in PASSWORDS:
+            # The value is the credential: it goes to its file and nowhere else.
+            core.keys.put(name, "")
+            core.out.jobs.append(Password(0, kept))
+            core.security("ReconfigurationOfSecurityParameters", name)
+            return True
+        if name == "SecurityProfile":
+            return self._network.upgrade(int(kept))
+        core.out.writes.append(PutKey(name, kept))
+        if name in COUNTED_ANEW:
+            self._metering.changed()
+        if name == "OCPPCommCtrlr.NetworkConfigurationPriority":
+            core.audit("network", f"priority {kept}, at work with the next dialling")
+        return True

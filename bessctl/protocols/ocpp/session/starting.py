@@ -1,0 +1,289 @@
+"""How a transaction begins: by the CSMS's start or by a token at the station (1.6 4.1, 4.8, 5.11; 2.0.1 C, E, F01-F03; settled 3, 13, 17).
+
+A start goes through: asked -> authorised -> plugged in -> begun. Power is claimed when it is asked for, given back when it fails.
+
+The CSMS's start, first row that holds:
+    Rejected  the CSMS is an observer; not registered (Pending); no such connector (0 included); connector inoperative, faulted, in use
+              or kept for another token; the profile is no TxProfile or not acceptable; the ledger grants nothing
+    Accepted  else. With AuthorizeRemoteTxRequests the token is asked about first
+A token at the station:
+    on a running transaction   its own token or group ends it (reason Local); another token is refused
+    online    LocalPreAuthorize and locally known as Accepted: begins at once; else the CSMS is asked
+    offline   LocalAuthorizeOffline and locally Accepted, or unknown and AllowOfflineTxForUnknownId: begins; else refused
+Where `armed_by_hand` is set a start waits for the plug, at most ConnectionTimeOut (0 = without end). Whatever is refused is audited with
+what refused it; granted less than asked is Accepted, and audited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bessctl.protocols.ocpp.config import Role
+from bessctl.protocols.ocpp.messages.answers import Answer
+from bessctl.protocols.ocpp.messages.commands import RemoteStart
+from bessctl.protocols.ocpp.messages.profile import Purpose
+from bessctl.protocols.ocpp.messages.records import Authorize, TokenReply
+from bessctl.protocols.ocpp.session.clock import NS
+from bessctl.protocols.ocpp.session.connectors import Connectors
+from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.ending import Ending
+from bessctl.protocols.ocpp.session.metering import Metering
+from bessctl.protocols.ocpp.session.plant import CONNECTORS
+from bessctl.protocols.ocpp.session.profiles import Profiles, unacceptable
+from bessctl.protocols.ocpp.session.reservations import Reservations
+from bessctl.protocols.ocpp.session.tokens import Tokens
+from bessctl.protocols.ocpp.session.transactions import Begin, Transactions
+
+WARNING = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A start on its way. `until_ns` monotonic: when it is given up; 0 = not before it is authorised or without end."""
+
+    wish: RemoteStart
+    tx: str
+    connector: int
+    watts: float
+    order: int
+    trigger: str
+    authorised: bool = False
+    until_ns: int = 0
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a start has to do with."""
+
+    transactions: Transactions
+    profiles: Profiles
+    connectors: Connectors
+    metering: Metering
+    tokens: Tokens
+    reservations: Reservations
+    ending: Ending
+
+
+class Starting:
+    """Supervisor thread; no I/O."""
+
+    def __init__(self, core: Core, parts: Parts) -> None:
+        self._core = core
+        self._p = parts
+        self._pending: Pending | None = None
+        self._asked_to_stop: tuple[str, str] | None = None
+
+    def remote(self, wish: RemoteStart) -> Answer:
+        """The CSMS's start."""
+        connector = 1 if wish.connector is None else wish.connector
+        why = self._against_csms(wish) or self._against(wish, connector)
+        if why is not None:
+            return self._refuse(why, connector)
+        pending = self._claim(wish, connector, "RemoteStart")
+        if isinstance(pending, str):
+            return self._refuse(pending, connector)
+        if self._core.keys.flag("AuthorizeRemoteTxRequests"):
+            self._authorise(pending)
+        else:
+            self._authorised(pending)
+        named = pending.tx if self._core.traits.station_names_tx and self._p.transactions.running(pending.tx) else None
+        return Answer("Accepted", tx=named)
+
+    def swipe(self, token: str, connectors: tuple[int, ...]) -> str | None:
+        """A token was presented at the station; returns why it does nothing."""
+        running = next((t for n in connectors or tuple(CONNECTORS) if (t := self._p.transactions.active(n))), None)
+        if running is not None:
+            return self._stop_by(token, running.id)
+        connector = connectors[0] if connectors else 1
+        wish = RemoteStart(token, connector, token_type="ISO14443")
+        why = self._against(wish, connector) or self._unknown_offline(token)
+        if why is not None:
+            return why
+        pending = self._claim(wish, connector, "Authorized")
+        if isinstance(pending, str):
+            return pending
+        known = self._p.tokens.known(token)
+        accepted = known is not None and known.status == "Accepted"
+        if not self._core.online or not self._core.registration.accepted or (accepted and self._core.keys.flag("LocalPreAuthorize")):
+            self._authorised(pending)
+        else:
+            self._authorise(pending)
+        return None
+
+    def plugged(self, connector: int) -> None:
+        """The connector was armed: what waited for it begins."""
+        pending = self._pending
+        if pending is not None and pending.connector == connector and pending.authorised:
+            self._begin(pending)
+
+    def answered(self, token: str, reply: TokenReply | None) -> None:
+        """The CSMS's word on a token; None = no word came."""
+        if reply is not None:
+            self._p.tokens.learn(token, reply)
+        if self._asked_to_stop is not None and self._asked_to_stop[0] == token:
+            self._stop_answered(token, reply)
+            return
+        pending = self._pending
+        if pending is None or pending.authorised or pending.wish.id_token != token:
+            return
+        if reply is not None and reply.status == "Accepted":
+            parent = None if reply.parent is None else self._core.digest(reply.parent)
+            if not self._p.reservations.fits(pending.connector, self._core.digest(token), parent):
+                self._drop("the connector is kept for another token")
+                return
+            self._authorised(replace(pending, parent=parent))
+            return
+        self._drop(f"the CSMS answered {reply.status if reply else 'nothing'}")
+
+    def drop(self, connector: int, why: str) -> None:
+        """Give a waiting start of a connector up."""
+        if self._pending is not None and self._pending.connector == connector:
+            self._drop(why)
+
+    def step(self) -> None:
+        """Give up what waited too long for the plug."""
+        pending = self._pending
+        if pending is not None and pending.until_ns and self._core.now.mono_ns >= pending.until_ns:
+            self._drop("nobody plugged in within ConnectionTimeOut")
+
+    def wake_ns(self) -> int | None:
+        """When a waiting start is given up."""
+        return self._pending.until_ns or None if self._pending else None
+
+    def link_broke(self) -> None:
+        """An answer about a token does not come any more."""
+        self._asked_to_stop = None
+        if self._pending is not None and not self._pending.authorised:
+            self._drop("the CSMS went away before it answered")
+
+    def waits(self) -> bool:
+        """Is a start on its way?"""
+        return self._pending is not None
+
+    # Steps of a start.
+
+    def _claim(self, wish: RemoteStart, connector: int, trigger: str) -> Pending | str:
+        core = self._core
+        tx, asked = core.new_id(), core.link.remote_start_w
+        granted = core.ledger.ask(core.link.name, tx, CONNECTORS[connector], asked, core.link.priority)
+        if granted.watts <= 0:
+            return f"nothing to grant, bound by {granted.why}"
+        if granted.why:
+            core.audit("remote_start_reduced", f"granted {granted.watts:.0f} of {asked:.0f} W, bound by {granted.why}", connector)
+        return Pending(wish, tx, connector, granted.watts, granted.order, trigger, parent=self._parent(wish))
+
+    def _parent(self, wish: RemoteStart) -> str | None:
+        return self._core.digest(wish.parent) if wish.parent is not None else self._p.tokens.parent(wish.id_token)
+
+    def _authorise(self, pending: Pending) -> None:
+        self._pending = pending
+        self._p.connectors.preparing.add(pending.connector)
+        self._core.ask(Authorize(pending.wish.id_token, pending.wish.token_type))
+
+    def _authorised(self, pending: Pending) -> None:
+        if self._p.connectors.armed(pending.connector):
+            self._begin(pending)
+            return
+        wait = self._core.keys.number("ConnectionTimeOut")
+        until = self._core.now.mono_ns + wait * NS if wait else 0
+        self._pending = replace(pending, authorised=True, until_ns=until)
+        self._p.connectors.preparing.add(pending.connector)
+
+    def _begin(self, pending: Pending) -> None:
+        self._pending = None
+        core, connector, wish = self._core, pending.connector, pending.wish
+        self._p.connectors.preparing.discard(connector)
+        if core.traits.passes_states and not core.keys.number("MinimumStatusDuration"):
+            self._p.connectors.report(connector, status="Preparing")
+        token = core.digest(wish.id_token)
+        reservation = self._p.reservations.use(connector, token, pending.parent)
+        begin = Begin(
+            pending.tx,
+            connector,
+            wish.id_token,
+            pending.watts,
+            pending.order,
+            wish.token_type,
+            pending.parent,
+            pending.trigger,
+            wish.remote_start_id,
+            reservation,
+        )
+        values = self._p.metering.first(connector)
+        tx = self._p.transactions.begin(begin, values)
+        if wish.profile is not None:
+            why = self._p.profiles.install(connector, wish.profile, tx, with_start=True)
+            if why is not None:
+                core.audit("profile_refused", why, connector, WARNING)
+
+    def _drop(self, why: str) -> None:
+        pending, self._pending = self._pending, None
+        assert pending is not None
+        core = self._core
+        self._p.connectors.preparing.discard(pending.connector)
+        core.ledger.release(core.link.name, pending.tx)
+        core.audit("start_dropped", why, pending.connector, WARNING)
+
+    # Stopping by a token.
+
+    def _stop_by(self, token: str, tx_id: str) -> str | None:
+        tx = self._p.transactions.running(tx_id)
+        assert tx is not None
+        ident = self._core.digest(token)
+        parent = self._p.tokens.parent(token)
+        if ident == tx.token or (parent is not None and parent == tx.parent):
+            self._p.ending.end(tx, "Local", trigger="StopAuthorized", token=token)
+            return None
+        if tx.parent is None or not self._core.online:
+            return "the transaction was begun by another token"
+        self._asked_to_stop = (token, tx_id)
+        self._core.ask(Authorize(token, "ISO14443"))
+        return None
+
+    def _stop_answered(self, token: str, reply: TokenReply | None) -> None:
+        asked, self._asked_to_stop = self._asked_to_stop, None
+        assert asked is not None
+        tx = self._p.transactions.running(asked[1])
+        same = reply is not None and reply.status == "Accepted" and reply.parent is not None
+        if tx is not None and same and reply is not None and self._core.digest(reply.parent or "") == tx.parent:
+            self._p.ending.end(tx, "Local", trigger="StopAuthorized", token=token)
+
+    # Against it.
+
+    def _against_csms(self, wish: RemoteStart) -> str | None:
+        core, profile = self._core, wish.profile
+        checks = (
+            (core.link.role is not Role.OBSERVER, "the CSMS is an observer"),
+            (core.registration.accepted, "the station is not registered"),
+            (profile is None or profile.purpose is Purpose.TX, "the profile of a RemoteStart must be a TxProfile"),
+        )
+        why = next((reason for holds, reason in checks if not holds), None)
+        return why or (unacceptable(profile, wish.connector or 1) if profile else None)
+
+    def _against(self, wish: RemoteStart, connector: int) -> str | None:
+        core, p = self._core, self._p
+        checks = (
+            (not core.resetting, "the station is about to restart"),
+            (connector in CONNECTORS, f"there is no connector {connector} to start"),
+            (p.connectors.operative(connector), f"connector {connector} is inoperative"),
+            (not p.connectors.error(connector).faulted, f"the plant is faulted: {p.connectors.error(connector).vendor}"),
+            (self._pending is None and p.transactions.active(connector) is None, f"connector {connector} is in use"),
+            (p.reservations.fits(connector, core.digest(wish.id_token), self._parent(wish)), "the connector is kept for another token"),
+        )
+        return next((reason for holds, reason in checks if not holds), None)
+
+    def _unknown_offline(self, token: str) -> str | None:
+        core = self._core
+        if core.online and core.registration.accepted:
+            return None
+        known = self._p.tokens.known(token)
+        if known is not None and core.keys.flag("LocalAuthorizeOffline"):
+            return None if known.status == "Accepted" else f"the token is {known.status}, and the CSMS is away"
+        if known is None and core.keys.flag("AllowOfflineTxForUnknownId"):
+            return None
+        return "the token is not known here, and the CSMS is away"
+
+    def _refuse(self, why: str, connector: int) -> Answer:
+        self._core.audit("remote_start_refused", why, connector, WARNING)
+        return Answer("Rejected", why)

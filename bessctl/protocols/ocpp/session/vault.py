@@ -1,0 +1,54 @@
+"""What a session needs of the place where certificates are kept. The binding's vault has files; a link without one refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bessctl.protocols.ocpp.messages.device import CertificateHash
+
+
+class Vault(Protocol):
+    """Supervisor thread; short file operations, on disk when they return. Reasons name what is wrong and hold no secret."""
+
+    def install(self, kind: str, pem: str) -> tuple[str, str]:
+        """Keep a root certificate: Accepted, Rejected (not usable) or Failed (not kept), and why."""
+
+    def installed(self, kinds: Sequence[str]) -> list[tuple[str, CertificateHash]]:
+        """What is kept of these kinds (none given = all)."""
+
+    def delete(self, wanted: CertificateHash) -> str:
+        """Accepted, NotFound or Failed."""
+
+    def csr(self, name: str, organisation: str) -> str:
+        """A new key pair, and the request (PEM) to sign its public half."""
+
+    def accept(self, chain: str, name: str) -> str | None:
+        """Use a signed certificate from now on, if it belongs to the newest request and is valid; returns why not."""
+
+    def firmware_signer(self, pem: str) -> str | None:
+        """Is it a valid certificate below a manufacturer root we hold? Returns why not."""
+
+
+class NoVault:
+    """A link without a state directory keeps no certificates."""
+
+    WHY = "this station has no place to keep certificates"
+
+    def install(self, kind: str, pem: str) -> tuple[str, str]:
+        return "Rejected", self.WHY
+
+    def installed(self, kinds: Sequence[str]) -> list[tuple[str, CertificateHash]]:
+        return []
+
+    def delete(self, wanted: CertificateHash) -> str:
+        return "NotFound"
+
+    def csr(self, name: str, organisation: str) -> str:
+        return ""
+
+    def accept(self, chain: str, name: str) -> str | None:
+        return self.WHY
+
+    def firmware_signer(self, pem: str) -> str | None:
+        return self.WHY
