@@ -270,7 +270,7 @@ cdef class DryLoop:
         self._inp.journalled_seq = self._journalled
         self._inp.value[overrun], self._inp.sampled_ns[overrun] = 0.0, self.now_ns
         step_run(self._c, &self._inp, self._s, self.now_ns, &self._out, &self._pub)
-        fleet_send(self._c, self._f, &self._inp, &self._out, self.now_ns)
+        fleet_send(self._c, self._f, &self._inp, &self._out, &self._s.sink, self.now_ns)
         self._journal()
         fleet_account(self._c, self._f, &self._pub)
         self._drain()
