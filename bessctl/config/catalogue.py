@@ -30,6 +30,8 @@ class Kind:
     """Rows that together stand for this one."""
     age_of: str = ""
     """For data-age rows: the kind of device whose refresh time bounds the threshold (R4)."""
+    unseen_trips: bool = False
+    """What cannot be seen is beyond: inputs (R13), and ages, which are infinite when nothing ever came."""
     lo: float = float("-inf")
     hi: float = float("inf")
     """Range in which a threshold can make sense."""
@@ -77,9 +79,9 @@ KINDS = (
     Kind("soc_low", "soc_pct", False, "pct", "discharge", needs=DERATE_OR_TRIP, lo=0, hi=100),
     Kind("soh_low", "soh_pct", False, "pct", "both", lo=0, hi=100),
     # Data age, R4. Missing data is a violation by itself; these say how old is too old.
-    Kind("pcs_data_age", "pcs_age_s", True, "s", "both", needs=TRIP, age_of="pcs", lo=0, hi=60),
-    Kind("bms_data_age", "bms_age_s", True, "s", "both", needs=TRIP, age_of="bms", lo=0, hi=60),
-    Kind("meter_data_age", "meter_age_s", True, "s", "both", per_unit=False, age_of="meter", lo=0, hi=60),
+    Kind("pcs_data_age", "pcs_age_s", True, "s", "both", needs=TRIP, age_of="pcs", unseen_trips=True, lo=0, hi=60),
+    Kind("bms_data_age", "bms_age_s", True, "s", "both", needs=TRIP, age_of="bms", unseen_trips=True, lo=0, hi=60),
+    Kind("meter_data_age", "meter_age_s", True, "s", "both", per_unit=False, age_of="meter", unseen_trips=True, lo=0, hi=60),
     # The PCS and the grid.
     Kind("pcs_temp_high", "pcs_temp_c", True, "c", "both", lo=-60, hi=200),
     Kind("ac_v_high", "ac_v", True, "v", "both", warn_only=True, lo=1, hi=100000),

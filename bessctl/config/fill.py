@@ -92,7 +92,7 @@ def _loop(c: Any, site: Site) -> None:
         c[f"{key}_ns"] = ns(getattr(loop, f"{key}_s"))
     c["meter_hold_ns"], c["meter_delay_ns"] = ns(pcc.meter_hold_s), ns(pcc.meter_delay_s)
     c["meter_age_ns"] = ns(estimate.meter_age_s(site))
-    c["balance_soc_pct"] = loop.balance_soc_pct
+    c["balance_soc_pct"], c["soc_stuck_pct"] = loop.balance_soc_pct, loop.soc_stuck_pct
     c["ramp_w_per_s"] = loop.ramp_w_per_s
     c["min_power_w"] = loop.min_power_w
     stated = {"pcc_import_max_w": pcc.import_max_w, "pcc_export_max_w": pcc.export_max_w, "pcc_phase_max_a": pcc.phase_max_a}
@@ -117,6 +117,8 @@ def _unit(c: Any, i: int, unit: Unit, site: Site) -> None:
     c["unit_reversion_ns"][i] = ns(unit.reversion_s)
     c["unit_ramp_to_zero_ns"][i] = ns(unit.ramp_to_zero_s)
     c["unit_data_age_ns"][i] = ns(unit.data_age_s)
+    c["unit_open_a"][i] = unit.contactor_open_a
+    c["unit_open_wait_ns"][i], c["unit_close_wait_ns"][i] = ns(unit.contactor_open_wait_s), ns(unit.contactor_close_wait_s)
     c["unit_pcs_device"][i] = _index(site, unit.pcs)
     c["unit_bms_device"][i] = _index(site, unit.bms)
 
@@ -134,6 +136,7 @@ def _slot(c: Any, i: int, source: Source) -> None:
     c["slot_scopes"][i] = sum(1 << number("SCOPE", scope) for scope in set(source.scopes))
     c["slot_required"][i] = source.required
     c["slot_advisory"][i] = source.advisory
+    c["slot_operator"][i] = source.of_operator
     c["slot_may_force"][i] = number("DIR", source.may_force)
 
 
@@ -152,6 +155,7 @@ def _row(c: Any, i: int, row: SealedRow, site: Site) -> None:
     c["row_action"][i] = number("ACT", row.action)
     c["row_direction"][i] = number("DIR", row.direction)
     c["row_reset"][i] = number("RESET", tier.reset if isinstance(tier, Trip) else "auto")
+    c["row_blind"][i] = number("BLIND", "trips" if row.kind.unseen_trips else "holds")
     curve = tier.curve if isinstance(tier, Derate) and tier.curve is not None else []
     c["row_curve_count"][i] = len(curve)
     for k, (x, share) in enumerate(curve):

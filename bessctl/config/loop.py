@@ -37,6 +37,8 @@ class Loop(Strict):
     balance_soc_pct: Annotated[float, Field(ge=0, le=100)] = 10.0
     """So many points above the mean SoC a unit takes double its share in discharge and nearly none in charge, below it the other way
     round; 0 = shares do not follow SoC."""
+    soc_stuck_pct: Annotated[float, Field(ge=1, le=50)] = 5.0
+    """R4: a SoC that stands still while so much of the capacity is counted at the battery is not believed."""
 
 
 class Pcc(Strict):
@@ -84,3 +86,9 @@ class Unit(Strict):
     """R11: a command not seen in the read-back for so long is unconfirmed."""
     data_age_s: Seconds
     """R4: PCS or BMS data older than this is a violation."""
+    contactor_open_a: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    """R13: contactors are opened once the current is below this, with the PCS at rest."""
+    contactor_open_wait_s: Annotated[float, Field(ge=0, le=60)] = 2.0
+    """R13: and after so long whatever flows."""
+    contactor_close_wait_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """R13: how long the BMS may take to precharge and connect; three tries, then it waits for the operator."""

@@ -36,3 +36,10 @@ class Source(Strict):
     may_force: Literal["none", "charge", "discharge", "both"] = "none"
     """R3: a pcc limit of this source may move power away from zero in this direction."""
     default_limits: DefaultLimits = DefaultLimits()
+    operator: bool | None = None
+    """The operator's own wish, which does not outlive a stop, out of service or a trip; absent = the source named manual is."""
+
+    @property
+    def of_operator(self) -> bool:
+        """Is it?"""
+        return self.name == "manual" if self.operator is None else self.operator

@@ -8,7 +8,7 @@ from bessctl.corelink import view, words
 from bessctl.corelink.why import why
 from bessctl.corelink.words import Site
 from bessctl.model.snapshot import Binding
-from bessctl_core import layout
+from bessctl_core import layout, loud
 
 State = dict[str, Any]
 
@@ -20,7 +20,6 @@ UNFOLLOWED = {
     int(layout.Flag.FLAG_LOCAL_CONTROL): "a PCS is switched to local control: its power is not ours",
     int(layout.Flag.FLAG_UNCONFIRMED): "a PCS does not confirm its set point; see `bessctl events`",
 }
-RT_REMEDY = "give the loop CAP_SYS_NICE and CAP_IPC_LOCK (systemd: AmbientCapabilities=), or LimitRTPRIO and LimitMEMLOCK"
 
 
 def age_s(state: State, since_ns: int) -> float | None:
@@ -37,6 +36,9 @@ def status_report(site: Site, state: State) -> dict[str, Any]:
     """Plant, units, sources, buses, alarms and loop health. `healthy`: the mode is an ordinary one, no trip stands, no flag is up."""
     snapshot = view.snapshot(site, state)
     troubles = [alarm for alarm in snapshot.alarms if alarm.tier == "trip" or alarm.code in words.FLAGS.values()]
+    todo = loud.remedies(state["mode"], state["internal"], state["flags"])
+    if any(alarm.tier == "trip" and not alarm.code.startswith("internal_") for alarm in troubles):
+        todo.append(loud.ROWS)
     flags = [word for bit, word in words.FLAGS.items() if state["flags"] & bit]
     return {
         "healthy": snapshot.mode in GOOD_MODES and not troubles,
@@ -53,7 +55,7 @@ def status_report(site: Site, state: State) -> dict[str, Any]:
             "hi_by": str(snapshot.hi.binding),
             "pcc_w": snapshot.pcc_w,
             "flags": ", ".join(flags) or None,
-            **({"remedy": RT_REMEDY} if {"rt_refused", "mlock_refused"} & set(flags) else {}),
+            **({"remedy": "; ".join(todo)} if todo else {}),
         },
         "units": [_unit(unit) for unit in snapshot.units],
         "sources": [_source(state, slot) for slot in snapshot.slots],

@@ -10,7 +10,7 @@ from typing import Any
 
 from bessctl.model.event import Event, sentence
 from bessctl.model.snapshot import Binding
-from bessctl_core import layout, ports, sealed, tell
+from bessctl_core import layout, loud, ports, sealed, tell
 
 
 def words_of(family: type[IntFlag], prefix: str) -> dict[int, str]:
@@ -43,6 +43,7 @@ FAULTS: dict[int, str] = {
     layout.PlanFault.PLAN_SCOPE: "it uses a scope its slot may not use",
     layout.PlanFault.PLAN_KIND: "it uses a code this build does not know or does not carry out",
     layout.PlanFault.PLAN_DROP: "lapse rule drop is for advisory sources only",
+    layout.PlanFault.PLAN_STOPPED: "the plant is stopped, out of service or tripped; ask again once it runs",
     layout.PlanFault.PLAN_TORN: "no whole copy of it could be read",
 }
 
@@ -166,6 +167,8 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_INTERNAL: lambda _, raw: bits(TRIPS, raw["detail"]),
     layout.EventCode.EV_TARGET_CLAMPED: lambda site, raw: str(binding(site, raw["detail"], raw["place"])),
     layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: _down(raw),
+    layout.EventCode.EV_FLAG: lambda _, raw: loud.flag_sentence(raw["detail"], raw["value"] != 0),
+    layout.EventCode.EV_CONTACTOR: lambda _, raw: tell.CONTACTORS.get(raw["detail"], str(raw["detail"])).format(raw["value"]),
     layout.EventCode.EV_METER: lambda _, raw: METER.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
     layout.EventCode.EV_STOPPED: lambda _, raw: STOPPED[raw["detail"] == 1],

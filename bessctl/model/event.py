@@ -56,6 +56,8 @@ SENTENCES = {
     "device_frozen": "{device} answers, but its heartbeat stands still",
     "journal": "{word}",
     "meter": "the meter at the connection: {word}",
+    "flag": "{word}{at_unit}",
+    "contactor": "battery{at_unit}: {word}",
     "events_lost": "{detail} events were overwritten before they were read",
 }
 """Words they may use: unit, at_unit, row, row_or_machine, device, source, detail, value, limit and `word`, what `detail` is called."""

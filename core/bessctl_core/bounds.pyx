@@ -6,18 +6,20 @@ Sealing checks what a value means; this checks that a file written by another pr
 from libc.math cimport isfinite
 
 from .layout cimport (
-    BUS_RTU, BUS_TCP, CURVE_POINTS, DEV_METER, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_DEVICES, MAX_FACTORS, MAX_FIELDS, MAX_MAPS, MAX_POINTS,
-    MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS, PT_BITS16, QUANTITIES, SRC_ANY,
-    TEXT, SiteConfig,
+    ACT_DERATE, BUS_RTU, BUS_TCP, CURVE_POINTS, DEV_IO, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_CHIPS, MAX_DEVICES, MAX_FACTORS, MAX_FIELDS,
+    MAX_INPUTS, MAX_MAPS, MAX_POINTS, MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS,
+    PT_BIT, PT_BITS16, QUANTITIES, SRC_ANY, TEXT, SiteConfig,
 )
 from .driver cimport LIMIT_REGISTERS, LIMIT_ROWS
-from .points cimport type_registers
+from .frames cimport READ_COILS, READ_DISCRETE_INPUTS, READ_INPUT_REGISTERS
+from .points cimport point_end, type_registers
 from .setpoint cimport ROW_REGISTERS, ROWS_MAX
 from .sealed cimport SealedSite
 
 cdef enum:
     REGISTERS_PER_READ = 125
     REGISTERS_PER_WRITE = 123
+    BITS_PER_READ = 2000
     LAST_ADDRESS = 65535
 
 
@@ -35,7 +37,7 @@ cdef str counts(const SiteConfig* c):
         ("devices", c.n_devices, MAX_DEVICES), ("buses", c.n_buses, MAX_BUSES), ("reads", c.n_reads, MAX_READS),
         ("points", c.n_points, MAX_POINTS), ("checks", c.n_checks, MAX_CHECKS),
         ("factors", c.n_factors, MAX_FACTORS), ("codes", c.n_maps, MAX_MAPS), ("writes", c.n_writes, MAX_WRITES),
-        ("written values", c.n_fields, MAX_FIELDS),
+        ("written values", c.n_fields, MAX_FIELDS), ("GPIO chips", c.n_chips, MAX_CHIPS), ("GPIO lines", c.n_lines, MAX_INPUTS),
     ):
         if not 0 <= value <= most:
             return f"{value} {name}; at most {most} fit"
@@ -51,6 +53,10 @@ cdef str units_and_rows(const SiteConfig* c):
     for i in range(c.n_rows):
         if not is_place(c.row_unit[i], c) or c.row_quantity[i] >= QUANTITIES or c.row_curve_count[i] > CURVE_POINTS:
             return f"protection row {i} names a unit, a quantity or a curve that does not exist"
+        if c.row_action[i] == ACT_DERATE and c.row_curve_count[i] == 0:
+            return f"protection row {i} derates by no curve"
+        if not 0 <= c.row_other_cut[i] <= 1:
+            return f"protection row {i} takes {c.row_other_cut[i]:g} of the other direction; parts are 0 to 1"
     return None
 
 
@@ -59,25 +65,33 @@ cdef str buses_and_devices(const SiteConfig* c):
         if c.bus_kind[i] not in (BUS_TCP, BUS_RTU) or c.bus_path[(i + 1) * TEXT - 1] != 0:
             return f"bus {i} is of no known kind or its name does not end"
     for i in range(c.n_devices):
-        if not DEV_NONE < c.dev_kind[i] <= DEV_METER or not is_place(c.dev_place[i], c) or not within(c.dev_bus[i], 0, c.n_buses - 1):
+        if not DEV_NONE < c.dev_kind[i] <= DEV_IO or not is_place(c.dev_place[i], c) or not within(c.dev_bus[i], 0, c.n_buses - 1):
             return f"device {i} is of no known kind, or names a unit or bus that does not exist"
         if not within(c.dev_hb_quantity[i], 0, QUANTITIES - 1):
             return f"device {i} has a heartbeat of no known quantity"
     return None
 
 
+cdef inline bint reads_bits(const SiteConfig* c, int read):
+    return c.read_function[read] == READ_COILS or c.read_function[read] == READ_DISCRETE_INPUTS
+
+
 cdef str reads_and_points(const SiteConfig* c):
     for i in range(c.n_reads):
-        if not within(c.read_device[i], 0, c.n_devices - 1) or not within(c.read_count[i], 1, REGISTERS_PER_READ) or not within(
-                c.read_addr[i], 0, LAST_ADDRESS + 1 - c.read_count[i]):
+        most = BITS_PER_READ if reads_bits(c, i) else REGISTERS_PER_READ
+        if not within(c.read_device[i], 0, c.n_devices - 1) or not within(c.read_count[i], 1, most) or not within(
+                c.read_addr[i], 0, LAST_ADDRESS + 1 - c.read_count[i]) or c.read_function[i] > READ_INPUT_REGISTERS:
             return f"read {i} asks a device or registers that do not exist"
     for i in range(c.n_points):
         if not within(c.point_read[i], 0, c.n_reads - 1) or not is_place(c.point_place[i], c) or c.point_quantity[i] >= QUANTITIES \
-                or c.point_type[i] > PT_BITS16:
+                or c.point_type[i] > PT_BIT:
             return f"point {i} names a read, unit, quantity or type that does not exist"
         size = c.read_count[c.point_read[i]]
-        if not within(c.point_offset[i], 0, size - type_registers(c.point_type[i])) or not within(c.point_sf_offset[i], -1, size - 1) \
-                or not within(c.point_sign_offset[i], 0, size - 1):
+        if reads_bits(c, c.point_read[i]):
+            fits = c.point_type[i] == PT_BIT and within(c.point_offset[i], 0, size - 1)
+        else:
+            fits = c.point_offset[i] >= 0 and point_end(c.point_type[i], c.point_offset[i]) <= size
+        if not fits or not within(c.point_sf_offset[i], -1, size - 1) or not within(c.point_sign_offset[i], 0, size - 1):
             return f"point {i} lies outside what is read"
         if not within(c.point_factor[i], 0, c.n_factors) or not within(c.point_map_first[i], 0, c.n_maps) or not within(
                 c.point_map_count[i], 0, c.n_maps - c.point_map_first[i]):
@@ -141,7 +155,17 @@ cdef str fields_of(const SiteConfig* c, int i):
     return None
 
 
+cdef str lines(const SiteConfig* c):
+    for i in range(c.n_chips):
+        if c.chip_path[(i + 1) * TEXT - 1] != 0:
+            return f"the name of GPIO chip {i} does not end"
+    for i in range(c.n_lines):
+        if c.line_chip[i] >= c.n_chips or c.line_input[i] >= MAX_INPUTS or c.line_offset[i] < 0 or c.line_healthy[i] > 1:
+            return f"GPIO line {i} names a chip, an input or a level that does not exist"
+    return None
+
+
 def fault_of(SealedSite site) -> str | None:
     """What of this configuration the loop cannot run, or None."""
     cdef const SiteConfig* c = &site.config
-    return counts(c) or units_and_rows(c) or buses_and_devices(c) or reads_and_points(c) or factors(c) or writes(c)
+    return counts(c) or units_and_rows(c) or buses_and_devices(c) or reads_and_points(c) or factors(c) or writes(c) or lines(c)

@@ -44,7 +44,7 @@ cdef struct Device:
     int64_t seen_ns             # newest sample
     int64_t alive_ns            # newest sample in which something moved
     int64_t switch_next_ns
-    int64_t open_since_ns       # since when the contactor is to open; 0 = it is not
+    int64_t contactor_next_ns   # the order to the contactors is not repeated before
     uint32_t epoch              # connection it was verified on
     uint32_t beat_sent
     int32_t index
@@ -62,7 +62,6 @@ cdef struct Device:
     int32_t prepare_row
     int32_t prepare_register
     int32_t start_tries
-    int32_t close_tries
     uint32_t order_once         # rows marked once that are done
     double heartbeat
     uint16_t limit_regs[8 * 16]
@@ -77,6 +76,7 @@ cdef struct Device:
     uint8_t prepare_differs
     uint8_t prepare_writes
     uint8_t last_run
+    uint8_t last_contactor      # what was ordered last: 0 nothing, 1 open, 2 close
 
 cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogil
 

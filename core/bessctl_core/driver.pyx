@@ -33,8 +33,8 @@ from .bus cimport (
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .feed cimport beat_taken, feed_init, feed_restart, limits_taken, send_beat, send_limits
 from .layout cimport (
-    DEV_DOWN, DEV_FROZEN, DEV_PCS, DEV_REFUSED, DEV_UP, DEV_VERIFYING, EV_DEVICE_DOWN, EV_DEVICE_FROZEN, EV_DEVICE_REFUSED, EV_DEVICE_UP,
-    EV_REVERSION_FOREIGN, EV_SETPOINT_FOREIGN, EV_SETPOINT_HELD, EV_UNCONFIRMED, MAX_UNITS, NS_PER_S, PR_SETPOINT, Q_LOC_REM, Q_NONE,
+    DEV_DOWN, DEV_FROZEN, DEV_IO, DEV_PCS, DEV_REFUSED, DEV_UP, DEV_VERIFYING, EV_DEVICE_DOWN, EV_DEVICE_FROZEN, EV_DEVICE_REFUSED,
+    EV_DEVICE_UP, EV_REVERSION_FOREIGN, EV_SETPOINT_FOREIGN, EV_SETPOINT_HELD, EV_UNCONFIRMED, MAX_UNITS, NS_PER_S, PR_SETPOINT, Q_LOC_REM, Q_NONE,
     Q_PCS_STATE, QUANTITIES,
 )
 from .orders cimport RUN_STANDBY, RUN_STOP, order_taken, orders_init, orders_restart, send_contactor, send_switch
@@ -292,7 +292,8 @@ cdef void device_seen(const SiteConfig* c, Device* dev, const Inputs* inp, bint 
     cdef double beat
     dev.seen_ns = max(dev.seen_ns, sent_ns)
     if quantity == Q_NONE:
-        if moved or not dev.loaded:
+        # Inputs that stand still are the ordinary case.
+        if moved or not dev.loaded or c.dev_kind[dev.index] == DEV_IO:
             dev.alive_ns = dev.seen_ns
         return
     beat = inp.value[c.dev_place[dev.index] * QUANTITIES + quantity]
@@ -356,7 +357,7 @@ cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* 
 cdef void device_release(Device* dev) noexcept nogil:
     setpoint_release(&dev.setpoint)
     dev.start_given_up = 0
-    dev.start_tries = dev.close_tries = 0
+    dev.start_tries = 0
 
 
 cdef bint device_stopped(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil:

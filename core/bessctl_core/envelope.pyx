@@ -137,8 +137,8 @@ cdef void weigh(const SiteConfig* c, const Inputs* inp, Envelope* e, int64_t now
 
 # --- the plant ----------------------------------------------------------------------------------------------------------------------------
 
-cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const UnitTable* u, Envelope* e, bint mode_blocks,
-                          int mode, int64_t now_ns) noexcept nogil:
+cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const UnitTable* u, const ContactorTable* contactors,
+                          Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef int hi_by = 0
     cdef int lo_by = 0
@@ -149,7 +149,7 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
     cdef double hi = e.giving_hi_w
     cdef double lo = e.giving_lo_w
     for unit in range(c.n_units):
-        unit_interval(c, inp, rows, u.follows[unit], e, unit, mode_blocks, mode, now_ns)
+        unit_interval(c, inp, rows, u.follows[unit] and contactors.ready[unit], e, unit, mode_blocks, mode, now_ns)
         hi += e.unit_hi[unit].w
         lo += e.unit_lo[unit].w
         # The plant's side is bound by the first unit that something other than its rating limits.

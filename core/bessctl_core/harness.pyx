@@ -117,7 +117,7 @@ cdef class StepHarness:
         """The commands of the last tick (Outputs)."""
         cdef Outputs* o = &self._out
         fields = <dict> o[0]
-        fields["cmd_run"], fields["cmd_open"] = o.cmd_run[:MAX_UNITS], o.cmd_open[:MAX_UNITS]
+        fields["cmd_run"], fields["cmd_open"], fields["cmd_close"] = o.cmd_run[:MAX_UNITS], o.cmd_open[:MAX_UNITS], o.cmd_close[:MAX_UNITS]
         return fields
 
     @property
@@ -129,7 +129,7 @@ cdef class StepHarness:
         for name, codes in (
             ("unit_lo_bind", s.unit_lo_bind[:MAX_UNITS]), ("unit_hi_bind", s.unit_hi_bind[:MAX_UNITS]),
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
-            ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
+            ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
         ):
             fields[name] = codes

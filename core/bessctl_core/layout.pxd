@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 5
+    LAYOUT_VERSION = 6
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant
@@ -28,7 +28,9 @@ cdef enum:
     MAX_FACTORS = 160   # registers read at each connect, by whose value others are multiplied: scale factors, ratings
     MAX_MAPS = 512      # device codes and what they mean here
     PROGRAMS = 10
-    QUANTITIES = 64
+    QUANTITIES = 96
+    MAX_INPUTS = 16     # digital inputs of the plant
+    MAX_CHIPS = 4       # GPIO chips of this controller that carry some of them
     TEXT = 96           # bytes of a path or host name, NUL included
     TICK_EVENTS = 32    # events one tick may raise; the rest is counted
     HISTOGRAM_BINS = 96
@@ -93,6 +95,21 @@ cpdef enum Quantity:
     Q_PCC_L1_V = 49         # line to neutral
     Q_PCC_L2_V = 50
     Q_PCC_L3_V = 51
+    # Measured again, per unit
+    Q_INSULATION_OHM = 52   # of the battery against earth
+    # Derived again (derive.pxd), per unit; the last one for the plant
+    Q_CELL_V_SPREAD = 53    # highest less lowest cell, V
+    Q_CELL_TEMP_SPREAD_C = 54
+    Q_PCS_HB_AGE_S = 55     # seconds since the device's heartbeat last moved
+    Q_BMS_HB_AGE_S = 56
+    Q_CONTACTOR_FAULT = 57  # 1: the contactors are not as ordered
+    Q_ASTRAY_PCT = 58       # measured power beyond the unit's limits or against its command, % of the rating
+    Q_FOLLOW_ERROR_PCT = 59 # measured power less commanded power, magnitude, % of the rating
+    Q_CONFLICT_PCT = 60     # AC and battery power flow against each other: the smaller of the two, % of the rating
+    Q_TARGET_OVER_PCT = 61  # a target beyond what the units could ever give, % of that; place PLANT
+    # Digital inputs, place PLANT: 1 = active, 0 = the contact is closed and all is well. MAX_INPUTS of them.
+    Q_INPUT_0 = 64
+    Q_INPUT_LAST = 79
 
 cpdef enum Tier:
     TIER_WARN = 0
@@ -106,6 +123,17 @@ cpdef enum Action:
     ACT_ZERO = 3
     ACT_STANDBY = 4
     ACT_OPEN = 5            # 0 W, PCS stop, then contactor open
+
+# How a row looks at its value.
+cpdef enum RowTest:
+    TEST_THRESHOLD = 0
+    TEST_BITS = 1           # a bit field: what is judged is the number that its bits in row_mask make
+    TEST_STATES = 2         # a code: what is judged is 1 when its bit (code 31 and above: bit 31) is in row_mask, else 0
+
+# What a row makes of a value that it cannot see.
+cpdef enum BlindRule:
+    BLIND_HOLDS = 0         # acts at once, at most to 0 W, for as long as it cannot see; never latches
+    BLIND_TRIPS = 1         # takes it for its threshold passed: delays, action and latch as configured (R13)
 
 # Directions, as bits.
 cpdef enum Direction:
@@ -168,6 +196,7 @@ cpdef enum PlanFault:
     PLAN_KIND = 8           # an unknown code
     PLAN_DROP = 9           # lapse rule drop in a slot that is not advisory
     PLAN_TORN = 10          # no whole copy within four tries
+    PLAN_STOPPED = 11       # a wish of the operator while the plant is stopped, out of service or tripped
 
 cpdef enum Mode:
     MODE_ACQUIRE = 0        # after start: 0 W until every required point was valid for settle_s
@@ -192,13 +221,15 @@ cpdef enum Flag:
     FLAG_RT_REFUSED = 1
     FLAG_MLOCK_REFUSED = 2
     FLAG_JOURNAL_LATE = 4   # a record waits for the disk
-    FLAG_NO_SUPERVISOR = 8
     FLAG_LOCAL_CONTROL = 16 # a PCS is switched to local: we do not command
     FLAG_AFFINITY_REFUSED = 32
     FLAG_UNCONFIRMED = 64   # R11: a PCS does not confirm its set point
     FLAG_METER_STALE = 128  # R10: the meter's last sample is older than meter_age
     FLAG_SETPOINT_HELD = 1024   # a set point that wears is held back
     FLAG_SHED = 256         # load should be shed: the meter is stale, or a limit stays unmet
+    FLAG_SOC_FROZEN = 512   # R4: a SoC does not move with the coulomb count and is not believed
+    FLAG_CONTACTOR = 4096   # R13: a battery could not be connected and waits for the operator
+    FLAG_INPUT_LOST = 8192  # a digital input cannot be read and counts as active
 
 # Who sets a side of the envelope.
 cpdef enum BindKind:
@@ -219,7 +250,7 @@ cpdef enum EventCode:
     EV_NONE = 0
     EV_STARTED = 1
     EV_MODE = 2             # detail: new mode
-    EV_ROW_PICKUP = 3       # value: what the row saw, NaN when it saw none; limit: its pickup
+    EV_ROW_PICKUP = 3       # value: what the row saw, NaN when it saw none (then once more when it sees a violation); limit: its pickup
     EV_ROW_DROPOFF = 4
     EV_ROW_LATCHED = 5
     EV_RESET_DONE = 6       # detail: rows cleared; after the journal holds it
@@ -249,6 +280,8 @@ cpdef enum EventCode:
     EV_ORDER_LATE = 63      # detail: the order (0 stop, 1 run, 2 standby), value: the state the PCS shows, limit: s given
     EV_START_GIVEN_UP = 64  # detail: tries; until the operator resets or starts at the machine
     EV_METER = 27           # R10; detail: MeterPhase of pcc.pxd (0 fresh again, 1 held, 2 lost), value: age of the last sample, s
+    EV_FLAG = 28            # detail: Flag, value: 1 it is up, 0 it is down again; for flags that no other event tells of
+    EV_CONTACTOR = 29       # detail: ContactorStep of contactor.pxd, value: how often it was ordered
 
 cpdef enum CommandCode:
     CMD_NONE = 0
@@ -263,6 +296,7 @@ cpdef enum DeviceKind:
     DEV_PCS = 1
     DEV_BMS = 2
     DEV_METER = 3
+    DEV_IO = 4              # digital inputs
 
 cpdef enum DeviceState:
     DEV_DOWN = 0
@@ -283,6 +317,7 @@ cpdef enum PointType:
     PT_INT64 = 8
     PT_SUNSSF = 9           # SunSpec scale factor: the value is ten to its power
     PT_BITS16 = 10
+    PT_BIT = 11             # one bit, offset counted in bits; scale +1: 1 when it is set, -1: 1 when it is clear
 
 # Which raw values say "not there".
 cpdef enum Absent:
@@ -399,6 +434,7 @@ cdef struct SiteConfig:
     double pcc_phase_max_a              # either way; NaN = not stated
     double load_max_w
     double pv_max_w
+    double soc_stuck_pct                # R4: so much of the capacity counted while SoC stands still, and it is not believed; 0 = not checked
     double balance_soc_pct              # so far from the mean SoC a unit takes double or nothing of its share
     # units
     double unit_w_dis_max[MAX_UNITS]
@@ -413,6 +449,9 @@ cdef struct SiteConfig:
     int64_t unit_data_age_ns[MAX_UNITS] # oldest PCS or BMS data that still counts
     int32_t unit_pcs_device[MAX_UNITS]
     int32_t unit_bms_device[MAX_UNITS]  # -1: the PCS answers for its battery
+    double unit_open_a[MAX_UNITS]       # R13: below it a current is small enough to open the contactors
+    int64_t unit_open_wait_ns[MAX_UNITS]    # and after so long they are opened whatever flows
+    int64_t unit_close_wait_ns[MAX_UNITS]   # how long the BMS may take to connect and precharge
     # sources
     double slot_ess_lo_w[MAX_SLOTS]
     double slot_ess_hi_w[MAX_SLOTS]
@@ -426,6 +465,7 @@ cdef struct SiteConfig:
     uint8_t slot_advisory[MAX_SLOTS]
     uint8_t slot_may_force[MAX_SLOTS]   # Direction
     uint8_t slot_default[MAX_SLOTS]     # Stated: which default limits exist
+    uint8_t slot_operator[MAX_SLOTS]    # the operator's own wish: it does not outlive a stop or a trip
     # protection rows
     double row_pickup[MAX_ROWS]
     double row_dropoff[MAX_ROWS]
@@ -440,6 +480,10 @@ cdef struct SiteConfig:
     uint8_t row_direction[MAX_ROWS]     # Direction that the action takes away
     uint8_t row_reset[MAX_ROWS]
     uint8_t row_curve_count[MAX_ROWS]
+    uint8_t row_test[MAX_ROWS]
+    uint8_t row_blind[MAX_ROWS]
+    uint32_t row_mask[MAX_ROWS]
+    double row_other_cut[MAX_ROWS]      # block: what it takes away in the other direction, part of the rating, 0..1
     double row_curve_x[MAX_ROWS * CURVE_POINTS]
     double row_curve_share[MAX_ROWS * CURVE_POINTS]     # of the unit's rating, 0..1
     # buses and devices
@@ -473,7 +517,7 @@ cdef struct SiteConfig:
     int32_t read_addr[MAX_READS]
     int32_t read_count[MAX_READS]
     int64_t read_period_ns[MAX_READS]
-    uint8_t read_function[MAX_READS]    # 3 or 4; 0 = 3
+    uint8_t read_function[MAX_READS]    # 1, 2: bits (addresses and counts are of bits); 3, 4: registers; 0 = 3
     # and decoded
     int32_t point_read[MAX_POINTS]
     int32_t point_offset[MAX_POINTS]    # register in the block
@@ -536,6 +580,16 @@ cdef struct SiteConfig:
     uint8_t field_low_first[MAX_FIELDS]
     uint8_t field_quantity[MAX_FIELDS]
 
+    # digital inputs that hang on this controller itself
+    int32_t n_chips
+    int32_t n_lines
+    char chip_path[MAX_CHIPS * TEXT]
+    int32_t line_offset[MAX_INPUTS]
+    uint8_t line_chip[MAX_INPUTS]
+    uint8_t line_input[MAX_INPUTS]      # Q_INPUT_0 + this
+    uint8_t line_healthy[MAX_INPUTS]    # the level of a closed contact
+    uint8_t line_bias[MAX_INPUTS]       # 0 as it is, 1 pull up, 2 pull down
+
 # --- one tick: what goes into the step and comes out ------------------------------------------------------------------------------------
 
 cdef struct Inputs:
@@ -555,7 +609,9 @@ cdef struct Outputs:
     double cmd_w[MAX_UNITS]                 # decoded from cmd_raw: what the PCS will understand
     int32_t cmd_raw[MAX_UNITS]
     uint8_t cmd_run[MAX_UNITS]              # 0 stop, 1 run, 2 standby
-    uint8_t cmd_open[MAX_UNITS]             # 1: contactor to be opened
+    uint8_t cmd_open[MAX_UNITS]             # 1: open the contactors now
+    uint8_t cmd_close[MAX_UNITS]            # 1: connect the battery now
+    uint8_t release                         # 1: a start or reset at the machine is on disk: set points we yielded are ours again
     uint8_t silent                          # 1: send nothing (warm start, until the first data is in); the PCS keeps what it has
     uint8_t journal_due                     # write a record with journal_seq now
     uint64_t journal_seq
@@ -621,8 +677,9 @@ cdef struct PlantState:
     uint8_t pcs_state[MAX_UNITS]
     uint8_t bms_state[MAX_UNITS]
     uint8_t meter_state
+    uint8_t unit_contactor[MAX_UNITS]       # ContactorStep of contactor.pxd
     # rows
-    uint8_t row_active[MAX_ROWS]
+    uint8_t row_active[MAX_ROWS]            # bits: 1 beyond its threshold, 2 it cannot see its value
     uint8_t row_latched[MAX_ROWS]
     int64_t row_since_ns[MAX_ROWS]
     # sources

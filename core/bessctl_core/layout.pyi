@@ -9,6 +9,11 @@ SIZES: dict[str, int]
 
 def dtype(name: str) -> Any: ...
 
+class Absent(IntFlag):
+    ABSENT_SUNSPEC = 0
+    ABSENT_NONE = 1
+    ABSENT_VALUE = 2
+
 class Action(IntFlag):
     ACT_WARN = 0
     ACT_DERATE = 1
@@ -31,6 +36,10 @@ class BindKind(IntFlag):
     BIND_INTERNAL = 10
     BIND_PHASE = 11
 
+class BlindRule(IntFlag):
+    BLIND_HOLDS = 0
+    BLIND_TRIPS = 1
+
 class BusKind(IntFlag):
     BUS_NONE = 0
     BUS_TCP = 1
@@ -49,6 +58,7 @@ class DeviceKind(IntFlag):
     DEV_PCS = 1
     DEV_BMS = 2
     DEV_METER = 3
+    DEV_IO = 4
 
 class DeviceState(IntFlag):
     DEV_DOWN = 0
@@ -97,18 +107,36 @@ class EventCode(IntFlag):
     EV_ORDER_LATE = 63
     EV_START_GIVEN_UP = 64
     EV_METER = 27
+    EV_FLAG = 28
+    EV_CONTACTOR = 29
+
+class FieldSource(IntFlag):
+    SRC_CONST = 0
+    SRC_SETPOINT = 1
+    SRC_MAGNITUDE = 2
+    SRC_CHARGE = 3
+    SRC_DISCHARGE = 4
+    SRC_DIRECTION = 5
+    SRC_REVERSION = 6
+    SRC_BEAT = 7
+    SRC_TOGGLE = 8
+    SRC_INPUT = 9
+    SRC_REMAINS = 10
+    SRC_ANY = 11
 
 class Flag(IntFlag):
     FLAG_RT_REFUSED = 1
     FLAG_MLOCK_REFUSED = 2
     FLAG_JOURNAL_LATE = 4
-    FLAG_NO_SUPERVISOR = 8
     FLAG_LOCAL_CONTROL = 16
     FLAG_AFFINITY_REFUSED = 32
     FLAG_UNCONFIRMED = 64
     FLAG_METER_STALE = 128
     FLAG_SETPOINT_HELD = 1024
     FLAG_SHED = 256
+    FLAG_SOC_FROZEN = 512
+    FLAG_CONTACTOR = 4096
+    FLAG_INPUT_LOST = 8192
 
 class Internal(IntFlag):
     TRIP_ASSERTION = 1
@@ -145,6 +173,7 @@ class PlanFault(IntFlag):
     PLAN_KIND = 8
     PLAN_DROP = 9
     PLAN_TORN = 10
+    PLAN_STOPPED = 11
 
 class PointType(IntFlag):
     PT_INT16 = 0
@@ -158,6 +187,19 @@ class PointType(IntFlag):
     PT_INT64 = 8
     PT_SUNSSF = 9
     PT_BITS16 = 10
+    PT_BIT = 11
+
+class Program(IntFlag):
+    PR_PREPARE = 0
+    PR_SETPOINT = 1
+    PR_VAR = 2
+    PR_BEAT = 3
+    PR_RUN = 4
+    PR_STANDBY = 5
+    PR_STOP = 6
+    PR_OPEN = 7
+    PR_CLOSE = 8
+    PR_LIMITS = 9
 
 class QControl(IntFlag):
     QC_NONE = 0
@@ -217,11 +259,28 @@ class Quantity(IntFlag):
     Q_PCC_L1_V = 49
     Q_PCC_L2_V = 50
     Q_PCC_L3_V = 51
+    Q_INSULATION_OHM = 52
+    Q_CELL_V_SPREAD = 53
+    Q_CELL_TEMP_SPREAD_C = 54
+    Q_PCS_HB_AGE_S = 55
+    Q_BMS_HB_AGE_S = 56
+    Q_CONTACTOR_FAULT = 57
+    Q_ASTRAY_PCT = 58
+    Q_FOLLOW_ERROR_PCT = 59
+    Q_CONFLICT_PCT = 60
+    Q_TARGET_OVER_PCT = 61
+    Q_INPUT_0 = 64
+    Q_INPUT_LAST = 79
 
 class ResetRule(IntFlag):
     RESET_AUTO = 0
     RESET_ANY = 1
     RESET_LOCAL = 2
+
+class RowTest(IntFlag):
+    TEST_THRESHOLD = 0
+    TEST_BITS = 1
+    TEST_STATES = 2
 
 class ScopeKind(IntFlag):
     SCOPE_ESS = 0
@@ -251,37 +310,6 @@ class Tier(IntFlag):
     TIER_WARN = 0
     TIER_DERATE = 1
     TIER_TRIP = 2
-
-class Absent(IntFlag):
-    ABSENT_SUNSPEC = 0
-    ABSENT_NONE = 1
-    ABSENT_VALUE = 2
-
-class Program(IntFlag):
-    PR_PREPARE = 0
-    PR_SETPOINT = 1
-    PR_VAR = 2
-    PR_BEAT = 3
-    PR_RUN = 4
-    PR_STANDBY = 5
-    PR_STOP = 6
-    PR_OPEN = 7
-    PR_CLOSE = 8
-    PR_LIMITS = 9
-
-class FieldSource(IntFlag):
-    SRC_CONST = 0
-    SRC_SETPOINT = 1
-    SRC_MAGNITUDE = 2
-    SRC_CHARGE = 3
-    SRC_DISCHARGE = 4
-    SRC_DIRECTION = 5
-    SRC_REVERSION = 6
-    SRC_BEAT = 7
-    SRC_TOGGLE = 8
-    SRC_INPUT = 9
-    SRC_REMAINS = 10
-    SRC_ANY = 11
 
 class WriteFlag(IntFlag):
     WF_ONCE = 1

@@ -11,7 +11,7 @@ LIMITS = {
     "units": MAX_UNITS, "slots": MAX_SLOTS, "blocks": MAX_BLOCKS, "rows": MAX_ROWS, "curve_points": CURVE_POINTS, "devices": MAX_DEVICES,
     "buses": MAX_BUSES, "reads": MAX_READS, "points": MAX_POINTS, "checks": MAX_CHECKS, "writes": MAX_WRITES, "fields": MAX_FIELDS,
     "factors": MAX_FACTORS, "maps": MAX_MAPS, "quantities": QUANTITIES, "text": TEXT,
-    "places": PLACES, "plant": PLANT, "histogram_bins": HISTOGRAM_BINS, "skips": SKIPS,
+    "places": PLACES, "plant": PLANT, "histogram_bins": HISTOGRAM_BINS, "skips": SKIPS, "inputs": MAX_INPUTS, "chips": MAX_CHIPS,
 }
 
 SIZES = {

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .fleet cimport Fleet
+from .gpio cimport Lines
 from .journal cimport JournalBox
 from .layout cimport HISTOGRAM_BINS, SKIPS, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig
 from .ring cimport CommandRing
@@ -40,6 +41,7 @@ cdef struct Machine:
     CommandRing local           # the operator's own requests, written by the control thread
     uint64_t local_taken
     Fleet fleet
+    Lines lines
     Inputs inp
     StepState step
     Outputs out
@@ -53,6 +55,7 @@ cdef struct Machine:
     int64_t watchdog_ns         # when the service manager was fed last
     uint32_t mlock_refused
     uint32_t affinity_refused
+    uint32_t flags_told         # of these two
     Plan plan                   # where a plan is copied to before it is offered
     JournalRecord record
     PlantState state

@@ -8,17 +8,19 @@ Nothing here waits but fleet_wait, and that never longer than to the next deadli
 back, exit, within stop_timeout (R15).
 """
 
+import os
 import time
 
 from libc.math cimport NAN
 from libc.string cimport memcpy, memset
 
 from .atomics cimport load_acquire_u64, store_release_u64
-from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
+from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit, tell_flags
 from .fleet cimport fleet_account, fleet_close, fleet_init, fleet_release, fleet_send, fleet_stopped, fleet_take, fleet_wait
+from .gpio cimport lines_close, lines_open, lines_take
 from .journal cimport Journal, journal_on_disk, journal_post
 from .layout cimport (
-    BUS_TCP, CMD_RESET, CMD_START, EV_JOURNAL, EV_PERIODS_MISSED, EV_RT_REFUSED, EV_STARTED, EV_STOPPED,
+    BUS_TCP, EV_JOURNAL, EV_PERIODS_MISSED, EV_RT_REFUSED, EV_STARTED, EV_STOPPED,
     FLAG_AFFINITY_REFUSED, FLAG_JOURNAL_LATE, FLAG_MLOCK_REFUSED, NS_PER_S, PLANT, Q_OVERRUN_PER_S, QUANTITIES, SKIPS, TEXT, Command, Event,
 )
 from .ring cimport command_push, command_take, event_read
@@ -56,8 +58,6 @@ cdef void take_command(Machine* m) noexcept nogil:
         command.local = 1
         command.id |= LOCAL_IDS
         m.inp.n_commands = 1
-        if command.code == CMD_START or command.code == CMD_RESET:
-            fleet_release(m.config, &m.fleet)
     elif loop_take_command(m.shared, command):
         m.inp.n_commands = 1
 
@@ -71,6 +71,7 @@ cdef void take_signal(Machine* m, int64_t now_ns) noexcept nogil:
 cdef void read_all(Machine* m, int64_t now_ns) noexcept nogil:
     cdef int overrun = PLANT * QUANTITIES + Q_OVERRUN_PER_S
     fleet_take(m.config, &m.fleet, &m.inp, &m.step.sink, now_ns)
+    lines_take(m.config, &m.lines, &m.inp, now_ns)
     take_plans(m, now_ns)
     take_command(m)
     take_signal(m, now_ns)
@@ -84,6 +85,8 @@ cdef void update(Machine* m, int64_t now_ns) noexcept nogil:
     cdef int64_t began_ns = monotonic_ns()
     cdef int64_t took_ns
     step_run(m.config, &m.inp, &m.step, now_ns, &m.out, &m.state)
+    if m.out.release:
+        fleet_release(m.config, &m.fleet)
     took_ns = monotonic_ns() - began_ns
     histogram_add(m.pace.step_bins, took_ns)
     m.pace.step_max_ns = max(m.pace.step_max_ns, took_ns)
@@ -120,9 +123,12 @@ cdef void write_journal(Machine* m, int64_t now_ns) noexcept nogil:
 
 cdef void publish(Machine* m, int64_t now_ns) noexcept nogil:
     cdef PlantState* state = &m.state
-    cdef bint news = m.step.sink.count > 0
-    state.flags |= FLAG_MLOCK_REFUSED if m.mlock_refused else 0
-    state.flags |= FLAG_AFFINITY_REFUSED if m.affinity_refused else 0
+    cdef uint32_t refused = (FLAG_MLOCK_REFUSED if m.mlock_refused else 0) | (FLAG_AFFINITY_REFUSED if m.affinity_refused else 0)
+    cdef bint news
+    state.flags |= refused
+    tell_flags(&m.step.sink, m.flags_told, refused, refused, now_ns)
+    m.flags_told = refused
+    news = m.step.sink.count > 0
     state.flags |= FLAG_JOURNAL_LATE if m.journal_late else 0
     state.periods, state.missed, state.missed_own = m.pace.periods, m.pace.missed, m.pace.missed_own
     state.wake_max_ns, state.step_max_ns, state.done_max_ns = m.pace.wake_max_ns, m.pace.step_max_ns, m.pace.done_max_ns
@@ -201,6 +207,7 @@ cdef bint run_ticks(Machine* m) noexcept nogil:
     emit(&m.step.sink, now_ns, EV_STOPPED, LEVEL_INFO if proved else LEVEL_ALARM, -1, -1, -1, proved, (now_ns - m.stop_ns) * 1e-9, NAN)
     publish(m, now_ns)
     fleet_close(m.config, &m.fleet, now_ns)
+    lines_close(m.config, &m.lines)
     return proved
 
 
@@ -232,11 +239,23 @@ cdef class LoopCore:
         self.m.pace.period_ns = <int64_t> (NS_PER_S / site.config.rate_hz)
         self._next_event = 1
         bus = fleet_init(self.m.config, &self.m.fleet, &self.m.inp, monotonic_ns())
+        self._open_lines()
         if bus >= 0:
             raise LoopError(
                 f"bus {bus} ({(&site.config.bus_path[bus * TEXT]).decode(errors='replace')}): not a numeric address or not a line this machine "
                 "can set up; correct the site's file and seal it again"
             )
+
+    cdef _open_lines(self):
+        cdef int chip = lines_open(self.m.config, &self.m.lines)
+        if chip < 0:
+            return
+        name = (&self.m.config.chip_path[chip * TEXT]).decode(errors="replace")
+        if self.m.lines.last_errno:
+            raise LoopError(f"{name}: {os.strerror(self.m.lines.last_errno)}; the digital inputs there cannot be read: name the chip and lines that "
+                            "are free for this process (gpioinfo shows them), or connect them to a Modbus module")
+        raise LoopError(f"{name}: one read takes {self.m.lines.slowest_ns / 1e6:.1f} ms, too long for a tick; connect these inputs to the processor "
+                        "itself or to a Modbus module")
 
     def begin(self, *, bytes boot_id, bint warm, int rt_errno, int mlock_errno, int affinity_errno) -> None:
         """What the step must know before the first tick. Refusals are given as errno, 0 = granted."""

@@ -15,7 +15,7 @@
 # stands, or warm_gap without complete inputs, makes a cold start of it.
 #
 # Requests. Stop and out-of-service act at once; start and reset act when the journal holds them; all are acknowledged only then (R6). A reset
-# is refused while a latched row is still active, and for rows marked local when it does not come by the operator's own socket; internal
+# is refused while a latched row sees that it is still active, and for rows marked local when it does not come by the operator's own socket; internal
 # trips are local. What trips again before the journal holds the reset calls it off, and it is answered as refused. The network may ask for
 # nothing but a reset. A newer request of the same kind replaces one that still waits, which is answered as refused.
 
@@ -36,6 +36,10 @@ cdef void settle_pending(const SiteConfig* c, const Inputs* inp, StepState* s, i
 cdef void modes_update(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil
 
 cdef void trip_internal(StepState* s, int bit, int64_t now_ns) noexcept nogil
+
+# The operator's own wish does not outlive a stop, out of service or a trip, and none is taken while they last: `start` gives no power that
+# somebody asked for before.
+cdef bint keeps_operator_out(const StepState* s) noexcept nogil
 
 # Decides whether a record is due in this tick.
 cdef void journal_update(StepState* s, int64_t now_ns) noexcept nogil

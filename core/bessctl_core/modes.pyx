@@ -10,8 +10,9 @@ from .layout cimport (
     MODE_OUT_OF_SERVICE, MODE_RUN, MODE_STANDBY, MODE_START_FAILED, MODE_STOPPED, MODE_STOPPING, MODE_TRIPPED, NS_PER_S, PLANT, Command,
     TRIP_JOURNAL, TRIP_OTHER_CONFIG, TRIP_STARTS,
 )
+from .contactor cimport contactors_retry
 from .plans cimport slot_clear
-from .protect cimport row_sees, rows_ask_reset, rows_keep, rows_reset
+from .protect cimport row_sees, rows_ask_reset, rows_keep, rows_recall, rows_reset
 from .state cimport Pending
 
 cdef enum:
@@ -42,7 +43,8 @@ cdef void recall(const SiteConfig* c, StepState* s, const JournalRecord* journal
     memcpy(&s.start_realtime_s[1], journal.start_realtime_s, 2 * sizeof(int64_t))
     if memcmp(journal.config_hash, s.config_hash, 32) == 0:
         for row in range(c.n_rows):
-            s.rows.latched[row] = journal.latched[row] != 0
+            if journal.latched[row]:
+                rows_recall(c, &s.rows, row)
     elif any_latched(journal):
         # Rows may have moved: nobody can say which of today's rows was latched, so the machine as a whole is.
         s.internal |= TRIP_OTHER_CONFIG
@@ -88,11 +90,11 @@ cdef void settle(StepState* s, Pending* pending, bint done, int row, int64_t now
         answer(s, pending.command_id, done, row, now_ns)
 
 
-cdef void wait_for_journal(StepState* s, Pending* pending, uint64_t command_id, int64_t now_ns) noexcept nogil:
+cdef void wait_for_journal(StepState* s, Pending* pending, const Command* command, int64_t now_ns) noexcept nogil:
     """The record of this tick makes it durable. A newer request replaces one that still waits."""
     settle(s, pending, False, -1, now_ns)
     s.journal_due = 1
-    pending.waiting, pending.command_id, pending.journal_seq = 1, command_id, s.journal_seq + 1
+    pending.waiting, pending.command_id, pending.local, pending.journal_seq = 1, command.id, command.local, s.journal_seq + 1
 
 
 cdef void call_off_reset(StepState* s, int row, int64_t now_ns) noexcept nogil:
@@ -108,7 +110,7 @@ cdef void ask_operator(StepState* s, const Command* command, int mode, int64_t n
     s.operator_next = <uint8_t> mode
     if mode != MODE_RUN:
         s.operator_mode = <uint8_t> mode
-    wait_for_journal(s, &s.operator, command.id, now_ns)
+    wait_for_journal(s, &s.operator, command, now_ns)
 
 
 cdef void ask_reset(const SiteConfig* c, StepState* s, const Command* command, int64_t now_ns) noexcept nogil:
@@ -118,7 +120,7 @@ cdef void ask_reset(const SiteConfig* c, StepState* s, const Command* command, i
         answer(s, command.id, False, row, now_ns)
         return
     s.internal_clearing = s.internal
-    wait_for_journal(s, &s.reset, command.id, now_ns)
+    wait_for_journal(s, &s.reset, command, now_ns)
 
 
 cdef void take_command(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
@@ -143,13 +145,22 @@ cdef void take_command(const SiteConfig* c, const Inputs* inp, StepState* s, int
         answer(s, command.id, False, -1, now_ns)
 
 
+cdef void begin_again(const SiteConfig* c, StepState* s, bint local) noexcept nogil:
+    """A start or reset is durable: what was given up is tried again; set points left to others only by the operator at the machine."""
+    contactors_retry(c, &s.contactors)
+    s.release = s.release or local
+
+
 cdef void settle_pending(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
     cdef int cleared
     if s.operator.waiting and inp.journalled_seq >= s.operator.journal_seq:
         s.operator_mode = s.operator_next
+        if s.operator_mode == MODE_RUN:
+            begin_again(c, s, s.operator.local)
         settle(s, &s.operator, True, -1, now_ns)
     if s.reset.waiting and inp.journalled_seq >= s.reset.journal_seq:
         cleared = rows_reset(c, &s.rows)
+        begin_again(c, s, s.reset.local)
         s.internal &= ~s.internal_clearing
         s.internal_clearing = 0
         emit(&s.sink, now_ns, EV_RESET_DONE, LEVEL_INFO, -1, -1, -1, cleared, 0, 0)
@@ -234,6 +245,17 @@ cdef int next_mode(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t
     return acquire(c, inp, s, now_ns)
 
 
+cdef bint keeps_operator_out(const StepState* s) noexcept nogil:
+    return s.mode == MODE_STOPPED or s.mode == MODE_OUT_OF_SERVICE or s.mode == MODE_TRIPPED
+
+
+cdef void forget_operator(const SiteConfig* c, StepState* s, int64_t now_ns) noexcept nogil:
+    cdef int slot
+    for slot in range(c.n_slots):
+        if c.slot_operator[slot]:
+            slot_clear(c, &s.slots, slot, now_ns)
+
+
 cdef void modes_update(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
     cdef int mode, level
     if s.rows.retripped >= 0:
@@ -246,6 +268,8 @@ cdef void modes_update(const SiteConfig* c, const Inputs* inp, StepState* s, int
     if mode != MODE_RUN:
         s.warm = 0
     s.mode, s.mode_since_ns = <uint8_t> mode, now_ns
+    if keeps_operator_out(s):
+        forget_operator(c, s, now_ns)
 
 
 # --- the journal --------------------------------------------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@
 # - A stop or standby is also sent to a PCS whose state is not known; a start only where the profile says so.
 # - An order whose state is not reached within dev_order_timeout_ns is told, each time anew. After dev_start_tries late starts we give up: standby
 #   until the operator resets or starts at the machine.
-# - The contactor opens only when the set point is 0, the PCS does not run and hardly any current flows, or OPEN_WAIT_NS after it was
-#   ordered. It is closed only for a unit that is to run, CLOSE_TRIES times at most (R13).
+# - When the contactors of a battery open and close the step says (contactor.pxd, R13); the order is repeated until the BMS reports it.
 
 from libc.stdint cimport int64_t, uint16_t
 

@@ -1,18 +1,15 @@
 """Start, stop and contactor; the rules stand in orders.pxd. Loop, nogil, bounded."""
 
-from libc.math cimport NAN, fabs, isnan
+from libc.math cimport NAN, isnan
 from libc.stdint cimport uint8_t, uint32_t
 
 from .bus cimport DONE, IDLE, QUEUED, SENT, Transaction, bus_submit_command
 from .events cimport LEVEL_ALARM, emit
 from .layout cimport (
-    EV_ORDER_LATE, EV_START_GIVEN_UP, NS_PER_S, PR_CLOSE, PR_OPEN, PR_RUN, PR_STANDBY, PR_STOP, Q_BMS_STATE, Q_DC_A, Q_PACK_A, Q_PCS_STATE,
-    QUANTITIES, WF_ONCE,
+    EV_ORDER_LATE, EV_START_GIVEN_UP, PR_CLOSE, PR_OPEN, PR_RUN, PR_STANDBY, PR_STOP, Q_BMS_STATE, Q_PCS_STATE, QUANTITIES,
+    WF_ONCE,
 )
 from .writes cimport Rows, Values, fill_row, rows_of
-
-cdef int64_t OPEN_WAIT_NS = 2 * <int64_t> NS_PER_S
-cdef double OPEN_CURRENT_A = 5.0
 
 # SunSpec 701 InvSt, 802 State.
 cdef enum:
@@ -25,7 +22,9 @@ cdef enum:
     BMS_DISCONNECTED = 1
     BMS_CONNECTING = 2
     UNKNOWN_BIT = 15
-    CLOSE_TRIES = 3
+    ORDER_NONE = 0
+    ORDER_OPEN = 1
+    ORDER_CLOSE = 2
 
 
 cdef void orders_init(const SiteConfig* c, Device* dev) noexcept nogil:
@@ -161,39 +160,20 @@ cdef void send_switch(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* 
 
 # --- contactor ----------------------------------------------------------------------------------------------------------------------------
 
-cdef bint current_small(const Inputs* inp, int unit, int64_t since_ns) noexcept nogil:
-    """A current measured since `since_ns` that is nearly nothing."""
-    cdef int dc = unit * QUANTITIES + Q_DC_A
-    cdef int pack = unit * QUANTITIES + Q_PACK_A
-    cdef bint by_pcs = inp.sampled_ns[dc] >= since_ns and fabs(inp.value[dc]) < OPEN_CURRENT_A
-    cdef bint by_bms = inp.sampled_ns[pack] >= since_ns and fabs(inp.value[pack]) < OPEN_CURRENT_A
-    return by_pcs or by_bms
-
-
-cdef void send_close(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
-    cdef double battery = inp.value[dev.unit * QUANTITIES + Q_BMS_STATE]
-    dev.open_since_ns = 0
-    if battery != BMS_DISCONNECTED:
-        dev.close_tries = 0 if battery != BMS_CONNECTING else dev.close_tries
-        return
-    if out.cmd_run[dev.unit] != RUN_RUN or dev.close_rows.count == 0 or dev.close_tries >= CLOSE_TRIES or busy(&dev.switch) \
-            or now_ns < dev.switch_next_ns:
-        return
-    if submit_order(c, dev, bus, inp, dev.close_rows.first, now_ns):
-        dev.close_tries += 1
-
-
 cdef void send_contactor(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, int64_t now_ns) noexcept nogil:
-    cdef int state
-    if not out.cmd_open[dev.unit]:
-        send_close(c, dev, bus, inp, out, now_ns)
+    cdef bint opens = out.cmd_open[dev.unit]
+    cdef int order = ORDER_OPEN if opens else ORDER_CLOSE if out.cmd_close[dev.unit] else ORDER_NONE
+    cdef const Rows* rows = &dev.open_rows if opens else &dev.close_rows
+    cdef int64_t switch_next_ns = dev.switch_next_ns
+    if order != dev.last_contactor:
+        dev.last_contactor = <uint8_t> order
+        dev.contactor_next_ns = 0
+    if order == ORDER_NONE or rows.count == 0 or busy(&dev.switch) or now_ns < dev.contactor_next_ns:
         return
-    if dev.open_since_ns == 0:
-        dev.open_since_ns = now_ns
-    if busy(&dev.switch) or now_ns < dev.switch_next_ns or inp.value[dev.unit * QUANTITIES + Q_BMS_STATE] == BMS_DISCONNECTED:
+    # An order to open is repeated until the BMS says that it is open; one to close only while it says that it is.
+    if (inp.value[dev.unit * QUANTITIES + Q_BMS_STATE] == BMS_DISCONNECTED) == opens:
         return
-    state = inverter_state(c, dev, inp, now_ns)
-    if now_ns - dev.open_since_ns >= OPEN_WAIT_NS or (
-            out.cmd_raw[dev.unit] == 0 and (state == INV_OFF or state == INV_SLEEPING or state == INV_STANDBY)
-            and current_small(inp, dev.unit, dev.open_since_ns)):
-        submit_order(c, dev, bus, inp, dev.open_rows.first, now_ns)
+    if submit_order(c, dev, bus, inp, rows.first, now_ns):
+        dev.contactor_next_ns = now_ns + c.dev_order_repeat_ns[dev.index]
+    # Start and stop of a PCS that answers for its battery keep their own time.
+    dev.switch_next_ns = switch_next_ns

@@ -25,6 +25,8 @@ cdef double scale_of(uint16_t sunssf) noexcept nogil
 
 # A number of a type in its registers; NaN for "not there" (Absent).
 cdef double typed_value(int point_type, bint low_first, int absent, uint64_t absent_bits, const uint16_t* registers) noexcept nogil
+# Registers that hold an item of a type at an offset (of bits for PT_BIT) end before this one.
+cdef int point_end(int point_type, int offset) noexcept nogil
 
 # The value of one point in its block of registers. Loop, nogil, bounded.
 cdef double point_value(const SiteConfig* c, int point, const uint16_t* registers, const double* factors) noexcept nogil

@@ -5,7 +5,7 @@ from libc.stdint cimport int16_t, int32_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from .layout cimport (
-    ABSENT_SUNSPEC, ABSENT_VALUE, PT_BITS16, PT_BITS32, PT_ENUM16, PT_FLOAT32, PT_INT16, PT_INT32, PT_INT64, PT_SUNSSF, PT_UINT16, PT_UINT32,
+    ABSENT_SUNSPEC, ABSENT_VALUE, PT_BIT, PT_BITS16, PT_BITS32, PT_ENUM16, PT_FLOAT32, PT_INT16, PT_INT32, PT_INT64, PT_SUNSSF, PT_UINT16, PT_UINT32,
     PT_UINT64,
     Q_BMS_ALARM, Q_BMS_HB, Q_BMS_STATE, Q_LOC_REM, Q_PCS_ALARM, Q_PCS_CONN, Q_PCS_HB, Q_PCS_STATE, QUANTITIES,
 )
@@ -40,6 +40,10 @@ cdef int type_registers(int point_type) noexcept nogil:
     return 2
 
 
+cdef int point_end(int point_type, int offset) noexcept nogil:
+    return (offset >> 4) + 1 if point_type == PT_BIT else offset + type_registers(point_type)
+
+
 cdef double scale_of(uint16_t sunssf) noexcept nogil:
     cdef int16_t exponent = <int16_t> sunssf
     return POW10[exponent + 10] if -10 <= exponent <= 10 else NAN
@@ -51,6 +55,11 @@ cdef uint64_t bits_of(const uint16_t* registers, int count, bint low_first) noex
     for i in range(count):
         bits = (bits << 16) | registers[count - 1 - i if low_first else i]
     return bits
+
+
+cdef int bit_of(const uint16_t* registers, int bit) noexcept nogil:
+    """Bit i as the frames lay bits: lowest first."""
+    return (registers[bit >> 4] >> (bit & 15)) & 1
 
 
 cdef double float_of(uint32_t bits) noexcept nogil:
@@ -127,6 +136,8 @@ cdef double coded_value(const SiteConfig* c, int point, const uint16_t* register
 
 cdef double point_value(const SiteConfig* c, int point, const uint16_t* registers, const double* factors) noexcept nogil:
     cdef double value
+    if c.point_type[point] == PT_BIT:
+        return bit_of(registers, c.point_offset[point]) ^ (c.point_scale[point] < 0)
     if c.point_map_count[point] > 0 or c.point_mask[point] != 0:
         value = coded_value(c, point, registers)
     else:
@@ -155,6 +166,6 @@ cdef uint64_t take_points(const SiteConfig* c, const PointIndex* index, int read
         at = c.point_place[point] * QUANTITIES + c.point_quantity[point]
         inp.value[at] = point_value(c, point, registers, inp.factor)
         inp.sampled_ns[at] = sent_ns
-        if is_analogue(c.point_quantity[point]):
+        if is_analogue(c.point_quantity[point]) and c.point_type[point] != PT_BIT:
             fingerprint = (fingerprint ^ bits_of(registers + c.point_offset[point], type_registers(c.point_type[point]), False)) * FNV_PRIME
     return fingerprint

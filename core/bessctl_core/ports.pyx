@@ -97,7 +97,7 @@ cdef class StatePort:
         for name, codes in (
             ("unit_lo_bind", s.unit_lo_bind[:MAX_UNITS]), ("unit_hi_bind", s.unit_hi_bind[:MAX_UNITS]),
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
-            ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
+            ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
         ):
             fields[name] = codes

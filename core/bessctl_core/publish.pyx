@@ -46,6 +46,7 @@ cdef void publish_slots(const SiteConfig* c, const StepState* s, PlantState* pub
 
 
 cdef void publish(const SiteConfig* c, const Inputs* inp, const StepState* s, const Outputs* out, PlantState* pub, int64_t now_ns) noexcept nogil:
+    cdef int row
     pub.tick, pub.now_ns, pub.mode, pub.internal, pub.flags = s.tick, now_ns, s.mode, s.internal, s.flags
     publish_powers(c, inp, s, out, pub)
     publish_envelope(c, s, pub)
@@ -61,6 +62,8 @@ cdef void publish(const SiteConfig* c, const Inputs* inp, const StepState* s, co
     memcpy(pub.pcs_state, inp.pcs_state, sizeof(pub.pcs_state))
     memcpy(pub.bms_state, inp.bms_state, sizeof(pub.bms_state))
     pub.meter_state = inp.meter_state
-    memcpy(pub.row_active, s.rows.active, c.n_rows)
+    for row in range(c.n_rows):
+        pub.row_active[row] = s.rows.active[row] | s.rows.blind[row] << 1
+    memcpy(pub.unit_contactor, s.contactors.step, sizeof(pub.unit_contactor))
     memcpy(pub.row_latched, s.rows.latched, c.n_rows)
     memcpy(pub.row_since_ns, s.rows.since_ns, c.n_rows * sizeof(int64_t))

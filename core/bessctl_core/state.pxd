@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from .contactor cimport ContactorTable
+from .derive cimport DeriveState
 from .envelope cimport Envelope
 from .events cimport EventSink
 from .layout cimport MAX_UNITS
@@ -26,6 +28,7 @@ cdef struct StartFacts:
 cdef struct Pending:
     uint8_t waiting
     uint64_t command_id
+    uint8_t local               # it came from the machine itself
     uint64_t journal_seq        # the record that makes it durable
 
 cdef struct StepState:
@@ -35,6 +38,8 @@ cdef struct StepState:
     RampState ramp
     UnitTable units
     Pcc pcc
+    DeriveState derived
+    ContactorTable contactors
     uint64_t tick
     int64_t last_ns             # of the last tick
     int64_t start_ns
@@ -51,6 +56,7 @@ cdef struct StepState:
     uint8_t stop_asked          # SIGTERM
     Pending reset
     Pending operator
+    uint8_t release             # in this tick a start or reset at the machine became durable
     uint64_t journal_seq
     uint8_t journal_due
     int64_t journal_ns

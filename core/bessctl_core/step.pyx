@@ -3,20 +3,22 @@
 Validate, protect, decide the mode, allow, want, ramp, split, encode, look once more, publish: in this order, each in its own module.
 """
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
 from libc.string cimport memset
 
+from .contactor cimport BATTERY_GAVE_UP, contactors_order, contactors_update
+from .derive cimport derive, derive_init
 from .dispatch cimport command_zero, commands_hold, dispatch
 from .envelope cimport arbitrate, device_interval
-from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
+from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit, tell_flags
 from .layout cimport (
-    ACT_OPEN, ACT_STANDBY, BIND_NONE, DEV_FROZEN, EV_LIMITS_DISJOINT, EV_METER, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED,
-    FLAG_LOCAL_CONTROL, FLAG_METER_STALE, FLAG_RT_REFUSED, FLAG_SHED, FLAG_UNCONFIRMED, MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_STANDBY, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK,
-    QUANTITIES, Q_AC_W, Q_BMS_AGE_S, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_CHA_A_OVER, Q_DC_A, Q_DIS_A_OVER, Q_LOC_REM, Q_METER_AGE_S, Q_PACK_A,
-    Q_PACK_V, Q_PCC_W, Q_PCS_AGE_S, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION, TRIP_METER_SIGN,
+    ACT_OPEN, ACT_STANDBY, BIND_NONE, EV_LIMITS_DISJOINT, EV_METER, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED,
+    FLAG_CONTACTOR, FLAG_INPUT_LOST, FLAG_LOCAL_CONTROL, FLAG_METER_STALE, FLAG_RT_REFUSED, FLAG_SHED, FLAG_SOC_FROZEN, FLAG_UNCONFIRMED,
+    MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_STANDBY, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK, PLAN_STOPPED,
+    QUANTITIES, Q_AC_W, Q_LOC_REM, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION, TRIP_METER_SIGN,
 )
-from .modes cimport journal_fill, journal_update, modes_init, modes_update, settle_pending, take_command, trip_internal
+from .modes cimport journal_fill, journal_update, keeps_operator_out, modes_init, modes_update, settle_pending, take_command, trip_internal
 from .pcc cimport METER_FRESH, METER_LOST, pcc_init, pcc_note, pcc_target, pcc_update
 from .plans cimport Ask, plan_fault, slot_take, slots_init, slots_update
 from .protect cimport rows_init, rows_update
@@ -40,6 +42,7 @@ cdef double REST_SHARE = 0.01       # of the rating: below it a measured power c
 cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, const JournalRecord* journal) noexcept nogil:
     memset(s, 0, sizeof(StepState))
     rows_init(&s.rows)
+    derive_init(&s.derived)
     slots_init(c, &s.slots, facts.now_ns)
     ramp_init(&s.ramp, 0, facts.now_ns)
     pcc_init(&s.pcc, facts.now_ns)
@@ -54,6 +57,8 @@ cdef void step_offer_plan(const SiteConfig* c, StepState* s, int slot, const Pla
     if slot < 0 or slot >= c.n_slots or plan.serial == 0:
         return
     fault = plan_fault(c, slot, plan, s.boot_id_hi, s.boot_id_lo, now_ns)
+    if fault == PLAN_OK and c.slot_operator[slot] and keeps_operator_out(s):
+        fault = PLAN_STOPPED
     if fault != PLAN_OK:
         if s.slots.fault[slot] != fault:
             emit(&s.sink, now_ns, EV_PLAN_REFUSED, LEVEL_WARNING, -1, -1, slot, fault, 0, 0)
@@ -62,38 +67,6 @@ cdef void step_offer_plan(const SiteConfig* c, StepState* s, int slot, const Pla
     if s.slots.plan[slot].serial == 0 or s.slots.fault[slot] != PLAN_OK:
         emit(&s.sink, now_ns, EV_PLAN_ACCEPTED, LEVEL_INFO, -1, -1, slot, <int> plan.serial, 0, 0)
     slot_take(c, &s.slots, slot, plan, now_ns)
-
-
-# --- validate: quantities that follow from others --------------------------------------------------------------------------------------
-
-cdef inline void derive(Inputs* inp, int place, int quantity, double value, int64_t sampled_ns) noexcept nogil:
-    inp.value[place * QUANTITIES + quantity] = value
-    inp.sampled_ns[place * QUANTITIES + quantity] = sampled_ns
-
-
-cdef void derive_age(Inputs* inp, int place, int quantity, int of_quantity, int device_state, int64_t now_ns) noexcept nogil:
-    """The age is always known: what never arrived is infinitely old, and so is what a frozen device says (R4)."""
-    cdef int64_t sampled = inp.sampled_ns[place * QUANTITIES + of_quantity]
-    derive(inp, place, quantity, <double> (now_ns - sampled) * 1e-9 if sampled > 0 and device_state != DEV_FROZEN else INFINITY, now_ns)
-
-
-cdef void derive_over(Inputs* inp, int unit, int quantity, int current, int limit, double sign) noexcept nogil:
-    """How far a measured current passes what the BMS allows in that direction, A; negative = room left. As old as the older of the two."""
-    cdef int at = unit * QUANTITIES
-    derive(inp, unit, quantity, sign * inp.value[at + current] - inp.value[at + limit],
-           min(inp.sampled_ns[at + current], inp.sampled_ns[at + limit]))
-
-
-cdef void validate(const SiteConfig* c, Inputs* inp, int64_t now_ns) noexcept nogil:
-    cdef int unit, current, battery
-    for unit in range(c.n_units):
-        current = Q_PACK_A if c.unit_bms_device[unit] >= 0 else Q_DC_A
-        battery = inp.bms_state[unit] if c.unit_bms_device[unit] >= 0 else inp.pcs_state[unit]
-        derive_age(inp, unit, Q_PCS_AGE_S, Q_AC_W, inp.pcs_state[unit], now_ns)
-        derive_age(inp, unit, Q_BMS_AGE_S, Q_PACK_V, battery, now_ns)
-        derive_over(inp, unit, Q_DIS_A_OVER, current, Q_BMS_DIS_MAX_A, 1)
-        derive_over(inp, unit, Q_CHA_A_OVER, current, Q_BMS_CHA_MAX_A, -1)
-    derive_age(inp, PLANT, Q_METER_AGE_S, Q_PCC_W, inp.meter_state, now_ns)
 
 
 # --- measure: what units and site give -------------------------------------------------------------------------------------------------
@@ -185,7 +158,7 @@ cdef int run_state(const SiteConfig* c, const StepState* s, int unit) noexcept n
     cdef int stop = max(s.rows.stop[unit], s.rows.stop[PLANT])
     if stop >= ACT_OPEN:
         return RUN_STOP
-    if stop >= ACT_STANDBY or s.envelope.cease:
+    if stop >= ACT_STANDBY or s.envelope.cease or not s.contactors.ready[unit]:
         return RUN_STANDBY
     if s.mode == MODE_STOPPING:
         return RUN_RUN if s.ramp.w != 0 else RUN_STANDBY
@@ -203,8 +176,8 @@ cdef void command(const SiteConfig* c, const Inputs* inp, StepState* s, double p
         ramp_init(&s.ramp, 0, now_ns)
     for unit in range(c.n_units):
         out.cmd_run[unit] = <uint8_t> run_state(c, s, unit)
-        out.cmd_open[unit] = max(s.rows.stop[unit], s.rows.stop[PLANT]) >= ACT_OPEN
         total += out.cmd_w[unit]
+    contactors_order(c, &s.contactors, out)
     units_note(c, out, &s.units)
     pcc_note(c, &s.pcc, total, now_ns)
     out.silent = s.warm and s.mode == MODE_ACQUIRE
@@ -227,12 +200,19 @@ cdef void count_energy(const SiteConfig* c, const Inputs* inp, StepState* s, int
 cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef bint disjoint = s.envelope.unmet_slot >= 0
-    s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED | FLAG_METER_STALE | FLAG_SHED)
+    cdef uint32_t before = s.flags
+    s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED | FLAG_METER_STALE | FLAG_SHED | FLAG_SOC_FROZEN | FLAG_CONTACTOR | FLAG_INPUT_LOST)
     for unit in range(c.n_units):
         if inp.value[unit * QUANTITIES + Q_LOC_REM] == 1:
             s.flags |= FLAG_LOCAL_CONTROL
         if inp.unconfirmed[unit]:
             s.flags |= FLAG_UNCONFIRMED
+        if s.derived.soc_frozen[unit]:
+            s.flags |= FLAG_SOC_FROZEN
+        if s.contactors.step[unit] == BATTERY_GAVE_UP:
+            s.flags |= FLAG_CONTACTOR
+    if s.rows.input_lost and s.mode != MODE_ACQUIRE:
+        s.flags |= FLAG_INPUT_LOST
     if s.pcc.known and s.pcc.phase != METER_FRESH:
         s.flags |= FLAG_METER_STALE | FLAG_SHED
     if disjoint:
@@ -240,24 +220,27 @@ cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int6
     if disjoint and not s.disjoint:
         emit(&s.sink, now_ns, EV_LIMITS_DISJOINT, LEVEL_ALARM, -1, -1, s.envelope.unmet_slot, 0, s.envelope.unmet_w, 0)
     s.disjoint = disjoint
+    tell_flags(&s.sink, before, s.flags, FLAG_LOCAL_CONTROL | FLAG_INPUT_LOST, now_ns)
 
 
 cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_ns, Outputs* out, PlantState* pub) noexcept nogil:
     s.tick += 1
-    validate(c, inp, now_ns)
+    s.release = 0
+    derive(c, inp, &s.derived, &s.units, &s.envelope, &s.contactors, s.wanted_w, &s.sink, now_ns - s.last_ns, now_ns)
     settle_pending(c, inp, s, now_ns)
     take_command(c, inp, s, now_ns)
     slots_update(c, &s.slots, &s.sink, now_ns)
     rows_update(c, inp, &s.rows, &s.sink, s.acquired, now_ns)
     measure(c, inp, s, now_ns)
     modes_update(c, inp, s, now_ns)
-    device_interval(c, inp, &s.rows, &s.units, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
+    contactors_update(c, inp, &s.rows, &s.contactors, s.mode, &s.sink, now_ns)
+    device_interval(c, inp, &s.rows, &s.units, &s.contactors, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
     arbitrate(c, &s.slots, &s.pcc, &s.envelope, now_ns)
     command(c, inp, s, next_power(c, s, now_ns), out, now_ns)
     count_energy(c, inp, s, now_ns)
     raise_flags(c, inp, s, now_ns)
     journal_update(s, now_ns)
-    out.journal_due, out.journal_seq = s.journal_due, s.journal_seq
+    out.journal_due, out.journal_seq, out.release = s.journal_due, s.journal_seq, s.release
     s.journal_due = 0
     s.last_ns = now_ns
     publish(c, inp, s, out, pub, now_ns)

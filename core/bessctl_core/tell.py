@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from . import layout
+from . import layout, loud
 from .layout import EventCode as E
 
 LEVELS = ("info", "warning", "alarm")
@@ -39,8 +39,7 @@ FAULTS = (
     "the queue is full",
 )
 
-RT_REMEDY = "give the process CAP_SYS_NICE (systemd: AmbientCapabilities=CAP_SYS_NICE, or LimitRTPRIO=99; as root: it is there by itself)"
-MLOCK_REMEDY = "give the process CAP_IPC_LOCK (systemd: AmbientCapabilities=CAP_IPC_LOCK, or LimitMEMLOCK=infinity)"
+RT_REMEDY, MLOCK_REMEDY = loud.RT, loud.MLOCK
 
 
 def names_of(enum: Any) -> dict[int, str]:
@@ -95,6 +94,10 @@ class Told:
         return "the plant" if place == layout.LIMITS["plant"] else self._name("units", place)
 
     @property
+    def has_place(self) -> bool:
+        return bool(self._event["place"] >= 0)
+
+    @property
     def bound(self) -> str:
         """In a clamped target `place` is what the binding, `detail`, names."""
         ident, kind = self._event["place"], layout.BindKind
@@ -142,7 +145,8 @@ def refused(t: Told) -> str:
 def unconfirmed(t: Told) -> str:
     if t.detail:
         return f"{t.device}: set point left to whoever keeps changing it, 0 W and standby; end the other writer, then `bessctl reset`"
-    return f"{t.device} does not confirm its set point; our heartbeat to it stops, so that its own watchdog acts"
+    what, remedy = loud.FLAGS[layout.Flag.FLAG_UNCONFIRMED]
+    return f"{t.device}: {what}; {remedy}"
 
 
 def stopped(t: Told) -> str:
@@ -169,13 +173,26 @@ METER = (
 )
 
 
+CONTACTORS = {
+    1: "connected",
+    2: "to be opened: power to 0 and the PCS stopped first",
+    3: "open",
+    4: "being connected, try {:.0f}",
+    5: "could not be connected; " + loud.FLAGS[layout.Flag.FLAG_CONTACTOR][1],
+}
+
+
+def contactor(t: Told) -> str:
+    return f"battery of {t.place}: " + CONTACTORS.get(t.detail, "its BMS does not say whether it is connected").format(t.value)
+
+
 def meter(t: Told) -> str:
     return METER[min(max(t.detail, 0), 2)].format(t.value)
 
 
 SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_STARTED: lambda t: f"loop started at {t.value:g} Hz, {'warm' if t.detail else 'cold'}",
-    E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}",
+    E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}" + (f": {loud.MODES[t.detail]}" if t.detail in loud.MODES else ""),
     E.EV_ROW_PICKUP: lambda t: f"protection row {t.row} picked up at {t.place}: {shown(t.value)}, limit {t.limit:g}",
     E.EV_ROW_DROPOFF: lambda t: f"protection row {t.row} dropped off at {t.place}: {t.value:g}",
     E.EV_ROW_LATCHED: lambda t: (
@@ -189,8 +206,8 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
     ),
     E.EV_PLAN_LAPSED: lambda t: f"the lease of {t.slot} is over: its target is dropped, its lapse rule applies",
     E.EV_TARGET_CLAMPED: lambda t: f"target of {t.slot}, {t.value:g} W, limited to {t.limit:g} W by {limiter(t)}",
-    E.EV_LIMITS_DISJOINT: lambda t: f"limits of {t.slot} cannot be met, {t.value:g} W remain",
-    E.EV_INTERNAL: lambda t: f"the machine tripped by itself, {layout.Internal(t.detail).name}: find the cause, then `bessctl reset`",
+    E.EV_LIMITS_DISJOINT: lambda t: f"limits of {t.slot} cannot be met, {t.value:g} W remain; {loud.FLAGS[layout.Flag.FLAG_SHED][1]}",
+    E.EV_INTERNAL: lambda t: f"the machine tripped by itself, {layout.Internal(t.detail).name}: {loud.TRIPS.get(t.detail, loud.ROWS)}",
     E.EV_DEVICE_UP: lambda t: f"{t.device} at {t.address} is up",
     E.EV_DEVICE_DOWN: down,
     E.EV_DEVICE_REFUSED: refused,
@@ -206,6 +223,8 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_STOPPED: stopped,
     E.EV_ACQUIRED: lambda t: f"all inputs valid after {t.value:.1f} s",
     E.EV_METER: meter,
+    E.EV_FLAG: lambda t: (f"{t.place}: " if t.has_place else "") + loud.flag_sentence(t.detail, t.value != 0),
+    E.EV_CONTACTOR: contactor,
     E.EV_JOURNAL: lambda t: JOURNAL[min(max(t.detail, 0), 2)],
 }
 

@@ -17,6 +17,8 @@ PLANT = L.LIMITS["plant"]
 FOREVER = 2**62
 RUNNING = 3  # SunSpec 701 InvSt
 Q = L.Quantity
+AGES = (Q.Q_PCS_AGE_S, Q.Q_BMS_AGE_S, Q.Q_METER_AGE_S, Q.Q_PCS_HB_AGE_S, Q.Q_BMS_HB_AGE_S)
+"""Never and frozen are infinitely old, which is no value to see: beyond, as sealing has it."""
 
 PLAN = L.dtype("Plan")
 CONFIG = L.dtype("SiteConfig")
@@ -39,6 +41,10 @@ class Row:
     max_age_s: float = 1.0
     unit: int = 0
     curve: tuple[tuple[float, float], ...] = ()
+    test: int = L.RowTest.TEST_THRESHOLD
+    mask: int = 0
+    blind: int = L.BlindRule.BLIND_HOLDS
+    other_cut: float = 0.0
 
 
 @dataclass
@@ -53,6 +59,7 @@ class Slot:
     required: bool = False
     advisory: bool = False
     may_force: int = 0
+    operator: bool = False
 
 
 BITS = {
@@ -80,10 +87,11 @@ def config(units: int = 1, rows: tuple[Row, ...] = (), slots: tuple[Slot, ...] =
         c[name] = value
     c["unit_w_dis_max"][:units] = c["unit_w_cha_max"][:units] = c["unit_va_max"][:units] = 200_000
     c["unit_vdc_min_v"][:units], c["unit_eta"][:units], c["unit_data_age_ns"][:units] = 600, 1.0, S
+    c["unit_open_a"][:units], c["unit_open_wait_ns"][:units], c["unit_close_wait_ns"][:units] = 5, 2 * S, 10 * S
     for i, slot in enumerate(slots):
         c["slot_class"][i], c["slot_priority"][i], c["slot_scopes"][i] = slot.klass, slot.priority, slot.scopes
         c["slot_max_lease_ns"][i], c["slot_required"][i], c["slot_advisory"][i] = int(slot.max_lease_s * S), slot.required, slot.advisory
-        c["slot_may_force"][i] = slot.may_force
+        c["slot_may_force"][i], c["slot_operator"][i] = slot.may_force, slot.operator
         for name, value in slot.default.items():
             c[f"slot_{name}"][i] = value
             c["slot_default"][i] |= BITS[name]
@@ -97,6 +105,8 @@ def config(units: int = 1, rows: tuple[Row, ...] = (), slots: tuple[Slot, ...] =
         )
         c["row_pickup_delay_ns"][i], c["row_dropoff_delay_ns"][i] = int(row.pickup_s * S), int(row.dropoff_s * S)
         c["row_max_age_ns"][i], c["row_reset"][i], c["row_curve_count"][i] = int(row.max_age_s * S), row.reset, len(row.curve)
+        c["row_test"][i], c["row_mask"][i], c["row_blind"][i] = row.test, row.mask, row.blind or row.quantity in AGES
+        c["row_other_cut"][i] = row.other_cut
         for k, (x, share) in enumerate(row.curve):
             c["row_curve_x"][i * L.LIMITS["curve_points"] + k] = x
             c["row_curve_share"][i * L.LIMITS["curve_points"] + k] = share

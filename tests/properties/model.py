@@ -10,10 +10,11 @@ import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from bessctl_core.layout import Action, CommandCode, DeviceState, Direction, Mode, Quantity, ResetRule
+from bessctl_core.layout import Action, BlindRule, CommandCode, DeviceState, Direction, Mode, Quantity, ResetRule, RowTest
 from tests.core.rig import PLANT, Row, S
 
 RUNNING, THROTTLED = 3, 4
+DISCONNECTED, CONNECTED, SUSPENDING = 1, 3, 6
 STOPS = (Action.ACT_ZERO, Action.ACT_STANDBY, Action.ACT_OPEN)
 
 
@@ -35,40 +36,79 @@ class RowState:
 
     row: Row
     active: bool = False
+    blind: bool = False
     latched: bool = False
     marked: bool = False
     since_ns: int | None = None
+    well_ns: int | None = None
+    held: float = 1.0
+
+    def judged(self, value: float) -> float:
+        """What is compared: the value, the number its bits make, or whether the code is one of the mask."""
+        code = int(value) if 0 <= value <= 2**32 - 1 else None
+        if self.row.test == RowTest.TEST_BITS:
+            return float((2**32 - 1 if code is None else code) & self.row.mask)
+        if self.row.test == RowTest.TEST_STATES:
+            return float(self.row.mask >> (31 if code is None else min(code, 31)) & 1)
+        return value
 
     def move(self, sample: Sample, now_ns: int, may_latch: bool) -> bool:
-        """Pickup, drop-off and latch; True when it fell again while its reset waited."""
+        """Pickup, drop-off, blindness and latch; True when it fell again while its reset waited."""
         seen = sample.seen(now_ns, int(self.row.max_age_s * S))
-        if self._turns(sample.value, seen):
-            self.since_ns = now_ns if self.since_ns is None else self.since_ns
-            delay_s = (self.row.dropoff_s if may_latch else 0) if self.active else self.row.pickup_s
-            if now_ns - self.since_ns >= int(delay_s * S):
-                self.active, self.since_ns = not self.active, None
+        drop_s = self.row.dropoff_s if may_latch else 0
+        if not seen and self.row.blind == BlindRule.BLIND_HOLDS:
+            self.blind, self.since_ns, self.well_ns = True, None, None
         else:
-            self.since_ns = None
+            self._watch(self.judged(sample.value), seen, drop_s, now_ns)
         if not (self.active and may_latch and self.row.reset != ResetRule.RESET_AUTO):
             return False
         again = self.latched and self.marked
         self.latched, self.marked = True, False
         return again
 
-    def _turns(self, value: float, seen: bool) -> bool:
-        if self.active:
-            return seen and (value <= self.row.dropoff if self.row.above else value >= self.row.dropoff)
-        return not seen or (value >= self.row.pickup if self.row.above else value <= self.row.pickup)
+    def _watch(self, value: float, seen: bool, drop_s: float, now_ns: int) -> None:
+        row = self.row
+        beyond = not seen or (value >= row.pickup if row.above else value <= row.pickup)
+        back = seen and (value <= row.dropoff if row.above else value >= row.dropoff)
+        if not (back if self.active else beyond):
+            self.since_ns = None
+        else:
+            self.since_ns = now_ns if self.since_ns is None else self.since_ns
+            if now_ns - self.since_ns >= int((drop_s if self.active else row.pickup_s) * S):
+                self.active, self.since_ns = not self.active, None
+        if self.blind and self.active:
+            self.blind = False
+        elif self.blind and not beyond:
+            self.well_ns = now_ns if self.well_ns is None else self.well_ns
+            self.blind = now_ns - self.well_ns < int(drop_s * S)
+        else:
+            self.well_ns = None
 
-    def share(self, sample: Sample, now_ns: int) -> float:
-        """What is left of the rating, for the row's directions."""
+    def left(self, value: float) -> float:
+        """What the curve leaves now."""
+        return 0.0 if self.blind else polyline(self.row.curve, value)
+
+    def hold(self, value: float) -> None:
+        """A latched curve keeps its smallest share."""
         if self.row.action == Action.ACT_DERATE:
-            return polyline(self.row.curve, sample.value) if sample.seen(now_ns, int(self.row.max_age_s * S)) else 0.0
-        return 0.0 if self.row.action == Action.ACT_BLOCK and (self.active or self.latched) else 1.0
+            self.held = min(self.held, self.left(value)) if self.latched else 1.0
+
+    @property
+    def acts(self) -> bool:
+        return self.active or self.latched or self.blind
+
+    def share(self, value: float, direction: int) -> float:
+        """What is left of the rating in a direction."""
+        row = self.row
+        if row.action == Action.ACT_DERATE:
+            return min(self.left(value), self.held) if row.direction & direction else 1.0
+        if row.action != Action.ACT_BLOCK or not self.acts:
+            return 1.0
+        return 0.0 if row.direction & direction else 1 - row.other_cut
 
     @property
     def stops(self) -> bool:
-        return self.row.action in STOPS and (self.active or self.latched)
+        return self.row.action in STOPS and self.acts
 
 
 def polyline(curve: tuple[tuple[float, float], ...], x: float) -> float:
@@ -93,6 +133,7 @@ class Model:
     acquired: bool = False
     mode: int = Mode.MODE_ACQUIRE
     reset_seq: int | None = None
+    open: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.table = [RowState(row) for row in self.rows]
@@ -105,10 +146,11 @@ class Model:
     def reset(self, local: bool, journal_seq: int) -> None:
         """Asked for in this tick; the record of this tick is `journal_seq`."""
         latched = [state for state in self.table if state.latched]
-        if any(state.active or (state.row.reset == ResetRule.RESET_LOCAL and not local) for state in latched):
+        if any((state.active and not state.blind) or (state.row.reset == ResetRule.RESET_LOCAL and not local) for state in latched):
             return
         for state in latched:
             state.marked = True
+            state.active = state.active and not state.blind
         self.reset_seq = journal_seq
 
     def journalled(self, seq: int) -> None:
@@ -121,14 +163,25 @@ class Model:
     # --- one tick ---
 
     def tick(self, now_ns: int, command: tuple[int, bool] | None, journalled: int, next_seq: int) -> None:
+        self._batteries(now_ns)
         self.journalled(journalled)
         if command is not None and command[0] == CommandCode.CMD_RESET:
             self.reset(command[1], next_seq)
         again = [state.move(self.sample(state.row.unit, state.row.quantity), now_ns, self.acquired) for state in self.table]
+        for state in self.table:
+            state.hold(self.sample(state.row.unit, state.row.quantity).value)
         if any(again):
             for state in self.table:
                 state.marked = False
             self.reset_seq = None
+
+    def _batteries(self, now_ns: int) -> None:
+        """The pack voltage behind open contactors is none, as of the tick after the BMS said so."""
+        for unit in range(self.units):
+            if unit in self.open:
+                self.samples[unit, Quantity.Q_PACK_V] = Sample(math.nan, self.sample(unit, Quantity.Q_PACK_V).at_ns)
+        states = {unit: self.sample(unit, Quantity.Q_BMS_STATE) for unit in range(self.units)}
+        self.open = {unit for unit, state in states.items() if state.seen(now_ns, S) and state.value == DISCONNECTED}
 
     def follow(self, mode: int) -> None:
         """The mode the step came to: rows may latch from the first run on, and not while it acquires anew."""
@@ -151,7 +204,7 @@ class Model:
 
     def _side(self, unit: int, now_ns: int, rows: list[RowState], direction: int, points: tuple[int, int]) -> float:
         stated, amps = self.sample(unit, points[0]), self.sample(unit, points[1])
-        least = 200e3 * min([1.0] + [r.share(self.sample(r.row.unit, r.row.quantity), now_ns) for r in rows if r.row.direction & direction])
+        least = 200e3 * min([1.0] + [r.share(self.sample(r.row.unit, r.row.quantity).value, direction) for r in rows])
         if stated.at_ns > 0:
             least = min(least, max(0.0, stated.value) if math.isfinite(stated.value) else 0.0)
         return min(least, max(0.0, amps.value) * 600 if amps.seen(now_ns, S) else 0.0)
@@ -159,4 +212,8 @@ class Model:
     def _follows(self, unit: int, now_ns: int) -> bool:
         state, switch = self.sample(unit, Quantity.Q_PCS_STATE), self.sample(unit, Quantity.Q_LOC_REM)
         up = self.pcs.get(unit) == DeviceState.DEV_UP and self.bms.get(unit) == DeviceState.DEV_UP
-        return up and state.seen(now_ns, S) and state.value in (RUNNING, THROTTLED) and (switch.at_ns == 0 or switch.value == 0)
+        bank = self.sample(unit, Quantity.Q_BMS_STATE)
+        loadable = bank.at_ns == 0 or (bank.seen(now_ns, S) and CONNECTED <= bank.value <= SUSPENDING)
+        return (
+            up and loadable and state.seen(now_ns, S) and state.value in (RUNNING, THROTTLED) and (switch.at_ns == 0 or switch.value == 0)
+        )

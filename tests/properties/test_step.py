@@ -38,6 +38,23 @@ ROWS = (
     Row(Q.Q_SOC_PCT, 5, 8, above=False, action=A.ACT_BLOCK, direction=D.DIR_DISCHARGE, max_age_s=0.3),
     Row(Q.Q_PCC_HZ, 51.5, 51.0, unit=PLANT, action=A.ACT_OPEN, reset=L.ResetRule.RESET_ANY, dropoff_s=0.05),
     Row(Q.Q_PACK_V, 860, 850, action=A.ACT_WARN, tier=L.Tier.TIER_WARN),
+    Row(
+        Q.Q_BMS_ALARM,
+        1,
+        0,
+        test=L.RowTest.TEST_BITS,
+        mask=6,
+        action=A.ACT_BLOCK,
+        direction=D.DIR_DISCHARGE,
+        other_cut=0.9,
+        reset=L.ResetRule.RESET_ANY,
+        dropoff_s=0.02,
+    ),
+    Row(Q.Q_BMS_STATE, 1, 0, test=L.RowTest.TEST_STATES, mask=1 << 31, action=A.ACT_ZERO, pickup_s=0.02, unit=1),
+    Row(Q.Q_INPUT_0, 1, 0, unit=PLANT, blind=L.BlindRule.BLIND_TRIPS, action=A.ACT_OPEN, reset=L.ResetRule.RESET_LOCAL, max_age_s=0.3),
+    Row(
+        Q.Q_CELL_TEMP_MAX_C, 40, 38, action=A.ACT_DERATE, direction=D.DIR_CHARGE, reset=L.ResetRule.RESET_ANY, curve=((40, 1.0), (60, 0.5))
+    ),
 )
 SLOTS = (
     Slot(klass=0, priority=1, default={"ess_hi_w": 150e3}, required=True, may_force=D.DIR_BOTH),
@@ -59,9 +76,13 @@ VALUES: dict[int, tuple[float, ...]] = {
     Q.Q_W_MAX_DIS: (200e3, 50e3, -1),
     Q.Q_W_MAX_CHA: (200e3, 50e3, 0),
     Q.Q_LOC_REM: (0, 0, 1),
+    Q.Q_BMS_ALARM: (0, 1, 2, 6, 2**32 - 1, 2**40),
+    Q.Q_BMS_STATE: (3, 3, 4, 2, 1, 99),
     Q.Q_PCC_HZ: (50, 51.2, 51.5, 60),
+    Q.Q_INPUT_0: (0, 0, 1),
 }
-PLACED = [(unit, quantity) for unit in range(UNITS) for quantity in VALUES if quantity != Q.Q_PCC_HZ] + [(PLANT, Q.Q_PCC_HZ)]
+OF_PLANT = (Q.Q_PCC_HZ, Q.Q_INPUT_0)
+PLACED = [(unit, quantity) for unit in range(UNITS) for quantity in VALUES if quantity not in OF_PLANT] + [(PLANT, at) for at in OF_PLANT]
 
 
 def numbers(quantity: int) -> st.SearchStrategy[float]:
@@ -135,7 +156,14 @@ class Plant(RuleBasedStateMachine):
         self.asked = 0
         self.powered = 0
         self.r.meter(20e3)
-        self.r.set(Q.Q_PCC_HZ, 50.0, place=PLANT)
+        self.plant_is_well()
+        self.r.set(Q.Q_BMS_STATE, 3, place=1)
+        for unit in range(UNITS):
+            self.r.set(Q.Q_BMS_ALARM, 0, place=unit)
+
+    def plant_is_well(self) -> None:
+        for quantity in OF_PLANT:
+            self.r.set(quantity, float(VALUES[quantity][0]), place=PLANT)
 
     @initialize(started=st.sampled_from((True, True, True, False)))
     def start(self, started: bool) -> None:
@@ -190,10 +218,10 @@ class Plant(RuleBasedStateMachine):
             for quantity, value in HEALTHY.items():
                 if quantity != Q.Q_AC_W:
                     self.r.set(quantity, value, place=unit)
-            for quantity in (Q.Q_W_MAX_DIS, Q.Q_W_MAX_CHA, Q.Q_LOC_REM):
+            for quantity in (Q.Q_W_MAX_DIS, Q.Q_W_MAX_CHA, Q.Q_LOC_REM, Q.Q_BMS_ALARM, Q.Q_BMS_STATE):
                 self.r.set(quantity, float(VALUES[quantity][0]), place=unit)
             self.devices(unit, UP, UP)
-        self.r.set(Q.Q_PCC_HZ, 50.0, place=PLANT)
+        self.plant_is_well()
         self.r.h.set_meter(UP)
 
     @rule(unit=st.integers(0, UNITS - 1), pcs=st.sampled_from((UP, 0, 1, 3, 4)), bms=st.sampled_from((UP, UP, UP, 0, 4)))
@@ -289,7 +317,7 @@ class Plant(RuleBasedStateMachine):
     def latches_are_those_of_the_model(self) -> None:
         """R6: what is latched stays latched until a reset that was allowed is on disk."""
         assert list(self.state["row_latched"][: len(ROWS)]) == [row.latched for row in self.model.table]
-        assert list(self.state["row_active"][: len(ROWS)]) == [row.active for row in self.model.table]
+        assert list(self.state["row_active"][: len(ROWS)]) == [row.active | row.blind << 1 for row in self.model.table]
 
     def somebody_binds(self, w: float, bind: int, ident: int) -> None:
         ids = {
@@ -403,7 +431,11 @@ UNFORCED = tuple(Slot(klass=slot.klass, priority=slot.priority, default=slot.def
 def twin() -> Rig:
     r = Rig(config(UNITS, rows=ROWS, slots=UNFORCED, ramp_w_per_s=RAMP, has_meter=1, load_max_w=50e3, pv_max_w=50e3))
     r.meter(20e3)
-    r.set(Q.Q_PCC_HZ, 50.0, place=PLANT)
+    for quantity in OF_PLANT:
+        r.set(quantity, float(VALUES[quantity][0]), place=PLANT)
+    for unit in range(UNITS):
+        r.set(Q.Q_BMS_ALARM, 0, place=unit)
+        r.set(Q.Q_BMS_STATE, 3, place=unit)
     return r.run()
 
 
