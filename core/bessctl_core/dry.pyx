@@ -18,7 +18,7 @@ from .bus_state cimport go_down, go_up
 from .events cimport LEVEL_INFO, emit
 from .fleet cimport Fleet, fleet_account, fleet_close, fleet_init, fleet_release, fleet_send, fleet_stopped, fleet_take
 from .layout cimport (
-    BUS_RTU, CMD_RESET, CMD_START, EV_STARTED, MAX_BUSES, MAX_ROWS, MAX_SLOTS, MAX_UNITS, NS_PER_S, PLANT, Q_OVERRUN_PER_S, QUANTITIES, Inputs,
+    BUS_RTU, EV_STARTED, MAX_BUSES, MAX_ROWS, MAX_SLOTS, MAX_UNITS, NS_PER_S, PLANT, Q_OVERRUN_PER_S, QUANTITIES, Inputs,
     JournalRecord, Outputs, Plan, PlantState, SiteConfig,
 )
 from .plans cimport plan_fault
@@ -260,8 +260,6 @@ cdef class DryLoop:
         if self._asked:
             self._inp.command0.id, self._inp.command0.code, self._inp.command0.local, self._inp.command0.arg = self._asked.pop(0)
             self._inp.n_commands = 1
-            if self._inp.command0.local and (self._inp.command0.code == CMD_START or self._inp.command0.code == CMD_RESET):
-                fleet_release(self._c, self._f)
 
     cdef void _tick(self):
         cdef int overrun = PLANT * QUANTITIES + Q_OVERRUN_PER_S
@@ -270,6 +268,8 @@ cdef class DryLoop:
         self._inp.journalled_seq = self._journalled
         self._inp.value[overrun], self._inp.sampled_ns[overrun] = 0.0, self.now_ns
         step_run(self._c, &self._inp, self._s, self.now_ns, &self._out, &self._pub)
+        if self._out.release:
+            fleet_release(self._c, self._f)
         fleet_send(self._c, self._f, &self._inp, &self._out, &self._s.sink, self.now_ns)
         self._journal()
         fleet_account(self._c, self._f, &self._pub)
