@@ -55,7 +55,7 @@ class DryPlace:
                 raise CannotPlay(f"the loop did not come to mode run within {READY_S} s")
             self.loop.run(self.now_ns + S // 10)
         if not cold:
-            self.loop.run(self.now_ns + 2 * S)
+            self.loop.run(self.now_ns + 3 * S)
         return self.now_ns
 
     def advance(self, until_ns: int) -> str:

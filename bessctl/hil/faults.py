@@ -41,6 +41,7 @@ NUMBERS = {
     "load": ("load_w", "W"),
     "PV": ("pv_w", "W"),
     "EVSE": ("evse_w", "W"),
+    "load on L1": ("load_l1_w", "W"),
     "grid voltage": ("grid_v", "V"),
     "grid frequency": ("grid_hz", "Hz"),
     "reported current": ("bms_a_offset", "A"),

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from bessctl.hil.quantity import show
 from bessctl.hil.record import Recording
@@ -87,12 +86,11 @@ def _never(e: Expectation, record: Recording) -> Finding:
 def _comes(e: Expectation, record: Recording) -> Finding:
     """The first stretch that begins in time and lasts long enough."""
     assert e.signal is not None
-    samples = [(t, e.condition.holds(value), value) for t, value in record.series(e.signal, e.from_s)]
-    slack = _grain(samples) if e.within_s == 0 else 1e-9
+    slack = record.grain_s if e.within_s == 0 else 1e-9
     since: float | None = None
     worst: float | str = float("nan")
-    for t, holds, value in samples:
-        if not holds:
+    for t, value in record.series(e.signal, e.from_s):
+        if not e.condition.holds(value):
             since, worst = None, value
             if t > e.from_s + e.within_s + slack:
                 break
@@ -107,8 +105,3 @@ def _comes(e: Expectation, record: Recording) -> Finding:
     if record.until_s < e.from_s + e.within_s - 0.1:
         return Finding(e, NOT_RUN, record.ended or "the record ends before")
     return Finding(e, FAILED, f"not within {e.within_s:g} s; was {show(worst, e.signal.dimension)}")
-
-
-def _grain(samples: list[tuple[float, bool, float | str]]) -> float:
-    """What counts as at once: the distance of two samples."""
-    return max((b[0] - a[0] for a, b in pairwise(samples[:3])), default=0.0) + 1e-9

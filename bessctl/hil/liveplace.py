@@ -181,7 +181,7 @@ class LivePlace:
         while not cold:
             state = self.link.state()
             if state is not None and names.MODES.get(state["mode"]) == "run":
-                self.advance(self.now_ns + 2 * S)
+                self.advance(self.now_ns + 3 * S)
                 return self.now_ns
             if self.now_ns > until_ns:
                 raise CannotPlay(f"the loop did not come to mode run within {READY_S:g} s: {self._tail()}")

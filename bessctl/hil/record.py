@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from bessctl.hil.signals import Column, Signal
 from bessctl.model.event import Event
@@ -43,6 +44,12 @@ class Recording:
     def until_s(self) -> float:
         """Time of the last sample."""
         return self.rows[-self.width] if self.rows else float("-inf")
+
+    @property
+    def grain_s(self) -> float:
+        """What counts as at once: the longest distance of two of the first samples."""
+        instants = self.rows[: 4 * self.width : self.width]
+        return max((b - a for a, b in pairwise(instants)), default=0.0) + 1e-9
 
     def series(self, signal: Signal, from_s: float = float("-inf")) -> Iterator[tuple[float, float | str]]:
         """(time, value) of a signal, sample by sample."""

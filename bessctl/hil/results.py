@@ -63,7 +63,7 @@ def reactions(scenario: Scenario, record: Recording, signals: Signals) -> list[R
     """One for each step that injected something, up to the next step that does."""
     steps = [step for step in scenario.steps if step.injections and record.until_s > step.at_s]
     found = []
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for step, following in zip(steps, [*steps[1:], None], strict=False):
         end_s = following.at_s if following is not None else min(scenario.lasts_s, record.until_s)
         what = "; ".join(injection.told for injection in step.injections)
         found.append(

@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bessctl.config.load import load_site
-from bessctl.corelink.seal import unpack
-from bessctl.corelink.words import Site
 from bessctl.errors import BessctlError, NotReachable, OperationFailed
 from bessctl.hil.judge import NOT_RUN, judge, verdict
 from bessctl.hil.place import CannotPlay, Place
@@ -16,7 +13,7 @@ from bessctl.hil.play import Player
 from bessctl.hil.results import Result, reactions
 from bessctl.hil.scenario import Scenario, head, load
 from bessctl.hil.signals import Signals
-from bessctl.hil.stagefiles import StageFiles
+from bessctl.hil.stagefiles import StageFiles, site_words
 
 Opener = Callable[[Scenario, str], Place]
 """Scenario and sabotage -> the place to play it at. Raises CannotPlay, NotReachable, OperationFailed: then it is not run."""
@@ -27,12 +24,6 @@ def read_scenario(file: Path) -> Scenario:
     """A scenario with the site beside it. Raises ConfigError(s), NotReachable."""
     start = head(file)
     return load(start, site_words(StageFiles.beside(file, start.site)))
-
-
-def site_words(files: StageFiles) -> Site:
-    """Names and rows of the scenario's site as it is sealed against its simulated plant."""
-    load_site(files.site)
-    return Site(unpack(files.sealed()))
 
 
 def run_one(scenario: Scenario, opener: Opener, place_name: str, say: Say, sabotage: str = "") -> Result:

@@ -40,7 +40,7 @@ class StageFiles:
 
     def simulated(self) -> sim_config.SimConfig:
         """The plant file. Raises ConfigError."""
-        return sim_config.load(self.plant)
+        return _simulated(self.plant)
 
     def found(self, loaded: LoadedSite) -> dict[str, FoundDevice]:
         """The simulated devices as discovery finds them; another process that serves them has the same ones."""
@@ -55,6 +55,17 @@ class StageFiles:
         """The site sealed against the simulated devices, asked in process. Raises ConfigError, UsageError."""
         content = _sealed(self)
         return sabotaged(content, sabotage) if sabotage else content
+
+
+@cache
+def _simulated(plant: Path) -> sim_config.SimConfig:
+    return sim_config.load(plant)
+
+
+@cache
+def site_words(files: StageFiles) -> Site:
+    """Names and rows of a site as it is sealed against its simulated plant. Raises ConfigError(s)."""
+    return files.words(_sealed(files))
 
 
 @cache
