@@ -17,17 +17,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import json
 import os
 import random
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benches import rig
-from benches.measure import Calm, machine, percentiles
+from benches.measure import TICKS_PER_S, Calm, machine, percentiles
 from bessctl.app.lines import request_line
 from bessctl.corelink.health import percentile_us
 from bessctl.protocols.oscp.binding.observe import failure
@@ -35,7 +38,7 @@ from bessctl.protocols.oscp.binding.plans import Calendar, renewed, same_but_lea
 from bessctl.protocols.oscp.config import GroupConfig, PeerConfig, Role, Scope
 from bessctl.protocols.oscp.session.peer import RATE_PER_S
 from bessctl.sim.certificate import self_signed
-from bessctl.sim.oscp_cp import Blocks, Party, Tls
+from bessctl.sim.oscp_cp import Party, Tls
 from bessctl_core import layout as L
 from tests.protocols.oscp.rig import PLANT
 from tests.protocols.oscp.sansio import START, Talk
@@ -56,9 +59,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Seen:
-    """ms, of the forecasts whose time was not stolen; bins of the loop's step meanwhile."""
+    """ms, of the forecasts whose time was not stolen; bins of the loop's step and processor time of the supervisor meanwhile."""
 
     step_bins: list[int] = field(default_factory=list)
+    cpu_ms: float = 0.0
+    """For each forecast, everything that the supervisor did meanwhile."""
     answered: list[float] = field(default_factory=list)
     in_force: list[float] = field(default_factory=list)
     reference: list[float] = field(default_factory=list)
@@ -71,46 +76,75 @@ class Seen:
 QUARTER_S, BLOCKS = 900, 96
 
 
-def day(first_w: float, index: int = 0) -> Blocks:
+def day(first_w: float, index: int = 0) -> list[float]:
     """A day of quarter hours; the one that holds now has the first value."""
-    values = [first_w, *(1000 + 7 * ((k * 13 + index) % 50) for k in range(1, BLOCKS))]
-    return [(value, QUARTER_S * k - 60, QUARTER_S * (k + 1) - 60) for k, value in enumerate(values)]
+    return [first_w, *(1000.0 + 7 * ((k * 13 + index) % 50) for k in range(1, BLOCKS))]
 
 
-async def forecast(loop: Loop, cp: Party, blocks: Blocks) -> tuple[float, float]:
+def body(cp: Party, group: str, kind: str, values: list[float]) -> dict[str, Any]:
+    """The message: one value for a day, or one for each quarter hour, as providers cut theirs."""
+    if len(values) == 1:
+        return cp.forecast_body(group, kind, [(values[0], -60, 86_400)])
+    first_s = int(time.time()) // QUARTER_S * QUARTER_S
+    times = [datetime.fromtimestamp(first_s + QUARTER_S * k, UTC).isoformat(timespec="milliseconds") for k in range(len(values) + 1)]
+    sign = -1 if kind.endswith("GENERATION") else 1
+    blocks = [
+        {"capacity": sign * value, "phase": "UNKNOWN", "unit": "W", "start_time": start, "end_time": end}
+        for value, (start, end) in zip(values, pairwise(times), strict=True)
+    ]
+    return {"group_id": group, "type": kind, "forecasted_blocks": blocks}
+
+
+async def forecast(loop: Loop, cp: Party, values: list[float]) -> tuple[float, float]:
     """ms until the answer, and until the tick in which it is in force."""
-    capacity_w = blocks[0][0]
+    message = body(cp, GROUP, "CONSUMPTION", values)
     began_ns = time.monotonic_ns()
-    status = await cp.forecast(GROUP, "CONSUMPTION", blocks)
+    status = await cp.send("update_group_capacity_forecast", message)
     answered_ns = time.monotonic_ns()
     if status != 204:
         raise RuntimeError(f"the forecast was answered with {status}")
     until = time.monotonic() + 5
-    while (state := loop.now())["lo_w"] != -capacity_w:
+    while (state := loop.now())["lo_w"] != -values[0]:
         if time.monotonic() > until:
-            raise TimeoutError(f"the loop never took {capacity_w} W")
+            raise TimeoutError(f"the loop never took {values[0]} W")
         await asyncio.sleep(0.001)
     return (answered_ns - began_ns) / 1e6, (state["now_ns"] - began_ns) / 1e6
 
 
-async def bare(cp: Party, blocks: Blocks) -> float:
+async def bare(cp: Party, values: list[float]) -> float:
     """The same request to a server that only answers, ms."""
+    message = body(cp, GROUP, "CONSUMPTION", values)
     began_ns = time.monotonic_ns()
-    body = cp.forecast_body(GROUP, "CONSUMPTION", blocks)
-    async with cp.http.post(f"{cp.url}/update_group_capacity_forecast", json=body) as answer:
+    async with cp.http.post(f"{cp.url}/update_group_capacity_forecast", json=message) as answer:
         await answer.read()
     return (time.monotonic_ns() - began_ns) / 1e6
 
 
-async def one_by_one(loop: Loop, cp: Party, options: argparse.Namespace, blocks: Callable[[float], Blocks]) -> Seen:
+@dataclass(frozen=True)
+class Bench:
+    """What a path needs."""
+
+    loop: Loop
+    cp: Party
+    supervisor: int
+    options: argparse.Namespace
+
+    def cpu_ms(self) -> float:
+        """Processor time that the supervisor used so far."""
+        fields = Path(f"/proc/{self.supervisor}/stat").read_text().rpartition(")")[2].split()
+        return 1e3 * (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+async def one_by_one(bench: Bench, values: Callable[[float], list[float]]) -> Seen:
     """Forecasts at random phases of the tick."""
-    seen, phases, before = Seen(), random.Random(options.seed), loop.now()["step_bins"]
-    await forecast(loop, cp, blocks(9_999))
+    loop, cp, options = bench.loop, bench.cp, bench.options
+    await forecast(loop, cp, values(9_999))
+    seen, phases, before, cpu_ms = Seen(), random.Random(options.seed), loop.now()["step_bins"], bench.cpu_ms()
     for count in range(options.n + options.n // 5):
         await asyncio.sleep(phases.random() * TICK_S)
         with Calm() as calm:
-            answered, in_force = await forecast(loop, cp, blocks(10_000 + count))
-            reference = await bare(cp, blocks(1))
+            answered, in_force = await forecast(loop, cp, values(10_000 + count))
+            reference = await bare(cp, values(1))
         if calm.calm:
             seen.answered.append(answered)
             seen.in_force.append(in_force)
@@ -120,6 +154,7 @@ async def one_by_one(loop: Loop, cp: Party, options: argparse.Namespace, blocks:
             await cp.heartbeat(170)
         if len(seen.in_force) >= options.n:
             break
+    seen.cpu_ms = (bench.cpu_ms() - cpu_ms) / (len(seen.in_force) + seen.discarded)
     seen.step_bins = [int(b) - int(a) for a, b in zip(before, loop.now()["step_bins"], strict=True)]
     return seen
 
@@ -128,15 +163,13 @@ async def fill(cp: Party, groups: int) -> None:
     """All five types of everybody else's day, no faster than a peer may send."""
     for index in range(groups):
         for kind in TYPES:
-            sign = -1 if kind.endswith("GENERATION") else 1
-            blocks = [(sign * c, s, e) for c, s, e in day(150_000 + index, index)]
-            status = await cp.forecast(f"g{index}", kind, blocks)
+            status = await cp.send("update_group_capacity_forecast", body(cp, f"g{index}", kind, day(150_000 + index, index)))
             if status != 204:
                 raise RuntimeError(f"a forecast was answered with {status}")
             await asyncio.sleep(1 / RATE_PER_S)
 
 
-async def forecasts(loop: Loop, site: Path, tls: Tls, options: argparse.Namespace) -> dict[str, Seen]:
+async def forecasts(loop: Loop, site: Path, tls: Tls, supervisor: int, options: argparse.Namespace) -> dict[str, Seen]:
     def token() -> Any:
         try:
             answer = request_line(site.parent / "run" / "supervisor.sock", {"command": "oscp", "action": "register", "peer": "dso"})
@@ -148,10 +181,11 @@ async def forecasts(loop: Loop, site: Path, tls: Tls, options: argparse.Namespac
     async with Party(tls) as cp:
         await cp.register(given["base_url"], given["token"])
         await cp.shake()
-        alone = await one_by_one(loop, cp, options, lambda first_w: [(first_w, -60, 86_400)])
+        bench = Bench(loop, cp, supervisor, options)
+        alone = await one_by_one(bench, lambda first_w: [first_w])
         await fill(cp, options.groups)
         await cp.heartbeat(170)
-        return {"alone": alone, "crowd": await one_by_one(loop, cp, options, day)}
+        return {"alone": alone, "crowd": await one_by_one(bench, day)}
 
 
 def crowded(site: Path, groups: int) -> None:
@@ -170,10 +204,10 @@ def path(folder: Path, options: argparse.Namespace) -> dict[str, Seen]:
     with plant_server() as server:
         site = site_file(folder, server.port, tls)
         crowded(site, options.groups)
-        with loop_process(folder, site.with_suffix(".sealed")) as loop, rig.supervisor(site):
+        with loop_process(folder, site.with_suffix(".sealed")) as loop, rig.supervisor(site) as process:
             loop.attach()
             loop.until_mode(L.Mode.MODE_RUN)
-            return asyncio.run(forecasts(loop, site, tls, options))
+            return asyncio.run(forecasts(loop, site, tls, process.pid, options))
 
 
 # --- the cost ---
@@ -189,19 +223,26 @@ def timed(work: Any, times: int = ROUNDS) -> list[float]:
     return took
 
 
+def say(talk: Talk, group: str, kind: str, values: list[float]) -> float:
+    """On the quarter hours since the story began; ms that taking it in took."""
+    since_s, sign = (talk.now.mono_ns - START.mono_ns) / 1e9, -1 if kind.endswith("GENERATION") else 1
+    blocks = [(sign * value, QUARTER_S * k - since_s, QUARTER_S * (k + 1) - since_s) for k, value in enumerate(values)]
+    message = json.dumps(talk.forecast_body(kind, *blocks, group=group)).encode()
+    began_ns = time.perf_counter_ns()
+    if talk.post("update_group_capacity_forecast", message) != 204:
+        raise RuntimeError(talk.said)
+    return (time.perf_counter_ns() - began_ns) / 1e6
+
+
 def cost(groups: int) -> dict[str, Any]:
     names = tuple(f"g{i}" for i in range(groups))
     peer = PeerConfig("dso", frozenset({Role.CP}), names)
     talk = Talk(peer, groups=tuple(GroupConfig(name, "oscp", Scope.PCC) for name in names)).online(60)
-    began_ns = time.perf_counter_ns()
+    taken_ms = []
     for index, name in enumerate(names):
         for kind in TYPES:
             talk.now = talk.now.later(0.1)  # no faster than a peer may send
-            since_s = (talk.now.mono_ns - START.mono_ns) / 1e9
-            blocks = [(1000 + 7 * ((k * 13 + index) % 50), 900 * k - since_s, 900 * k + 900 - since_s) for k in range(96)]
-            if talk.forecast(kind, *((-c if kind.endswith("GENERATION") else c, s, e) for c, s, e in blocks), group=name) != 204:
-                raise RuntimeError(talk.said)
-    taken_ms = (time.perf_counter_ns() - began_ns) / 1e6 / (groups * len(TYPES))
+            taken_ms.append(say(talk, name, kind, day(1000, index)))
     first_ms = timed(talk.plan, 1)[0]
 
     def look() -> None:
@@ -216,7 +257,7 @@ def cost(groups: int) -> dict[str, Any]:
         renewed(plan, voices, talk.now.mono_ns, 10**15)
 
     def change() -> None:
-        assert talk.forecast("CONSUMPTION", *((c, s, e) for c, s, e in day(next(values))), group="g0") == 204
+        say(talk, "g0", "CONSUMPTION", day(next(values)))
         began_ns = time.perf_counter_ns()
         talk.plan()
         changed_ms.append((time.perf_counter_ns() - began_ns) / 1e6)
@@ -227,7 +268,8 @@ def cost(groups: int) -> dict[str, Any]:
     values, changed_ms = itertools.count(2000.0), list[float]()
     timed(change)
     return {
-        "groups": groups, "blocks": groups * len(TYPES) * BLOCKS, "message_ms": round(taken_ms, 3), "first_plan_ms": round(first_ms, 2),
+        "groups": groups, "blocks": groups * len(TYPES) * BLOCKS, "message_ms": percentiles(taken_ms, 1, (50, 99)),
+        "first_plan_ms": round(first_ms, 2),
         **costs, "change_ms": percentiles(changed_ms, 1, (50, 99)),
     }  # fmt: skip
 
@@ -240,6 +282,7 @@ def told(seen: Seen) -> dict[str, Any]:
     for name in ("answered", "in_force", "reference"):
         figures[f"{name}_ms"] = percentiles(getattr(seen, name), 1, (50, 99))
     figures["ratio_p50"] = round(figures["in_force_ms"]["p50"] / figures["reference_ms"]["p50"], 2)
+    figures["supervisor_cpu_ms"] = round(seen.cpu_ms, 2)
     figures["tick_us"] = {f"p{share:g}": round(percentile_us(seen.step_bins, share / 100), 1) for share in (50, 99)}
     return figures
 
@@ -269,8 +312,9 @@ def text(result: dict[str, Any]) -> str:
             if key in it:
                 lines.append(f"  {said:24} p50 {it[key]['p50']:7.1f}  p99 {it[key]['p99']:7.1f}  max {it[key]['max']:7.1f} ms")
         if "tick_us" in it:
+            lines.append(f"  processor time of the supervisor for each {it['supervisor_cpu_ms']:.1f} ms, looks at the plant included")
             lines.append(f"  the loop's step          p50 {it['tick_us']['p50']:7.1f}  p99 {it['tick_us']['p99']:7.1f} us")
-    lines.append(f"cost in the supervisor, {crowd}: one message {costs['message_ms']:.2f} ms")
+    lines.append(f"cost in the supervisor, {crowd}: one message p50 {costs['message_ms']['p50']:.2f} ms")
     lines.append(f"  plan from all of them p50 {costs['plan_ms']['p50']:.1f} ms (first {costs['first_plan_ms']:.0f} ms)")
     lines.append(f"  after one of them changed p50 {costs['change_ms']['p50']:.1f} ms")
     lines.append(f"  its lease renewed p50 {costs['renew_ms']['p50']:.2f} ms")

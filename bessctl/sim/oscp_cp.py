@@ -219,9 +219,9 @@ class Party:
         """This party's clock."""
         return datetime.now(UTC) + timedelta(seconds=self.habits.skew_s)
 
-    def time(self, in_s: float) -> str:
+    def time(self, in_s: float, now: datetime | None = None) -> str:
         """A date-time from now, as this party writes it."""
-        text = (self.now() + timedelta(seconds=in_s)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        text = ((now or self.now()) + timedelta(seconds=in_s)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         return text if self.habits.naive_time else text + "Z"
 
     async def send(
@@ -288,12 +288,13 @@ class Party:
         return await self.send("heartbeat", {"offline_mode_at": self.time(offline_in_s)})
 
     def forecast_body(self, group: str, kind: str, blocks: Blocks, unit: str = "W", phase: str = "UNKNOWN") -> dict[str, Any]:
-        """One UpdateGroupCapacityForecast."""
+        """One UpdateGroupCapacityForecast; the clock is read once, so that blocks which touch leave no gap."""
+        now = self.now()
         return {
             "group_id": group,
             "type": kind,
             "forecasted_blocks": [
-                {"capacity": capacity, "phase": phase, "unit": unit, "start_time": self.time(start), "end_time": self.time(end)}
+                {"capacity": capacity, "phase": phase, "unit": unit, "start_time": self.time(start, now), "end_time": self.time(end, now)}
                 for capacity, start, end in blocks
             ],
         }

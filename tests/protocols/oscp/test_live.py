@@ -85,7 +85,7 @@ async def until(what: str, found: Callable[[], Any]) -> Any:
 
 
 def test_the_loop_falls_to_fallback_in_the_tick_the_lease_ends_with_the_supervisor_stopped(tmp_path: Path, tls: Tls) -> None:
-    """OSCP-5: SIGSTOP before the lease ends; then the provider comes back by a new handshake."""
+    """OSCP-5: SIGSTOP before the lease ends, a wider forecast half received; then the provider comes back by a new handshake."""
 
     async def play(loop: Loop, site: Path, process: subprocess.Popen[bytes]) -> None:
         run_dir, slot = loop.run_dir, [source.name for source in load_site(site).site.sources].index("oscp")
@@ -113,12 +113,15 @@ def test_the_loop_falls_to_fallback_in_the_tick_the_lease_ends_with_the_supervis
             assert await cp.heartbeat(2.0) == 204
             leased = await until("the lease", lambda: (n := loop.now())["slot_lease_until_ns"][slot] - n["now_ns"] < 2_050_000_000 and n)
             lease_ns = leased["slot_lease_until_ns"][slot]
+            half, rest = cp.cut(cp.forecast_body("feeder-7", "CONSUMPTION", [(90_000, 0, 900)]), 2)
+            assert await cp.send("update_group_capacity_forecast", half[0], headers=half[1]) == 204
             process.send_signal(signal.SIGSTOP)
             assert loop.now()["now_ns"] < lease_ns, "stopped before the lease ends"
             fallen = await until("fallback", lambda: state(lo_w=-5_000, command_w=-5_000))
             assert fallen["lo_bind"] == L.BindKind.BIND_FALLBACK
             assert lease_ns <= fallen["lo_since_ns"] < lease_ns + 2 * PERIOD_NS + loop_late_ns(fallen)
             process.send_signal(signal.SIGCONT)
+            assert await cp.send("update_group_capacity_forecast", rest[0], headers=rest[1]) == 403, "its other half comes too late"
             assert await cp.heartbeat(60) == 403
             await cp.shake()
             await until("live again", lambda: state(lo_w=-50_000, command_w=-50_000))

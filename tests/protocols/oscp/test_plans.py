@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +17,13 @@ from bessctl.model.snapshot import MeterSnapshot
 from bessctl.plan.shorten import shortened
 from bessctl.protocols.oscp.binding.clock import Offset
 from bessctl.protocols.oscp.binding.plans import same
+from bessctl.protocols.oscp.binding.tracks import Grid, Tracks
 from bessctl.protocols.oscp.binding.voices import Measured
 from bessctl.protocols.oscp.config import GroupConfig, PeerConfig, Role
 from bessctl.protocols.oscp.config import Scope as Where
+from bessctl.protocols.oscp.messages.records import Block, BlockUnit, CapacityForecastType, Phase
 from bessctl.protocols.oscp.session.clock import NS, Now
+from bessctl.protocols.oscp.session.evaluate import Electrics, Rules, evaluate, profile
 from tests.protocols.oscp.rig import PLANT, UNIT, allowed
 from tests.protocols.oscp.sansio import CP, GROUP, START, Talk
 
@@ -185,6 +190,32 @@ def test_a_falling_voltage_tightens_at_once_and_a_rising_one_by_steps() -> None:
     for volts in (225.0, 224.9, 225.5, 226.8, 226.9, 223.0):
         seen.append((measured.look(replace(PLANT, units=(replace(UNIT, ac_v=volts, ac_var=0.0),))), measured.voltage_v))
     assert seen == [(True, 225.0), (True, 224.9), (False, 224.9), (False, 224.9), (True, 226.9), (True, 223.0)]
+
+
+# --- tracks ---
+
+KINDS = st.dictionaries(
+    st.sampled_from(list(CapacityForecastType)),
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 20), st.integers(1, 8)), min_size=1, max_size=5),
+    max_size=5,
+)
+RULES = st.builds(Rules, st.sampled_from([0.0, 3.0]), st.booleans(), st.booleans())
+
+
+@settings(max_examples=150, deadline=None)
+@given(KINDS, RULES, st.integers(0, 30))
+def test_a_track_says_what_evaluate_says_at_every_instant(said: dict[CapacityForecastType, Any], rules: Rules, lease: int) -> None:
+    """The quick way and the plain one, through the same columns as a plan: online before the lease, offline from it on."""
+    series = {
+        kind: profile(kind, [Block(Decimal(c), Phase.UNKNOWN, BlockUnit.W, s, s + length) for c, s, length in rows], Electrics(230.0), 0)
+        for kind, rows in said.items()
+    }
+    tracks, edges = Tracks(series, rules), list(range(-2, 31))
+    columns = tracks.at(Grid(edges[: lease + 2]), Grid(edges[lease + 2 :]))
+    for at, *values in zip(edges, *columns, strict=True):
+        limits = evaluate(series, rules, at, online=at < lease)
+        expected = (limits.consumption_w, limits.generation_w, limits.optimum_w)
+        assert [None if math.isinf(v) else v for v in values] == list(expected), at
 
 
 # --- never wider than any active constraint, whatever arrives in whatever order ---

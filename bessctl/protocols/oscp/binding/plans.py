@@ -11,11 +11,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bessctl.model.plan import FOREVER_NS, Block, Lapse, Plan, Scope
-from bessctl.protocols.oscp.binding.tracks import BEGIN_NS, NO_WISH, UNLIMITED, Column, Tracks
+from bessctl.protocols.oscp.binding.tracks import BEGIN_NS, NO_WISH, UNLIMITED, Column, Grid, Tracks
 from bessctl.protocols.oscp.config import Scope as Where
 from bessctl.protocols.oscp.session.evaluate import Limits, Rules, Series, evaluate
 
@@ -133,9 +134,12 @@ class _Columns:
 
 
 def _merged(voices: Sequence[Voice], leases: Sequence[int], edges: Sequence[int]) -> _Columns:
+    """Each lease parts the edges: before it a voice is online, from it on offline. Most voices share theirs."""
     found = _Columns()
+    parts = {lease: bisect_left(edges, lease) for lease in leases}
+    grids = {lease: (Grid(edges[:cut]), Grid(edges[cut:])) for lease, cut in parts.items()}
     for voice, lease in zip(voices, leases, strict=True):
-        found.add(voice, voice.tracks.at(edges, lease))
+        found.add(voice, voice.tracks.at(*grids[lease]))
     return found
 
 

@@ -1,19 +1,22 @@
 """What a peer says about a group over all time, made once per message; a plan of many groups is then a merge of columns. Pure.
 
 A track is `evaluate` at every instant at which its answer may change: three columns over `starts`, UTC ns, the first of them the beginning
-of time. A missing limit is infinite, a missing OPTIMUM minus infinite, so that the tightest of many is a minimum.
+of time. A missing limit is infinite, a missing OPTIMUM minus infinite, so that the tightest of many is a minimum. Columns are made whole,
+not instant by instant: on a small controller a message must be in force within a few milliseconds. A property test holds both equal.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress, pairwise
 from math import inf
 from operator import itemgetter
 
-from bessctl.protocols.oscp.session.evaluate import Limits, Rules, Series, evaluate
+from bessctl.protocols.oscp.messages.records import CapacityForecastType
+from bessctl.protocols.oscp.session.evaluate import FALLBACK_OF, LIVE, Limits, Profile, Rules, Series, evaluate, unstated
 
 BEGIN_NS = -(2**63)
 UNLIMITED, NO_WISH = inf, -inf
@@ -34,32 +37,77 @@ class Track:
         """When it changes later than an instant."""
         return self.starts[bisect_right(self.starts, utc_ns) :]
 
-    def at(self, edges: Sequence[int]) -> tuple[Column, Column, Column]:
-        """Its three columns at some instants, ascending."""
-        if not edges:
-            return (), (), ()
-        first = bisect_right(self.starts, edges[0]) - 1
-        last = first + len(edges)
-        if self.starts[first + 1 : last] == tuple(edges[1:]):  # peers that count in the same quarter hours
-            return self.consumption[first:last], self.generation[first:last], self.optimum[first:last]
-        index = [bisect_right(self.starts, edge) - 1 for edge in edges]
-        if len(index) == 1:
-            return (self.consumption[index[0]],), (self.generation[index[0]],), (self.optimum[index[0]],)
-        pick = itemgetter(*index)
+    def at(self, grid: Grid) -> tuple[Column, Column, Column]:
+        """Its three columns at some instants."""
+        pick = grid.pick(self.starts)
         return pick(self.consumption), pick(self.generation), pick(self.optimum)
 
 
+class Grid:
+    """Instants at which tracks are read, ascending. Tracks that change at the same instants are read in the same way."""
+
+    def __init__(self, edges: Sequence[int]) -> None:
+        self.edges = edges
+        self._picks: dict[tuple[int, ...], Callable[[tuple[float, ...]], Column]] = {}
+
+    def pick(self, starts: tuple[int, ...]) -> Callable[[tuple[float, ...]], Column]:
+        """What takes a column over `starts` to one over the edges."""
+        found = self._picks.get(starts)
+        if found is None:
+            found = self._picks[starts] = _picker([bisect_right(starts, edge) - 1 for edge in self.edges])
+        return found
+
+
+def _picker(index: list[int]) -> Callable[[tuple[float, ...]], Column]:
+    if not index:
+        return lambda _: ()
+    if index[-1] - index[0] == len(index) - 1 and len(set(index)) == len(index):
+        return itemgetter(slice(index[0], index[-1] + 1))
+    return itemgetter(*index) if len(index) > 1 else lambda column: (column[index[0]],)
+
+
 def _track(series: Series, rules: Rules, *, online: bool) -> Track:
-    edges = sorted({start for profile in series.values() for start in profile.starts})
-    starts: list[int] = []
-    said: list[tuple[float, float, float]] = []
-    for at_ns in (BEGIN_NS, *edges):
-        values = _numbers(evaluate(series, rules, at_ns, online=online))
-        if not said or said[-1] != values:
-            starts.append(at_ns)
-            said.append(values)
-    consumption, generation, optimum = zip(*said, strict=True)
-    return Track(tuple(starts), consumption, generation, optimum)
+    """`evaluate` over all time."""
+    edges = sorted({BEGIN_NS, *(start for profile in series.values() for start in profile.starts)})
+    consumption, generation = (_side(series, kind, rules, edges, online=online) for kind in LIVE)
+    optimum = _optimum(series, edges, consumption, generation) if online else [NO_WISH] * len(edges)
+    said = list(zip(consumption, generation, optimum, strict=True))
+    keep = [True, *(a != b for a, b in pairwise(said))]
+    columns = zip(*compress(said, keep), strict=True)
+    return Track(tuple(compress(edges, keep)), *columns)
+
+
+def _values(profile: Profile, edges: Sequence[int]) -> list[float | None]:
+    return [profile.values[at] if at >= 0 else None for at in [bisect_right(profile.starts, edge) - 1 for edge in edges]]
+
+
+def _side(series: Series, kind: CapacityForecastType, rules: Rules, edges: Sequence[int], *, online: bool) -> list[float]:
+    """One capacity: rows 1, 10 and 12, as `evaluate` has them."""
+    if unstated(series, kind, rules):
+        return [UNLIMITED] * len(edges)
+    fallback = _fallback(series.get(FALLBACK_OF[kind]), rules, edges)
+    if kind not in series:
+        return fallback
+    live = _values(series[kind], edges)
+    if online:
+        return [f if w is None else w for w, f in zip(live, fallback, strict=True)]
+    return [f if w is None else min(w, f) for w, f in zip(live, fallback, strict=True)]
+
+
+def _fallback(profile: Profile | None, rules: Rules, edges: Sequence[int]) -> list[float]:
+    if profile is None:
+        return [rules.no_forecast_limit_w] * len(edges)
+    gap = min(profile.tightest, rules.no_forecast_limit_w)
+    rest = [profile.tightest if edge >= profile.end_ns else gap for edge in edges]
+    return [r if w is None else w for w, r in zip(_values(profile, edges), rest, strict=True)]
+
+
+def _optimum(series: Series, edges: Sequence[int], consumption: Sequence[float], generation: Sequence[float]) -> list[float]:
+    """FR.01.09: within both."""
+    if CapacityForecastType.OPTIMUM not in series:
+        return [NO_WISH] * len(edges)
+    wished = _values(series[CapacityForecastType.OPTIMUM], edges)
+    return [NO_WISH if w is None else max(min(w, c), 0.0 - g) for w, c, g in zip(wished, consumption, generation, strict=True)]
 
 
 def _numbers(limits: Limits) -> tuple[float, float, float]:
@@ -91,12 +139,9 @@ class Tracks:
         """Without a date, and beyond what a plan can hold: the most restrictive of all."""
         return _numbers(evaluate(self._series, self._rules, None, online=False))
 
-    def at(self, edges: Sequence[int], until_ns: int) -> tuple[Column, Column, Column]:
-        """Online before `until_ns`, offline from it on; one of the edges is `until_ns`, or it lies outside of them."""
-        cut = bisect_left(edges, until_ns)
-        if cut == len(edges):
-            return self.online.at(edges)
-        if cut == 0:
-            return self.offline.at(edges)
-        before, after = self.online.at(edges[:cut]), self.offline.at(edges[cut:])
-        return (*before[0], *after[0]), (*before[1], *after[1]), (*before[2], *after[2])
+    def at(self, before: Grid, after: Grid) -> tuple[Column, Column, Column]:
+        """Online over the first edges, offline over the rest."""
+        live, rest = self.online.at(before), self.offline.at(after)
+        if not after.edges:
+            return live
+        return rest if not before.edges else ((*live[0], *rest[0]), (*live[1], *rest[1]), (*live[2], *rest[2]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 from bessctl.protocols.oscp.messages.times import NaiveTime, utc_ns
@@ -19,6 +20,17 @@ DECIMAL_PLACES = 8
 DECIMAL_MAX = Decimal(10) ** 12
 URL_MAX = 255
 TEXT_MAX = 1000
+
+
+@cache
+def _members(family: type[E]) -> dict[str, E]:
+    """By name; an Enum makes this anew each time it is asked."""
+    return dict(family.__members__)
+
+
+def _places(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,10 @@ class Fields:
 
     def word(self, key: str, family: type[E]) -> E:
         value = self.need(key)
-        if not isinstance(value, str) or value not in family.__members__:
-            raise Malformed(f"{self.name(key)} must be one of {', '.join(family.__members__)}")
-        return family[value]
+        members: dict[str, E] = _members(family)
+        if not isinstance(value, str) or value not in members:
+            raise Malformed(f"{self.name(key)} must be one of {', '.join(members)}")
+        return members[value]
 
     def integer(self, key: str, least: int) -> int:
         value = self.need(key)
@@ -67,8 +80,7 @@ class Fields:
         number = Decimal(value)
         if not abs(number) <= DECIMAL_MAX:
             raise Malformed(f"{self.name(key)} is beyond {DECIMAL_MAX:.0e}")
-        exponent = number.normalize().as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -DECIMAL_PLACES:
+        if _places(number) > DECIMAL_PLACES and _places(number.normalize()) > DECIMAL_PLACES:
             raise Malformed(f"{self.name(key)} has more than {DECIMAL_PLACES} decimal places")
         return number
 

@@ -177,20 +177,20 @@ def _within(optimum: float, consumption: float | None, generation: float | None)
     return optimum if generation is None else max(optimum, 0.0 - generation)
 
 
-def _unstated(series: Series, kind: CapacityForecastType, rules: Rules) -> bool:
+def unstated(series: Series, kind: CapacityForecastType, rules: Rules) -> bool:
     """Row 12: nothing was ever said about this side, and that was agreed to be no statement."""
     return not rules.limits or (kind is T.GENERATION and rules.generation_may_be_missing and not series.keys() & {kind, FALLBACK_OF[kind]})
 
 
 def _live(series: Series, kind: CapacityForecastType, rules: Rules, now_ns: int) -> float | None:
-    if _unstated(series, kind, rules):
+    if unstated(series, kind, rules):
         return None
     value = series[kind].at(now_ns) if kind in series else None
     return _fallback(series, kind, rules, now_ns) if value is None else value
 
 
 def _offline(series: Series, kind: CapacityForecastType, rules: Rules, now_ns: int) -> float | None:
-    if _unstated(series, kind, rules):
+    if unstated(series, kind, rules):
         return None
     fallback = _fallback(series, kind, rules, now_ns)
     live = series[kind].at(now_ns) if kind in series else None
@@ -209,7 +209,7 @@ def _fallback(series: Series, kind: CapacityForecastType, rules: Rules, now_ns: 
 
 
 def _tightest(series: Series, kind: CapacityForecastType, rules: Rules) -> float | None:
-    if _unstated(series, kind, rules):
+    if unstated(series, kind, rules):
         return None
     known = [series[k].tightest for k in (kind, FALLBACK_OF[kind]) if k in series]
     fallback = series.get(FALLBACK_OF[kind])
