@@ -1,4 +1,4 @@
-"""A small OCPP 1.6J CSMS on the PyPI packages `ocpp` and `websockets`: the third-party judge of our station, in tests and the demo.
+"""A small CSMS (OCPP 1.6J; 2.0.1 by `csms201`) on the PyPI packages `ocpp` and `websockets`: the third-party judge of our station.
 
 It routes, validates and names messages by the `ocpp` package alone and shares no code with our codec. Everything received and
 sent is logged with time stamps (`events`), and can be waited for.
@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint, call, call_result
@@ -213,8 +213,22 @@ def profile_of(
     return profile if transaction is None else {**profile, "transaction_id": transaction}
 
 
+class AnyPeer(Protocol):
+    """A connected station of either version, as the server sees it."""
+
+    id: str
+    connection: ServerConnection
+    booted: bool
+
+    async def start(self) -> None:
+        """Serve it until it is gone."""
+
+
 class Csms:
-    """The server. `passwords`: BasicAuth, charge point id -> password (bytes); None = nobody is asked."""
+    """The server. `passwords`: BasicAuth, charge point id -> password (bytes); None = nobody is asked.
+
+    `versions` as the server prefers them; a station of 2.0.1 is a `csms201.Peer201`.
+    """
 
     def __init__(
         self,
@@ -223,7 +237,10 @@ class Csms:
         context: ssl.SSLContext | None = None,
         passwords: dict[str, bytes] | None = None,
         port: int = 0,
+        versions: Sequence[str] = ("1.6",),
     ) -> None:
+        self.versions = tuple(versions)
+        self.peers201: dict[str, Any] = {}
         self.policy = policy or Policy()
         self.events: list[Event] = []
         self.peers: dict[str, Peer] = {}
@@ -240,7 +257,7 @@ class Csms:
             self._serve,
             "127.0.0.1",
             self._port,
-            subprotocols=["ocpp1.6"],  # type: ignore[list-item]
+            subprotocols=[f"ocpp{version}" for version in self.versions],  # type: ignore[misc]
             ssl=self._context,
             process_request=self._admit,
             compression=None,
@@ -292,7 +309,12 @@ class Csms:
         async with self._news:
             await self._news.wait_for(holds)
 
-    async def take(self, peer: Peer, action: str, payload: dict[str, Any]) -> None:
+    async def station201(self, ident: str) -> Any:
+        """As `station`, of 2.0.1: a `csms201.Peer201`."""
+        await self.until(lambda: ident in self.peers201 and self.peers201[ident].booted)
+        return self.peers201[ident]
+
+    async def take(self, peer: AnyPeer, action: str, payload: dict[str, Any]) -> None:
         """A message came: log it, then do to it what the policy says."""
         self.events.append(Event(time.monotonic_ns(), peer.id, action, payload))
         await self.tell()
@@ -319,16 +341,25 @@ class Csms:
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert connection.request is not None
-        peer = Peer(self, connection.request.path.rsplit("/", 1)[-1], connection)
-        self.peers[peer.id] = peer
+        ident = connection.request.path.rsplit("/", 1)[-1]
+        if connection.subprotocol == "ocpp2.0.1":
+            from bessctl.sim.csms201 import Peer201  # noqa: PLC0415 - its package is slow to import
+
+            await self._serve_one(Peer201(self, ident, connection), self.peers201)
+        else:
+            await self._serve_one(Peer(self, ident, connection), self.peers)
+
+    async def _serve_one(self, peer: Any, peers: dict[str, Any]) -> None:
+        ident = peer.id
+        peers[ident] = peer
         await self.tell()
         try:
             await peer.start()
         except ConnectionClosed:
             pass
         finally:
-            if self.peers.get(peer.id) is peer:
-                del self.peers[peer.id]
+            if peers.get(ident) is peer:
+                del peers[ident]
             await self.tell()
 
     async def tell(self) -> None:

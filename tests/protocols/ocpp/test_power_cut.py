@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[3]
 
 
 @contextlib.contextmanager
-def child(csms: Csms, path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.protocols.ocpp.child", csms.url, str(path)]
+def child(csms: Csms, path: Path, version: str = "1.6") -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "tests.protocols.ocpp.child", csms.url, str(path), version]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             yield process
@@ -119,3 +119,46 @@ def test_an_accepted_start_is_never_forgotten(tmp_path: Path) -> None:
             assert [p["transaction_id"] for p in distinct(csms.of("StopTransaction"))] == [1, 2]
 
     asyncio.run(story())
+
+
+def test_2_0_1_killed_in_the_middle_of_a_transaction(tmp_path: Path) -> None:
+    """SIGKILL with the start unanswered, at an update, with the end unanswered: every number once, none missing, one transaction."""
+
+    async def story() -> None:
+        async with asyncio.timeout(60), Csms(versions=("2.0.1",)) as csms:
+            with child(csms, tmp_path, "2.0.1") as process:
+                peer = await csms.station201("BESS1")
+                csms.policy.delay_s["TransactionEvent"] = 3600
+                assert (await peer.start_transaction("TAG1")).status == "Accepted"
+                await csms.wait("TransactionEvent")
+                await cut201(process, csms)
+            csms.policy.delay_s.clear()
+            with child(csms, tmp_path, "2.0.1") as process:
+                await csms.wait("TransactionEvent", where=lambda p: p["event_type"] == "Updated")
+                await cut201(process, csms)
+            with child(csms, tmp_path, "2.0.1") as process:
+                await csms.until(lambda: len(csms.of("BootNotification")) == 3)
+                peer = await csms.station201("BESS1")
+                updates = max(p["seq_no"] for p in distinct(csms.of("TransactionEvent")))
+                await csms.wait("TransactionEvent", where=lambda p: p["seq_no"] > updates)
+                csms.policy.delay_s["TransactionEvent"] = 3600
+                name = csms.of("TransactionEvent")[0].payload["transaction_info"]["transaction_id"]
+                await peer.connection.send(f'[2,"x","RequestStopTransaction",{{"transactionId":"{name}"}}]')
+                await csms.until(lambda: "BESS1" in csms.peers201 and len(csms.of("TransactionEvent")) > updates)
+                await cut201(process, csms)
+            csms.policy.delay_s.clear()
+            with child(csms, tmp_path, "2.0.1"):
+                peer = await csms.station201("BESS1")
+                if not [e for e in csms.of("TransactionEvent") if e.payload["event_type"] == "Ended"]:
+                    await peer.stop_transaction(name)
+                await csms.wait("TransactionEvent", where=lambda p: p["event_type"] == "Ended")
+            told = distinct(csms.of("TransactionEvent"))
+            assert len({p["transaction_info"]["transaction_id"] for p in told}) == 1
+            assert sorted(p["seq_no"] for p in told) == list(range(len(told)))
+
+    asyncio.run(story())
+
+
+async def cut201(process: subprocess.Popen[bytes], csms: Csms) -> None:
+    process.send_signal(signal.SIGKILL)
+    await csms.until(lambda: "BESS1" not in csms.peers201)

@@ -89,7 +89,7 @@ def get_keys(parts: Parts, wish: c.GetKeys) -> a.KeysAnswer:
     asked = [(name, keys.key(name)) for name in wish.keys[:MAX_KEYS]]
     known = [key for _, key in asked if key] if wish.keys else list(keys.all())
     return a.KeysAnswer(
-        tuple(a.KeyValue(k.name, k.check is None, keys.text(k.name)) for k in known),
+        tuple(a.KeyValue(k.name, k.check is None, keys.shown(k)) for k in known),
         tuple(name for name, key in asked if key is None),
     )
 
@@ -153,6 +153,8 @@ def list_version(parts: Parts, wish: c.GetListVersion) -> a.VersionAnswer:
 def reserve(parts: Parts, wish: c.Reserve) -> a.Answer:
     """ReserveNow (5.13)."""
     connector = wish.connector or 0
+    if connector not in (STATION, *CONNECTORS):
+        return a.Answer("Rejected", f"there is no connector {connector}")
     busy = parts.transactions.active(connector or None) is not None
     status = "Occupied" if busy else parts.connectors.unreserved(connector)
     return a.Answer(parts.reservations.reserve(wish, status))
