@@ -35,6 +35,8 @@ from bessctl.store import Store
 from tests.protocols.ocpp.harness import LOG
 from tests.protocols.ocpp.sansio import LINK
 
+RECEIVED = threading.Event()
+"""The FTP server has closed a file that came: its 226 is on the wire a little earlier."""
 IMAGE = bytes(range(256)) * 2000
 
 
@@ -82,8 +84,10 @@ def ftp(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     authorizer.add_user("u", "p/w", str(folder), perm="elradfmw")
 
     class OurHandler(FTPHandler):
-        pass
+        def on_file_received(self, file: str) -> None:
+            RECEIVED.set()
 
+    RECEIVED.clear()
     OurHandler.authorizer = authorizer
     OurHandler.auth_failed_timeout = 0
     server = ThreadedFTPServer(("127.0.0.1", 0), OurHandler)
@@ -100,6 +104,7 @@ def test_uploads(web: tuple[str, dict[str, bytes]], ftp: tuple[str, Path]) -> No
     upload(f"{web[0]}/exactly?x=1", b"abc", "a.tar.gz")
     assert web[1] == {"/logs/a.tar.gz": b"abc", "/exactly?x=1": b"abc"}
     upload(f"{ftp[0]}/", b"abc", "a.tar.gz")
+    assert RECEIVED.wait(10)
     assert (ftp[1] / "a.tar.gz").read_bytes() == b"abc"
 
 
