@@ -1,5 +1,5 @@
 """Plain greedy, for comparison with the planner: fill each band from the cheapest hours before it, then pair the dearest hour with the
-cheapest one before it that has room, as long as that pays.
+cheapest one that has room, as long as that pays, then use up what is worth more than what is left over.
 
 It sees prices, limits, efficiencies and the bands; it does not see that energy taken by one pair may be worth more to another.
 """
@@ -75,21 +75,38 @@ class Greedy:
             if amount > NOTHING_WH:
                 self.store(k, amount)
 
-    def pair(self) -> None:
-        """The dearest hour first, from the cheapest before it."""
-        for later in sorted(range(len(self.steps)), key=self.price_out, reverse=True):
-            for earlier in sorted(range(later), key=self.price_in):
-                if self.price_in(earlier) >= self.price_out(later) or self.room_out(later) <= NOTHING_WH:
+    def pair(self, floor_wh: NDArray[np.float64]) -> None:
+        """The dearest hour first, from the cheapest that has room: before it, or after it until the next band. Then what is left over."""
+        for out in sorted(range(len(self.steps)), key=self.price_out, reverse=True):
+            for into in sorted(range(len(self.steps)), key=self.price_in):
+                if self.price_in(into) >= self.price_out(out) or self.room_out(out) <= NOTHING_WH:
                     break
-                headroom = self.problem.battery.capacity_wh - self.energy_wh[earlier + 1 : later + 1].max()
-                amount = min(self.room_in(earlier), self.room_out(later), headroom)
-                if amount > NOTHING_WH and (self.power_w[earlier] <= 0 <= self.power_w[later]):
-                    self.store(earlier, amount)
-                    self.use(later, amount)
+                if into == out or self.power_w[into] > 0 or self.power_w[out] < 0:
+                    continue
+                amount = min(self.room_in(into), self.room_out(out), self.between(into, out, floor_wh))
+                if amount > NOTHING_WH:
+                    self.store(into, amount)
+                    self.use(out, amount)
 
-    def plan(self, targets: Sequence[Target]) -> float:
-        """Make it; the money it costs, energy left over not counted."""
+    def between(self, into: int, out: int, floor_wh: NDArray[np.float64]) -> float:
+        """How much the battery and the bands let pass from one hour to the other."""
+        if into < out:
+            return float(self.problem.battery.capacity_wh - self.energy_wh[into + 1 : out + 1].max())
+        return float((self.energy_wh - floor_wh)[out + 1 : into + 1].min())
+
+    def use_up(self, worth: float, floor_wh: NDArray[np.float64]) -> None:
+        """What is worth more now than at the end."""
+        for k in sorted(range(len(self.steps)), key=self.price_out, reverse=True):
+            amount = min(self.room_out(k), float((self.energy_wh - floor_wh)[k + 1 :].min()))
+            if self.price_out(k) > worth and amount > NOTHING_WH and self.power_w[k] >= 0:
+                self.use(k, amount)
+
+    def plan(self, targets: Sequence[Target], worth: float) -> float:
+        """Make it; the money it costs, energy left over not counted. `worth`: of a kWh left over."""
+        floor_wh = np.zeros(len(self.energy_wh))
         for target in sorted(targets, key=lambda t: t.edge):
+            floor_wh[target.edge] = target.lo_wh
             self.fill(target)
-        self.pair()
+        self.pair(floor_wh)
+        self.use_up(worth, floor_wh)
         return sum(money(step, float(w)) for step, w in zip(self.steps, self.power_w, strict=True))

@@ -99,7 +99,7 @@ class Beside:
     def add(self, p: Problem, outcome: Outcome) -> None:
         before = time.perf_counter()
         greedy = Greedy(p, [d.step for d in outcome.steps])
-        paid = greedy.plan([target for target, _ in outcome.met])
+        paid = greedy.plan([target for target, _ in outcome.met], worth(p, outcome))
         self.took_ms.append(1e3 * (time.perf_counter() - before))
         cost = paid - worth(p, outcome) * float(greedy.energy_wh[-1]) / 1000
         mine = cost_of(p, outcome)

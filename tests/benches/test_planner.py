@@ -26,7 +26,7 @@ def test_greedy_keeps_the_same_rules_and_is_never_cheaper() -> None:
     outcome = plan(problem)
     targets = [target for target, _ in outcome.met]
     greedy = Greedy(problem, [d.step for d in outcome.steps])
-    paid = greedy.plan(targets)
+    paid = greedy.plan(targets, planner.worth(problem, outcome))
     assert all(s.lo_w - 1 <= w <= s.hi_w + 1 for s, w in zip(greedy.steps, greedy.power_w, strict=True))
     assert -1 <= greedy.energy_wh.min() <= greedy.energy_wh.max() <= problem.battery.capacity_wh + 1
     assert all(greedy.energy_wh[t.edge] >= t.lo_wh - 1 for t in targets)
