@@ -32,10 +32,9 @@ def _slots(c: Any) -> None:
     c["slot_default"][:] = 0
 
 
-def _leases(c: Any) -> None:
-    """A lapsed source keeps nothing: as if nobody had sealed its defaults, and nobody else asked after it."""
-    _slots(c)
-    c["slot_advisory"][:] = 1
+def _ratings(c: Any) -> None:
+    for name in ("unit_w_dis_max", "unit_w_cha_max", "unit_va_max"):
+        c[name][: int(c["n_units"])] = 1e9
 
 
 FUNCTIONS: dict[str, Callable[[Any], None]] = {
@@ -47,8 +46,7 @@ FUNCTIONS: dict[str, Callable[[Any], None]] = {
     "reversal": _fill("reversal_dead_ns", 0),
     "ramp": _fill("ramp_w_per_s", 1e12),
     "settling": _fill("settle_ns", 1),
-    "ratings": _fill("unit_w_dis_max", 1e9, "n_units"),
-    "data age": _fill("unit_data_age_ns", NEVER_NS, "n_units"),
+    "ratings": _ratings,
     "confirmation": _fill("unit_confirm_ns", NEVER_NS, "n_units"),
     "reversion": _fill("unit_reversion_ns", 3600 * 10**9, "n_units"),
     "default limits": _slots,

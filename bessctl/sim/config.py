@@ -140,12 +140,15 @@ class Meter(Strict):
     load: Profile = Profile()
     pv: Profile = Profile()
     evse_w: NotNegative = 0.0
+    evse: Profile = Profile()
     device: Device = Device(unit=3, model="Simulated PCC meter")
 
 
 class Grid(Strict):
     v: NotNegative | None = None  # default: nominal of the PCS
     hz: Positive | None = None
+    v_csv: Path | None = None  # a script of `t_s,v` lines, linear between them, repeated
+    hz_csv: Path | None = None
     noise_v: NotNegative = 0.4
     noise_hz: NotNegative = 0.01
     noise_w: NotNegative = 150.0
@@ -194,7 +197,7 @@ class Server(Strict):
 
 
 class SimConfig(Strict):
-    plants: list[PlantConfig] = Field(min_length=1, max_length=16)
+    plants: list[PlantConfig] = Field(min_length=1, max_length=64)
     server: Server = Server()
 
 
@@ -286,7 +289,9 @@ def _profile(p: Profile, folder: Path) -> dict[str, Any]:
 
 def plant_dict(c: PlantConfig, folder: Path = Path()) -> dict[str, Any]:
     """The dictionary bessctl_core.sim.plant.Plant takes, defaults filled in. CSV paths are relative to `folder`."""
-    grid = c.grid.model_dump()
+    grid = c.grid.model_dump(exclude={"v_csv", "hz_csv"})
+    grid["v_script"] = _profile(Profile(csv=c.grid.v_csv), folder)
+    grid["hz_script"] = _profile(Profile(csv=c.grid.hz_csv), folder)
     grid["v"] = c.pcs.v_nom if c.grid.v is None else c.grid.v
     grid["hz"] = c.grid.hz or c.pcs.hz_nom
     return {
@@ -300,6 +305,7 @@ def plant_dict(c: PlantConfig, folder: Path = Path()) -> dict[str, Any]:
             "evse_w": c.meter.evse_w,
             "load": _profile(c.meter.load, folder),
             "pv": _profile(c.meter.pv, folder),
+            "evse": _profile(c.meter.evse, folder),
         },
         "grid": grid,
         "initial": c.initial.model_dump(),

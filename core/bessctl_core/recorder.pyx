@@ -68,7 +68,7 @@ cdef dict places_of_plant(SimPlant* p):
         "cell_c_min": <size_t> &p.bat.cell_c_min, "cell_v_max": <size_t> &p.bat.cell_v_max, "cell_v_min": <size_t> &p.bat.cell_v_min,
         "a_charge_max": <size_t> &p.bat.a_charge_max, "a_discharge_max": <size_t> &p.bat.a_discharge_max,
         "pcc_w": <size_t> &p.meter.pcc_w, "pcc_var": <size_t> &p.meter.pcc_var, "load_w": <size_t> &p.meter.load_w,
-        "pv_w": <size_t> &p.meter.pv_w, "evse_w": <size_t> &p.meter.evse_w, "grid_v": <size_t> &p.grid.v, "grid_hz": <size_t> &p.grid.hz,
+        "pv_w": <size_t> &p.meter.pv_w, "evse_w": <size_t> &p.meter.evse_now_w, "grid_v": <size_t> &p.grid.v, "grid_hz": <size_t> &p.grid.hz,
     }
     ints = {
         "inv_state": <size_t> &p.pcs.state, "contactor": <size_t> &p.bat.contactor, "bank_state": <size_t> &p.bat.state,

@@ -4,8 +4,8 @@ from bessctl_core.sim.plant cimport pthread_mutex_t
 from bessctl_core.sim.types cimport SimPlant
 
 cdef enum:
-    PLANTS_MAX = 16
-    ENDS_MAX = 96            # listeners, connections and serial lines
+    PLANTS_MAX = 64
+    ENDS_MAX = 256           # listeners, connections and serial lines
     QUEUE_MAX = 16           # answers under way on one connection
     RX_MAX = 1024
 

@@ -33,6 +33,11 @@ cdef double noise(SimPlant* p) noexcept nogil:
 
 cdef void grid_step(SimPlant* p) noexcept nogil:
     """Measured quantities of a living grid never stand still: a small noise, drawn every 100 ms."""
+    cdef double t_s = p.now_ns * 1e-9
+    if p.grid.v_script.n > 0:
+        p.grid.set_v = profile_w(&p.grid.v_script, t_s)
+    if p.grid.hz_script.n > 0:
+        p.grid.set_hz = profile_w(&p.grid.hz_script, t_s)
     if p.now_ns % 100000000 < p.grid_ns:
         p.grid.v = p.grid.set_v + p.grid.noise_v * noise(p)
         p.grid.hz = p.grid.set_hz + p.grid.noise_hz * noise(p)
@@ -47,7 +52,8 @@ cdef void meter_step(SimPlant* p) noexcept nogil:
     cdef double wh
     m.load_w = profile_w(&m.load, t_s) + p.grid.load_noise_w
     m.pv_w = fmax(0.0, profile_w(&m.pv, t_s))
-    m.pcc_w = p.pcs.w + m.other_ess_w + m.pv_w - m.load_w - m.load_l1_w - m.evse_w
+    m.evse_now_w = m.evse_w + fmax(0.0, profile_w(&m.evse, t_s))
+    m.pcc_w = p.pcs.w + m.other_ess_w + m.pv_w - m.load_w - m.load_l1_w - m.evse_now_w
     m.pcc_var = p.pcs.var
     wh = m.pcc_w * p.dt_s / 3600.0
     m.export_wh += fmax(wh, 0.0)

@@ -78,12 +78,18 @@ cdef class Plant:
         plant_refresh(p, True)
 
     def __dealloc__(self):
+        cdef Profile* f
+        cdef int i
         if self.p:
             free(self.p.trace)
             free(self.p.meter.load.t_s)
             free(self.p.meter.load.w)
             free(self.p.meter.pv.t_s)
             free(self.p.meter.pv.w)
+            for i in range(3):
+                f = &self.p.meter.evse if i == 0 else &self.p.grid.v_script if i == 1 else &self.p.grid.hz_script
+                free(f.t_s)
+                free(f.w)
             free(self.p)
 
     def _battery(self, dict cfg):
@@ -125,6 +131,9 @@ cdef class Plant:
         self.p.grid.seed = grid["seed"]
         fill_profile(&self.p.meter.load, cfg["meter"]["load"])
         fill_profile(&self.p.meter.pv, cfg["meter"]["pv"])
+        fill_profile(&self.p.meter.evse, cfg["meter"]["evse"])
+        fill_profile(&self.p.grid.v_script, grid["v_script"])
+        fill_profile(&self.p.grid.hz_script, grid["hz_script"])
         self.p.meter.evse_w = cfg["meter"]["evse_w"]
         self.p.meter.rated_w = cfg["meter"]["rated_w"]
 
@@ -169,7 +178,7 @@ cdef class Plant:
             "pcs_silent": <size_t>&p.pcs_image.silent, "bms_silent": <size_t>&p.bat_image.silent, "meter_silent": <size_t>&p.meter_image.silent,
             "pcs_frozen": <size_t>&p.pcs_image.frozen, "bms_frozen": <size_t>&p.bat_image.frozen, "meter_frozen": <size_t>&p.meter_image.frozen,
             "pcs_exception": <size_t>&p.pcs_image.exception, "bms_exception": <size_t>&p.bat_image.exception,
-            "meter_exception": <size_t>&p.meter_image.exception,
+            "meter_exception": <size_t>&p.meter_image.exception, "pcs_write_exception": <size_t>&p.pcs_image.write_exception,
         }
         self.ints = {
             "ignore_setpoints": <size_t>&p.pcs.ignore_setpoints, "wrong_sign": <size_t>&p.pcs.wrong_sign,
@@ -288,7 +297,7 @@ cdef class Plant:
     def _get_meter(self):
         m = self.p.meter
         return {
-            "pcc_w": m.pcc_w, "pcc_var": m.pcc_var, "load_w": m.load_w, "pv_w": m.pv_w, "evse_w": m.evse_w, "export_wh": m.export_wh,
+            "pcc_w": m.pcc_w, "pcc_var": m.pcc_var, "load_w": m.load_w, "pv_w": m.pv_w, "evse_w": m.evse_now_w, "export_wh": m.export_wh,
             "import_wh": m.import_wh, "grid_v": self.p.grid.v, "grid_hz": self.p.grid.hz,
         }
 

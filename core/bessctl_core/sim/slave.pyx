@@ -71,6 +71,8 @@ cdef int slave_answer(SimPlant* p, Image* im, const uint8_t* pdu, int n, uint8_t
         return refuse(pdu[0], im.exception, out)
     if pdu[0] == 3 or pdu[0] == 4:
         return read_registers(im, pdu, n, out)
+    if im.write_exception and (pdu[0] == 6 or pdu[0] == 16):
+        return refuse(pdu[0], im.write_exception, out)
     if pdu[0] == 6 or pdu[0] == 16:
         return write_registers(p, im, pdu, n, out, now_ns)
     return refuse(pdu[0], 1, out)

@@ -232,6 +232,8 @@ cdef struct Grid:
     double hz
     double set_v             # what the script says
     double set_hz
+    Profile v_script         # volts and hertz over time instead of watts; n = 0: set_v, set_hz
+    Profile hz_script
     double noise_v           # amplitude, drawn again every 100 ms
     double noise_hz
     double noise_w           # on the load
@@ -243,6 +245,8 @@ cdef struct Meter:
     Profile pv
     double evse_w
     double other_ess_w       # further units behind the same meter
+    Profile evse             # what evse_w comes on top of
+    double evse_now_w
     double load_l1_w         # load on phase L1 alone, beside the balanced one
     double load_w
     double pv_w
@@ -261,6 +265,7 @@ cdef struct Image:           # one device: one SunSpec chain under one unit id
     uint8_t silent           # does not answer
     uint8_t frozen           # answers with what it last knew
     uint8_t exception        # answers every request with this exception, 0 = none
+    uint8_t write_exception  # answers every write with this exception, 0 = none
     double answer_ms         # time from request to answer
     double refresh_ms        # measurement period, 0 = every step
     int64_t refreshed_ns
