@@ -53,8 +53,16 @@ NUMBERS = {
 RELEASABLE = {"cell_temp_c", "cell_temp_min_c", "cell_v_max", "cell_v_min", "pack_v", "soc_shown_pct", "sink_pin_c"}
 
 PCS = {
-    "well": {"pcs_silent": 0, "pcs_frozen": 0, "pcs_exception": 0,
-        "pcs_write_exception": 0, "ignore_setpoints": 0, "wrong_sign": 0, "fault": 0, "pcs_answer_ms": 0},
+    "well": {
+        "pcs_silent": 0,
+        "pcs_frozen": 0,
+        "pcs_exception": 0,
+        "pcs_write_exception": 0,
+        "ignore_setpoints": 0,
+        "wrong_sign": 0,
+        "fault": 0,
+        "pcs_answer_ms": 0,
+    },
     "silent": {"pcs_silent": 1},
     "frozen": {"pcs_frozen": 1},
     "ignoring set points": {"ignore_setpoints": 1},

@@ -32,11 +32,6 @@ def _slots(c: Any) -> None:
     c["slot_default"][:] = 0
 
 
-def _ratings(c: Any) -> None:
-    for name in ("unit_w_dis_max", "unit_w_cha_max", "unit_va_max"):
-        c[name][: int(c["n_units"])] = 1e9
-
-
 FUNCTIONS: dict[str, Callable[[Any], None]] = {
     "connection import": _fill("pcc_import_max_w", math.nan),
     "connection export": _fill("pcc_export_max_w", math.nan),
@@ -46,7 +41,6 @@ FUNCTIONS: dict[str, Callable[[Any], None]] = {
     "reversal": _fill("reversal_dead_ns", 0),
     "ramp": _fill("ramp_w_per_s", 1e12),
     "settling": _fill("settle_ns", 1),
-    "ratings": _ratings,
     "confirmation": _fill("unit_confirm_ns", NEVER_NS, "n_units"),
     "reversion": _fill("unit_reversion_ns", 3600 * 10**9, "n_units"),
     "default limits": _slots,
