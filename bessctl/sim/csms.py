@@ -152,6 +152,16 @@ class Peer(ChargePoint):  # type: ignore[misc]
         await self._take("FirmwareStatusNotification", payload)
         return call_result.FirmwareStatusNotification()
 
+    @route(Action.security_event_notification)
+    async def on_security(self, **payload: Any) -> Any:
+        await self._take("SecurityEventNotification", payload)
+        return call_result.SecurityEventNotification()
+
+    @route(Action.log_status_notification)
+    async def on_log(self, **payload: Any) -> Any:
+        await self._take("LogStatusNotification", payload)
+        return call_result.LogStatusNotification()
+
     # What an operator does. Each returns the answer; a CALLERROR raises the `ocpp` package's exception.
 
     async def ask(self, request: Any) -> Any:
