@@ -16,14 +16,14 @@ from bessctl.model.plan import FOREVER_NS, Plan, Scope
 from bessctl.model.snapshot import MeterSnapshot
 from bessctl.plan.shorten import shortened
 from bessctl.protocols.oscp.binding.clock import Offset
-from bessctl.protocols.oscp.binding.plans import same
+from bessctl.protocols.oscp.binding.plans import Calendar, Voice, plan_of, same
 from bessctl.protocols.oscp.binding.tracks import Grid, Tracks
 from bessctl.protocols.oscp.binding.voices import Measured
 from bessctl.protocols.oscp.config import GroupConfig, PeerConfig, Role
 from bessctl.protocols.oscp.config import Scope as Where
 from bessctl.protocols.oscp.messages.records import Block, BlockUnit, CapacityForecastType, Phase
 from bessctl.protocols.oscp.session.clock import NS, Now
-from bessctl.protocols.oscp.session.evaluate import Electrics, Rules, evaluate, profile
+from bessctl.protocols.oscp.session.evaluate import Electrics, Limits, Rules, evaluate, profile
 from tests.protocols.oscp.rig import PLANT, UNIT, allowed
 from tests.protocols.oscp.sansio import CP, GROUP, START, Talk
 
@@ -202,7 +202,7 @@ KINDS = st.dictionaries(
 RULES = st.builds(Rules, st.sampled_from([0.0, 3.0]), st.booleans(), st.booleans())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(KINDS, RULES, st.integers(0, 30))
 def test_a_track_says_what_evaluate_says_at_every_instant(said: dict[CapacityForecastType, Any], rules: Rules, lease: int) -> None:
     """The quick way and the plain one, through the same columns as a plan: online before the lease, offline from it on."""
@@ -216,6 +216,51 @@ def test_a_track_says_what_evaluate_says_at_every_instant(said: dict[CapacityFor
         limits = evaluate(series, rules, at, online=at < lease)
         expected = (limits.consumption_w, limits.generation_w, limits.optimum_w)
         assert [None if math.isinf(v) else v for v in values] == list(expected), at
+
+
+VOICES = st.lists(
+    st.tuples(KINDS, RULES, st.sampled_from(list(Where)), st.integers(-3, 25), st.sampled_from([1, 2]), st.booleans(), st.booleans()),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+def voice(number: int, drawn: tuple[Any, ...]) -> Voice:
+    said, rules, scope, lease, priority, limits, optimum = drawn
+    series = {
+        kind: profile(kind, [Block(Decimal(c), Phase.UNKNOWN, BlockUnit.W, s, s + length) for c, s, length in rows], Electrics(230.0), 0)
+        for kind, rows in said.items()
+    }
+    return Voice(f"p{number}", scope, series, rules, lease, priority, limits, optimum, tracks=Tracks(series, rules))
+
+
+def tightest(voices: list[Voice], said: list[Limits], scope: Where) -> tuple[float | None, float | None]:
+    here = [limits for v, limits in zip(voices, said, strict=True) if v.limits and v.scope is scope]
+    consumption = [limits.consumption_w for limits in here if limits.consumption_w is not None]
+    generation = [limits.generation_w for limits in here if limits.generation_w is not None]
+    return (0.0 - min(consumption) if consumption else None), (min(generation) if generation else None)
+
+
+def wished(voices: list[Voice], said: list[Limits]) -> float | None:
+    """Row 14: the lowest priority number, then the name."""
+    found = [(v.priority, v.peer, 0.0 - s.optimum_w) for v, s in zip(voices, said, strict=True) if v.optimum and s.optimum_w is not None]
+    return min(found)[2] if found else None
+
+
+@settings(max_examples=60, deadline=None)
+@given(VOICES)
+def test_a_plan_of_many_says_at_every_instant_what_each_of_them_says_there(drawn: list[tuple[Any, ...]]) -> None:
+    """Row 14: providers, optimizers and groups on one slot, each believed to its own lease; the fallback of the last is the loop's."""
+    voices = [voice(number, each) for number, each in enumerate(drawn)]
+    last = max(v.lease_ns for v in voices)
+    plan = plan_of(voices, Calendar(0), 0, 10**15)
+    assert plan.lease_until_ns == max(0, last)
+    for at in range(31):
+        live = [v.says(at, online=at < v.lease_ns or v.lease_ns == last) for v in voices]
+        for series, said in ((plan.blocks, live), (plan.fallback, [v.says(at, online=False) for v in voices])):
+            block = next(b for b in series if b.start_ns <= at < b.end_ns)
+            assert (block.ess_lo_w, block.ess_hi_w) == tightest(voices, said, Where.ESS)
+            assert (block.pcc_lo_w, block.pcc_hi_w) == tightest(voices, said, Where.PCC)
+            assert block.target_w == wished(voices, said)
 
 
 # --- never wider than any active constraint, whatever arrives in whatever order ---
