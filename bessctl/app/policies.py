@@ -11,7 +11,7 @@ from bessctl.config import tables as files
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 from bessctl.config.storage import Storage
-from bessctl.errors import Refused
+from bessctl.errors import BessctlError, NotReachable, Refused, UsageError
 from bessctl.model.plan import Block
 from bessctl.policy.config import Connection, PolicyConfig, SlotFacts
 from bessctl.policy.needs import Need
@@ -117,20 +117,24 @@ class Files:
     def __init__(self, config: PolicyConfig) -> None:
         self._config = config
         self._seen: object = None
-        self._tables = Tables()
+        self._tables: Tables | BessctlError = Tables()
 
     def tables(self) -> Tables:
-        """Raises ConfigError, NotReachable; each change of a file is judged once."""
+        """Raises ConfigError, NotReachable, as long as a file is wrong; each change of one is judged once."""
         paths = (self._config.tariff_file, self._config.forecast_file)
         seen = tuple(_stamp(path) for path in paths)
         if seen != self._seen:
-            self._seen = seen
-            tariff, forecast = paths
-            self._tables = Tables(
-                None if tariff is None else files.tariff(tariff),
-                None if forecast is None else files.forecast(forecast),
-            )
+            self._seen, self._tables = seen, self._read(*paths)
+        if isinstance(self._tables, BessctlError):
+            raise self._tables.with_traceback(None)
         return self._tables
+
+    @staticmethod
+    def _read(tariff: Path | None, forecast: Path | None) -> Tables | BessctlError:
+        try:
+            return Tables(None if tariff is None else files.tariff(tariff), None if forecast is None else files.forecast(forecast))
+        except (UsageError, NotReachable) as e:
+            return e
 
 
 def _stamp(path: Path | None) -> object:

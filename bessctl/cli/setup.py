@@ -38,6 +38,7 @@ def check(
     loaded = load_site(site)
     found = _discover_site(loaded) if online else _stored(loaded)
     result = report(loaded)
+    _tables(loaded)
     sealed = None
     if found or seal:
         compiled = sealing.seal(loaded, found)
@@ -50,6 +51,21 @@ def check(
         show({**result, "sealed": sealed}, output)
         return
     _print_report(result, sealed)
+
+
+def _tables(loaded: LoadedSite) -> None:
+    """The files of section policy, with their own places; one that is not there yet may be fetched later."""
+    from bessctl.config import tables
+
+    policy = loaded.site.policy
+    for name, read in () if policy is None else ((policy.tariff_file, tables.tariff), (policy.forecast_file, tables.forecast)):
+        if name is None:
+            continue
+        file = loaded.file.parent / name
+        if file.exists():
+            read(file)
+        else:
+            say(f"{file} is not there yet; until it comes nothing is planned with it")
 
 
 def _print_report(result: dict[str, Any], sealed: dict[str, Any] | None) -> None:

@@ -56,6 +56,8 @@ class Keeper:
         self.config, self._out, self._log = config, outside, log
         self.outcome: Outcome | None = None
         self.trouble = ""
+        self.files_trouble = ""
+        """What is wrong with a tariff or forecast file; plans are made all the same."""
         self._guard = self._guard_planned = False
         self._depends: object = None
         self._planned_ns = 0
@@ -100,11 +102,18 @@ class Keeper:
         return since >= self.config.replan_s * NS or (since >= CALM_NS and (depends != self._depends or self._drifted(soc, now)))
 
     def _read_tables(self) -> None:
-        """A file that became wrong or unreadable keeps its last good content."""
+        """A file that is wrong or unreadable keeps its last good content; before there was any, plans are made without it: the reserve and
+        what was ordered must not wait for a tariff."""
+        trouble = ""
         try:
             self._tables = self._out.tables()
         except (UsageError, NotReachable) as e:
-            self._say(str(e))
+            trouble = str(e)
+        if trouble and trouble != self.files_trouble:
+            self._log.error("policy: planning with what was read before: %s", trouble)
+        elif self.files_trouble and not trouble:
+            self._log.info("policy: its files are good again")
+        self.files_trouble = trouble
 
     def _watch_reserve(self, soc: float | None) -> None:
         if self.config.reserve_pct <= 0:
@@ -194,14 +203,13 @@ class Keeper:
         """The operator's command "plan". Raises NotReachable while there is none."""
         if self.outcome is None:
             raise NotReachable(f"there is no plan: {self.trouble or 'the plant was not seen yet'}")
-        return {"plan": report(self.outcome, self.config), "trouble": self.trouble}
+        return {"plan": report(self.outcome, self.config), "trouble": self.trouble or self.files_trouble}
 
 
 async def run_policy(
     config: PolicyConfig, outside: Outside, log: logging.Logger, commands: dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 ) -> None:
-    """Keep the policies until cancelled; `commands` gets "plan". Raises ConfigError for a file that is wrong from the start."""
-    outside.tables()
+    """Keep the policies until cancelled; `commands` gets "plan"."""
     keeper = Keeper(config, outside, log)
     commands["plan"] = keeper.answer
     await keeper.run()

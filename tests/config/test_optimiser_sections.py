@@ -9,6 +9,7 @@ import pytest
 
 from bessctl.app.policies import policies
 from bessctl.app.telemetry import publisher
+from bessctl.cli.program import run
 from bessctl.config.load import LoadedSite, from_tree, site_from_text
 from bessctl.config.places import Tree, parse
 from bessctl.errors import ConfigError
@@ -171,3 +172,14 @@ def test_priorities_need_a_limit_to_share() -> None:
     text = WHOLE.replace("  import_max_w: 250000\n", "").replace("  export_max_w: 250000\n", "")
     with pytest.raises(ConfigError, match=r"policy.other_devices: priorities share what the connection may carry"):
         site_from_text(text)
+
+
+def test_check_judges_the_policys_files_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tariff that is wrong is told before the plant runs; one that is fetched later is not there yet."""
+    site, tariff = tmp_path / "site.yaml", tmp_path / "tariff.yaml"
+    site.write_text(WHOLE.replace("policy:\n", "policy:\n  tariff_file: tariff.yaml\n", 1))
+    assert run(["check", str(site)]) == 0
+    assert f"{tariff} is not there yet" in capsys.readouterr().err
+    tariff.write_text("time_zone: UTC\notherwise: {buy_per_kwh: dear}\n")
+    assert run(["check", str(site)]) == 2
+    assert f"{tariff}:2:13: otherwise.buy_per_kwh: 'dear' is not a number" in capsys.readouterr().err

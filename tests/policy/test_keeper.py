@@ -270,7 +270,21 @@ def test_a_file_that_became_wrong_keeps_its_last_good_content() -> None:
     story.after(0)
     story.broken = ConfigError("t.yaml:1:1", "broken")
     assert not story.after(1)
-    assert "broken" in story.keeper.trouble
+    assert "broken" in story.keeper.answer({})["trouble"]
+    assert story.after(60), "and goes on planning"
+    assert "broken" in story.keeper.answer({})["trouble"]
+    story.broken = None
+    story.after(1)
+    assert story.keeper.answer({})["trouble"] == ""
+
+
+def test_a_file_that_is_wrong_from_the_start_keeps_nobody_from_the_reserve(caplog: pytest.LogCaptureFixture) -> None:
+    story = Story(reserve_pct=60.0)
+    story.broken = NotReachable("tariff.yaml: no such file")
+    assert story.after(0)
+    assert story.slot.last.blocks[0].ess_hi_w == 0.0, "50 % is below the reserve"
+    story.after(1)
+    assert caplog.text.count("tariff.yaml: no such file") == 1
 
 
 # --- files ----------------------------------------------------------------------------------------------------------------------------
@@ -305,7 +319,10 @@ def test_a_tariff_is_read_again_when_it_changes_and_told_with_its_place_when_it_
     file.write_text(TARIFF.replace("22:00", "25:00") + "\n")
     with pytest.raises(ConfigError, match=r"tariff.yaml:4:22: periods\[0\].start: '25:00' is not in the form expected"):
         files.tables()
-    assert files.tables().tariff is table
+    with pytest.raises(ConfigError):
+        files.tables()
+    file.write_text(TARIFF)
+    assert files.tables().tariff == table
     for old, new, words in (
         ("Europe/Brussels", "Europe/Bruxelles", "1:1: time_zone: there is no IANA time zone"),
         ("2026-03-31T00:00:00+02:00", "2026-03-30T00:00:00+02:00", r"6:42: dated\[0\].end: 2026-03-30T00:00:00\+02:00 is not after start"),

@@ -128,6 +128,8 @@ def test_the_loop_falls_to_fallback_in_the_tick_the_lease_ends_with_the_supervis
             for words, expected in ((("peers",), "online"), (("forecast", "--group", "feeder-7"), "50000")):
                 told = await asyncio.to_thread(cli, "oscp", *words, "--run-dir", run_dir)
                 assert (told.returncode, expected in told.stdout) == (0, True), told
+            told = await asyncio.to_thread(cli, "oscp", "adjust", "dso", "--capacity-w", "1000", "--run-dir", run_dir)
+            assert (told.returncode, "adjust is off" in told.stderr) == (4, True), told
             assert (await asyncio.to_thread(cli, "oscp", "remove", "nobody", "--run-dir", run_dir)).returncode == 2
 
     with plant_server() as server:
