@@ -145,6 +145,8 @@ def _discover_site(loaded: LoadedSite, timeout_s: float = 2.0) -> dict[str, Foun
 
     found = {}
     for device in loaded.site.devices:
+        if device.kind == "io":
+            continue  # digital inputs have no SunSpec model to be found
         say(f"looking at {device.name}")
         found[device.name] = look(address_of(loaded.site, device), device.modbus_id, timeout_s)
     try:

@@ -50,7 +50,8 @@ class Device(Strict):
     """One device of the plant."""
 
     name: Name
-    kind: Literal["pcs", "bms", "meter"]
+    kind: Literal["pcs", "bms", "meter", "io"]
+    """io: digital inputs, see the section `inputs`; it needs no SunSpec model and no heartbeat."""
     bus: str
     modbus_id: Annotated[int, Field(ge=1, le=247)]
     timeout_s: Annotated[float, Field(ge=0.01, le=10)] = 0.3

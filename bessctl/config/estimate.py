@@ -18,6 +18,14 @@ _PCS_MODELS = (701, 702, 713, 714, 715)
 _BMS_MODELS = (802, 803)
 
 
+# Derived quantities: what they follow from.
+MADE_OF = {
+    "cha_a_over": "pack_a", "dis_a_over": "pack_a", "cell_v_spread": "cell_v_max", "cell_temp_spread_c": "cell_temp_max_c",
+    "contactor_fault": "bms_state", "pcs_hb_age_s": "pcs_hb", "bms_hb_age_s": "bms_hb", "astray_pct": "ac_w", "follow_error_pct": "ac_w",
+    "conflict_pct": "ac_w",
+}  # fmt: skip
+
+
 def transaction_s(bus: Bus, device: Device, sent: int, received: int) -> float:
     """How long one request with its reply takes: bytes of both frames on the wire, silence, the device's own time."""
     if bus.rtu is None:
@@ -39,7 +47,7 @@ def answers_for_battery(site: Site, device: Device) -> bool:
 
 def nominal_reads(site: Site, device: Device) -> list[MapRead]:
     """The requests a device of this kind is asked at most."""
-    models = {"pcs": _PCS_MODELS, "bms": _BMS_MODELS, "meter": (203,)}[device.kind]
+    models = {"pcs": _PCS_MODELS, "bms": _BMS_MODELS, "meter": (203,), "io": ()}[device.kind]
     if answers_for_battery(site, device):
         models += _BMS_MODELS
     return [read for read in maps.READS if read.model in models]
@@ -62,7 +70,7 @@ def bus_load(site: Site, bus: Bus) -> float:
 
 def _orders_load(site: Site, bus: Bus, device: Device) -> float:
     """A heartbeat each second; the set point three times per reversion time, read back then and once a second."""
-    if device.kind == "meter":
+    if device.kind in {"meter", "io"}:
         return 0.0
     writes_per_s = sum(3.0 / unit.reversion_s for unit in site.units if unit.pcs == device.name)
     reads_per_s = writes_per_s + 1.0 / maps.READ_BACK_S if writes_per_s else 0.0
@@ -86,7 +94,7 @@ def refresh_s(site: Site, device: Device, pace: Pace) -> float:
 
 def source_of(site: Site, unit: Unit | None, quantity: str) -> tuple[Device, Pace] | None:
     """Device and pace that bring a quantity of a unit, or of the plant (None); None for what is derived from no single point."""
-    quantity = {"cha_a_over": "pack_a", "dis_a_over": "pack_a"}.get(quantity, quantity)
+    quantity = MADE_OF.get(quantity, quantity)
     if unit is None:
         meter = site.device(site.pcc.meter)
         return (meter, "fast") if meter is not None and quantity.startswith("pcc_") else None

@@ -5,61 +5,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import nan
 from typing import Any
 
 from bessctl.config import estimate
 from bessctl.config.buses import Bus, Device
-from bessctl.config.catalogue import BY_NAME, Kind
 from bessctl.config.fill_devices import device_plans, ns, pace
 from bessctl.config.loop import Unit
-from bessctl.config.protection import Derate, Trip
-from bessctl.config.rules_protection import TierOf, pickup
+from bessctl.config.protection import Derate
+from bessctl.config.rows import SealedRow, expanded
+from bessctl.config.rules_protection import pickup
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 from bessctl.corelink.seal import LIMITS, PLANT, number
 from bessctl.devices.plan import DevicePlan
 
 PARITY = {"none": "N", "even": "E", "odd": "O"}
-ACTIONS = {"zero": "zero", "standby": "standby", "open_contactor": "open", "block": "block"}
-
-
-@dataclass(frozen=True, slots=True)
-class SealedRow:
-    """One row of one unit (or of the plant: unit is None), expanded from the site's template."""
-
-    kind: Kind
-    tier_name: str
-    tier: TierOf
-    unit: int | None
-
-    @property
-    def action(self) -> str:
-        """What it does, in the layout's words."""
-        if isinstance(self.tier, Trip):
-            return ACTIONS[self.tier.action]
-        if isinstance(self.tier, Derate):
-            return "derate" if self.tier.curve is not None else "block"
-        return "warn"
-
-    @property
-    def direction(self) -> str:
-        """Which way power is taken away."""
-        if isinstance(self.tier, Trip):
-            return "both"
-        return (self.tier.direction or self.kind.way) if isinstance(self.tier, Derate) else "none"
-
-
-def expanded(site: Site) -> list[SealedRow]:
-    """The table as the loop runs it: every enabled tier for every unit, plant rows once."""
-    rows = []
-    for name, row in site.protection.rows():
-        kind = BY_NAME[name]
-        places: list[int | None] = list(range(len(site.units))) if kind.per_unit else [None]
-        if row.disabled is None:
-            rows += [SealedRow(kind, tier_name, tier, place) for place in places for tier_name, tier in row.tiers()]
-    return rows
+BIAS = ("none", "pull_up", "pull_down")
 
 
 def fill(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
@@ -77,6 +39,7 @@ def fill(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
         _device(c, index, device, site, plans[device.name])
     placed = [(index, place_of(site, device), device, plans[device.name]) for index, device in enumerate(site.devices)]
     device_plans(c, placed)
+    _lines(c, site)
 
 
 def _loop(c: Any, site: Site) -> None:
@@ -143,34 +106,64 @@ def _slot(c: Any, i: int, source: Source) -> None:
 def _row(c: Any, i: int, row: SealedRow, site: Site) -> None:
     tier = row.tier
     start = pickup(row.kind, tier)
-    c["row_pickup"][i] = nan if start is None else start
-    c["row_dropoff"][i] = tier.dropoff
+    turned = -1 if row.kind.import_side else 1
+    c["row_pickup"][i] = nan if start is None else turned * start
+    c["row_dropoff"][i] = turned * tier.dropoff
+    c["row_above"][i] = row.kind.above != row.kind.import_side
     c["row_pickup_delay_ns"][i] = ns(tier.pickup_delay_s)
     c["row_dropoff_delay_ns"][i] = ns(tier.dropoff_delay_s)
     c["row_max_age_ns"][i] = ns(row_max_age_s(row, site))
     c["row_unit"][i] = PLANT if row.unit is None else row.unit
-    c["row_quantity"][i] = number("Q", row.kind.quantity)
+    c["row_quantity"][i] = number("Q", row.quantity) + (row.input or 0)
     c["row_tier"][i] = number("TIER", row.tier_name)
-    c["row_above"][i] = row.kind.above
     c["row_action"][i] = number("ACT", row.action)
     c["row_direction"][i] = number("DIR", row.direction)
-    c["row_reset"][i] = number("RESET", tier.reset if isinstance(tier, Trip) else "auto")
+    c["row_reset"][i] = number("RESET", tier.reset)
     c["row_blind"][i] = number("BLIND", "trips" if row.kind.unseen_trips else "holds")
+    c["row_test"][i], c["row_mask"][i] = number("TEST", row.test[0]), row.test[1]
+    c["row_other_cut"][i] = row.other_cut
     curve = tier.curve if isinstance(tier, Derate) and tier.curve is not None else []
     c["row_curve_count"][i] = len(curve)
-    for k, (x, share) in enumerate(curve):
+    for k, (x, share) in enumerate(_turned(curve, turned)):
         c["row_curve_x"][i * LIMITS["curve_points"] + k] = x
         c["row_curve_share"][i * LIMITS["curve_points"] + k] = share
+
+
+def _turned(curve: list[list[float]], turned: int) -> list[tuple[float, float]]:
+    """Ascending also where the sign turns."""
+    return sorted((turned * x, share) for x, share in curve) if turned < 0 else [(x, share) for x, share in curve]
 
 
 def row_max_age_s(row: SealedRow, site: Site) -> float:
     """Stated, or the unit's data age; never below three refresh times of what brings the value (R4)."""
     if row.tier.max_age_s is not None:
         return row.tier.max_age_s
+    if row.input is not None:
+        return input_age_s(site, row.input)
     unit = None if row.unit is None else site.units[row.unit]
     source = estimate.source_of(site, unit, row.kind.quantity)
     least = 0.0 if source is None else 3 * estimate.refresh_s(site, *source)
     return max(least, 1.0 if unit is None else unit.data_age_s)
+
+
+def input_age_s(site: Site, index: int) -> float:
+    """How long an input may not be read before it counts as active: three refresh times, at least 0.3 s."""
+    entry = site.inputs[index]
+    device = site.device(entry.modbus.device) if entry.modbus else None
+    return max(0.3, 3 * estimate.refresh_s(site, device, "fast")) if device else 0.3
+
+
+def _lines(c: Any, site: Site) -> None:
+    """Inputs on this controller's own chips."""
+    entries = [(index, entry.gpio, entry.closed_is) for index, entry in enumerate(site.inputs) if entry.gpio is not None]
+    chips = list(dict.fromkeys(gpio.chip for _, gpio, _ in entries))
+    c["n_chips"], c["n_lines"] = len(chips), len(entries)
+    for i, chip in enumerate(chips):
+        for k, character in enumerate(chip.encode()):
+            c["chip_path"][i * LIMITS["text"] + k] = bytes([character])
+    for i, (index, gpio, closed_is) in enumerate(entries):
+        c["line_chip"][i], c["line_offset"][i], c["line_input"][i] = chips.index(gpio.chip), gpio.line, index
+        c["line_healthy"][i], c["line_bias"][i] = closed_is, BIAS.index(gpio.bias)
 
 
 def _bus(c: Any, i: int, bus: Bus) -> None:

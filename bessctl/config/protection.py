@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import ConfigDict, Field, create_model
 
+from bessctl.config.alarms import BmsAlarms, PcsAlarms
 from bessctl.config.base import DelaySeconds, Strict, Text
 from bessctl.config.catalogue import KINDS, Suffix
+
+Recovery = Annotated[float, Field(ge=0, le=1)] | None
+"""With `block` in one direction: the part of the rating that the other one keeps meanwhile; absent = all of it."""
 
 
 class Tier(Strict):
@@ -21,7 +25,9 @@ class Tier(Strict):
     pickup_delay_s: DelaySeconds = 0.0
     dropoff_delay_s: DelaySeconds = 0.0
     max_age_s: Annotated[float, Field(gt=0, le=60)] | None = None
-    """Older data counts as a violation; absent = the unit's data_age_s."""
+    """Older data counts as not seen; absent = the unit's data_age_s."""
+    reset: Literal["auto", "any", "local"] = "auto"
+    """auto: it does not latch; any: latched until the operator or a protocol resets it; local: only the operator at the machine may."""
 
 
 class Warn(Tier):
@@ -40,15 +46,18 @@ class Derate(Tier):
     """With `pickup`: no power in `direction`."""
     direction: Literal["charge", "discharge", "both"] | None = None
     """Absent = the direction the catalogue gives this row."""
+    recovery_share: Recovery = None
 
 
 class Trip(Tier):
-    """Power to 0, and the row latches unless `reset` is auto."""
+    """Power to 0 in both directions, or in one (`block`); `reset` has to be stated."""
 
     pickup: float
-    action: Literal["zero", "standby", "open_contactor"]
+    action: Literal["block", "zero", "standby", "open_contactor"]
     reset: Literal["auto", "any", "local"]
-    """any: the operator or a protocol may reset it; local: only the operator at the machine."""
+    direction: Literal["charge", "discharge", "both"] | None = None
+    """With `block`; absent = the direction the catalogue gives this row."""
+    recovery_share: Recovery = None
 
 
 class Row(Strict):
@@ -66,8 +75,15 @@ class Row(Strict):
         return [(name, tier) for name, tier in pairs if tier is not None]
 
 
+def _without_threshold(base: type[Strict]) -> type[Strict]:
+    """The same model for what is so or not: 1 or 0."""
+    return create_model(f"{base.__name__}_state", __base__=base, __module__=__name__, pickup=(Literal[1], 1), dropoff=(Literal[0], 0))
+
+
 def _with_unit(base: type[Strict], suffix: Suffix) -> type[Strict]:
     """The same model with `pickup` and `dropoff` written as `pickup_<unit>` and `dropoff_<unit>`."""
+    if suffix == "state":
+        return _without_threshold(base)
 
     def alias(name: str) -> str:
         return f"{name}_{suffix}" if name in {"pickup", "dropoff"} else name
@@ -91,6 +107,9 @@ _ROWS = {(kind.suffix, kind.warn_only): _row(kind.suffix, kind.warn_only) for ki
 
 class ProtectionBase(Strict):
     """The rows by name; the fields come from the catalogue."""
+
+    bms_alarms: BmsAlarms = BmsAlarms()
+    pcs_alarms: PcsAlarms = PcsAlarms()
 
     def rows(self) -> list[tuple[str, Row]]:
         """The lines this site mentions, in the catalogue's order."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from bessctl.config import estimate
 from bessctl.config.buses import Device
-from bessctl.config.fill import SealedRow, expanded
 from bessctl.config.load import LoadedSite
+from bessctl.config.rows import SealedRow, expanded
 from bessctl.config.rules_protection import pickup
 from bessctl.config.site import Site
 from bessctl.devices.address import Address
@@ -55,7 +55,7 @@ def _row(site: Site, row: SealedRow) -> dict[str, Any]:
     # An age is known at each tick and passes its threshold by itself.
     waiting = (start or 0.0) if row.kind.age_of else estimate.refresh_s(site, *source) if source else 1.0
     return {
-        "row": row.kind.name,
+        "row": row.name,
         "unit": "" if unit is None else unit.name,
         "tier": row.tier_name,
         "action": row.action,

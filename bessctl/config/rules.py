@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from bessctl.config import estimate
 from bessctl.config.explain import nearest
 from bessctl.config.places import Path
+from bessctl.config.rows import expanded
+from bessctl.config.rules_inputs import inputs
 from bessctl.config.rules_mqtt import telemetry
 from bessctl.config.rules_oscp import provider
 from bessctl.config.rules_policy import policies
@@ -29,7 +31,7 @@ def findings(site: Site) -> Findings:
         yield from rule(site)
     broken = list(references(site))
     yield from broken
-    for rule in (sources, connection_point, links, provider, telemetry, utility, policies):
+    for rule in (sources, connection_point, inputs, links, provider, telemetry, utility, policies):
         yield from rule(site)
     if not broken:
         yield from units(site)
@@ -44,7 +46,7 @@ def maxima(site: Site) -> Findings:
         most = LIMITS["slots" if key == "sources" else key]
         if count > most:
             yield (key,), f"{count} entries; allowed: at most {most}; split the site"
-    rows = sum(len(row.tiers()) * len(site.units) for _, row in site.protection.rows() if row.disabled is None)
+    rows = len(expanded(site))
     if rows > LIMITS["rows"]:
         yield ("protection",), f"{rows} rows over all units; allowed: at most {LIMITS['rows']}; use fewer tiers or split the site"
 
@@ -107,6 +109,7 @@ def references(site: Site) -> Findings:
             if name in used:
                 yield path, f"device {name!r} serves {used[name]} already; each device serves once"
             used.setdefault(name, user)
+    used |= {entry.modbus.device: "inputs" for entry in site.inputs if entry.modbus is not None}
     for index, device in enumerate(site.devices):
         if device.name not in used:
             yield ("devices", index, "name"), f"nothing uses device {device.name!r}; name it in units or pcc, or take it out"

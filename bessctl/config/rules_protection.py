@@ -8,13 +8,12 @@ from itertools import pairwise
 from bessctl.config import estimate
 from bessctl.config.catalogue import BY_NAME, KINDS, Kind
 from bessctl.config.places import Path
-from bessctl.config.protection import Derate, Row, Trip, Warn
+from bessctl.config.protection import Derate, Row, Trip
+from bessctl.config.rows import TierOf
 from bessctl.config.site import Site
 
 Finding = tuple[Path, str]
 Findings = Iterator[Finding]
-
-TierOf = Warn | Derate | Trip
 
 # Rows of one quantity that leave a band between them.
 BANDS = (("cell_v_low", "cell_v_high"), ("pack_v_low", "pack_v_high"), ("soc_low", "soc_high"), ("cell_temp_low", "cell_temp_high"))
@@ -32,9 +31,10 @@ def protection(site: Site) -> Findings:
             continue
         yield from _row(site, kind, row)
         for tier_name, tier in row.tiers():
-            for key, message in _tier(site, kind, tier):
+            for key, message in (*_tier(site, kind, tier), *_action(site, kind, tier)):
                 yield ("protection", name, tier_name, *key), message
     yield from _bands(rows)
+    yield from _connection(site, rows)
     yield from _lowest_voltage(site, rows)
 
 
@@ -98,6 +98,8 @@ def _curve_within_trip(kind: Kind, row: Row) -> Findings:
 def _tier(site: Site, kind: Kind, tier: TierOf) -> Findings:
     """One tier by itself; paths are relative to it."""
     key = f"pickup_{kind.suffix}"
+    if kind.suffix == "state":
+        return
     if isinstance(tier, Derate):
         yield from _derate(kind, tier)
     start = pickup(kind, tier)
@@ -133,6 +135,54 @@ def _derate(kind: Kind, tier: Derate) -> Findings:
     steps = list(pairwise(shares))
     if any((b > a) if kind.above else (b < a) for a, b in steps):
         yield ("curve",), f"shares {shares} give more power where it is more dangerous; they must {'fall' if kind.above else 'rise'}"
+
+
+def _action(site: Site, kind: Kind, tier: TierOf) -> Findings:
+    """Actions that contradict the row, or each other."""
+    if not isinstance(tier, Derate | Trip):
+        return
+    if tier.recovery_share is not None and (tier.action != "block" or (tier.direction or kind.way) == "both"):
+        yield ("recovery_share",), "only a block of one direction leaves something to the other; take it out or set action: block"
+    if isinstance(tier, Derate):
+        return
+    if tier.direction is not None and tier.action != "block":
+        yield ("direction",), f"{tier.action} takes power away in both directions; take it out or set action: block"
+    if kind.heals_by_charge and tier.action in {"zero", "standby"}:
+        yield (
+            ("action",),
+            f"{tier.action} forbids the charging that alone brings {kind.name} back; use block, with recovery_share for a gentle charge",
+        )
+    if tier.reset == "auto" and (kind.must_latch or tier.action == "open_contactor"):
+        yield ("reset",), "auto: a release would restart the plant by itself (R13); set any or local"
+    if kind.name == "not_following":
+        yield from _patience(site, tier)
+
+
+def _patience(site: Site, tier: Trip) -> Findings:
+    """R12: a PCS needs its own ramp, and a reading, to follow."""
+    least = max(unit.ramp_to_zero_s for unit in site.units)
+    if tier.pickup_delay_s < least:
+        yield (
+            ("pickup_delay_s",),
+            f"{tier.pickup_delay_s:g} is shorter than a PCS's ramp (ramp_to_zero_s {least:g}): a step would trip; allowed: from {least:g}",
+        )
+
+
+def _connection(site: Site, rows: dict[str, Row]) -> Findings:
+    """A row at the connection acts beyond what R10 holds there, never within."""
+    for name, key in (("pcc_import_high", "import_max_w"), ("pcc_export_high", "export_max_w")):
+        held, row = getattr(site.pcc, key), rows.get(name)
+        if row is None or row.disabled is not None:
+            continue
+        if site.pcc.meter is None:
+            yield ("protection", name), "there is no pcc.meter; take the row out or name the meter"
+        for tier_name, tier in row.tiers():
+            start = pickup(BY_NAME[name], tier)
+            if held is not None and start is not None and start <= held and tier_name == "trip":
+                yield (
+                    ("protection", name, tier_name),
+                    f"picks up at {start:g}, within pcc.{key} {held:g}, which control holds; set it above",
+                )
 
 
 def _age(site: Site, kind: Kind, tier: TierOf, start: float) -> Findings:

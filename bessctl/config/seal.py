@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bessctl.config.fill import SealedRow, expanded, fill
+from bessctl.config.buses import Device
+from bessctl.config.fill import fill
 from bessctl.config.fill_devices import counted
 from bessctl.config.load import LoadedSite, together
 from bessctl.config.places import Path
+from bessctl.config.rows import SealedRow, expanded
 from bessctl.config.site import Site
 from bessctl.corelink import seal as core
 from bessctl.devices import maps
 from bessctl.devices.discovery import FoundDevice
+from bessctl.devices.inputs import Contact, compile_inputs
 from bessctl.devices.plan import DevicePlan
 from bessctl.devices.readplan import Role, compile_device
 from bessctl.errors import ConfigError
@@ -27,8 +30,15 @@ from bessctl.errors import ConfigError
 Finding = tuple[Path, str]
 
 # What a derived quantity is made from.
-MADE_FROM = {"cha_a_over": ("pack_a", "bms_cha_max_a"), "dis_a_over": ("pack_a", "bms_dis_max_a")}
-NOT_MEASURED = {"pcs_age_s", "bms_age_s", "meter_age_s", "overrun_per_s"}
+MADE_FROM = {
+    "cha_a_over": ("pack_a", "bms_cha_max_a"), "dis_a_over": ("pack_a", "bms_dis_max_a"), "cell_v_spread": ("cell_v_max", "cell_v_min"),
+    "cell_temp_spread_c": ("cell_temp_max_c", "cell_temp_min_c"), "contactor_fault": ("bms_state",), "pcs_hb_age_s": ("pcs_hb",),
+    "bms_hb_age_s": ("bms_hb",), "astray_pct": ("ac_w",), "follow_error_pct": ("ac_w",), "conflict_pct": ("ac_w", "pack_a or dc_w"),
+}  # fmt: skip
+NOT_MEASURED = {"pcs_age_s", "bms_age_s", "meter_age_s", "overrun_per_s", "target_over_pct", "input_0"}
+
+READ_BITS = 2
+"""Function codes up to this one read bits."""
 
 # Unit key -> ratings of SunSpec 702 that must reach it; the first one stated counts.
 RATINGS = {
@@ -54,7 +64,7 @@ def seal(loaded: LoadedSite, found: dict[str, FoundDevice]) -> Sealing:
     findings = list(undiscovered(site, found))
     if findings:
         raise together(loaded, findings)
-    plans = {device.name: compile_device(role_of(site, device.name), found[device.name]) for device in site.devices}
+    plans = {device.name: plan_of(site, device, found) for device in site.devices}
     findings = [*lacking(site, found, plans), *beyond_ratings(site, found), *unreadable(site, plans), *too_many(plans)]
     if findings:
         raise together(loaded, findings)
@@ -63,6 +73,18 @@ def seal(loaded: LoadedSite, found: dict[str, FoundDevice]) -> Sealing:
     words = names(loaded)
     content = core.pack(config.tobytes(), words)
     return Sealing(content, core.unpack(content).digest, words, plans)
+
+
+def plan_of(site: Site, device: Device, found: dict[str, FoundDevice]) -> DevicePlan:
+    """What the loop knows about one device."""
+    if device.kind == "io":
+        places = ((index, entry.modbus, entry.closed_is) for index, entry in enumerate(site.inputs))
+        return compile_inputs(
+            Contact(index, at.table, at.address, at.bit, closed)
+            for index, at, closed in places
+            if at is not None and at.device == device.name
+        )
+    return compile_device(role_of(site, device.name), found[device.name])
 
 
 def role_of(site: Site, name: str) -> Role:
@@ -82,6 +104,8 @@ def undiscovered(site: Site, found: dict[str, FoundDevice]) -> Iterator[Finding]
     """Devices nobody looked at, or that are not of their kind."""
     for index, device in enumerate(site.devices):
         at: Path = ("devices", index)
+        if device.kind == "io":
+            continue
         record = found.get(device.name)
         if record is None:
             yield at, f"device {device.name!r} was not discovered yet; run `bessctl discover --into SITE` with it online"
@@ -110,7 +134,7 @@ def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePl
         if not pcs.has("setpoint"):
             yield ("units", index, "pcs"), f"{unit.pcs!r} takes no set point in watts (704 WSet); it cannot be driven"
     for index, device in enumerate(site.devices):
-        if device.heartbeat == "required" and not plans[device.name].heartbeat:
+        if device.kind != "io" and device.heartbeat == "required" and not plans[device.name].heartbeat:
             point = {"pcs": "715 DERHb", "bms": "802 Hb"}.get(device.kind, "heartbeat")
             yield ("devices", index), f"{device.name!r} has no {point}; set heartbeat: none if it really counts no seconds (R4)"
     if site.pcc.phase_max_a is not None and site.pcc.meter is not None:
@@ -126,8 +150,8 @@ def _rows_without_points(site: Site, plans: dict[str, DevicePlan]) -> Iterator[F
     told: set[tuple[str, str]] = set()
     for row in expanded(site):
         measured = _measured(site, plans, row)
-        for quantity in MADE_FROM.get(row.kind.quantity, (row.kind.quantity,)):
-            if quantity not in measured and quantity not in NOT_MEASURED and (row.kind.name, quantity) not in told:
+        for quantity in MADE_FROM.get(row.quantity, (row.quantity,)):
+            if not measured & set(quantity.split(" or ")) and quantity not in NOT_MEASURED and (row.kind.name, quantity) not in told:
                 told.add((row.kind.name, quantity))
                 where = "the plant" if row.unit is None else site.units[row.unit].name
                 yield (
@@ -172,7 +196,7 @@ def unreadable(site: Site, plans: dict[str, DevicePlan]) -> Iterator[Finding]:
     """Requests no Modbus device may answer."""
     for index, device in enumerate(site.devices):
         for read in plans[device.name].reads:
-            if not 0 < read.count <= 125 or read.address + read.count > 65536:
+            if not 0 < read.count <= (2000 if read.function <= READ_BITS else 125) or read.address + read.count > 65536:
                 yield (
                     ("devices", index),
                     f"{device.name!r}: {read.count} registers from {read.address} are no valid request; discover it again",
@@ -203,11 +227,12 @@ def names(loaded: LoadedSite) -> dict[str, Any]:
     units = [unit.name for unit in site.units]
     rows = [
         {
-            "name": row.kind.name,
+            "name": row.name,
             "unit": "" if row.unit is None else units[row.unit],
-            "quantity": row.kind.quantity,
+            "quantity": row.quantity,
             "tier": row.tier_name,
             "action": row.action,
+            **({"bits": [[bit.bit, bit.name] for bit in row.bits]} if row.bits else {}),
         }
         for row in expanded(site)
     ]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bessctl.config.base import Name, Strict
 from bessctl.config.buses import Bus, Device
+from bessctl.config.inputs import Input
 from bessctl.config.loop import Loop, Pcc, Unit
 from bessctl.config.mqtt import Mqtt
 from bessctl.config.ocpp import Ocpp
@@ -51,6 +52,7 @@ class Site(Strict):
     devices: Annotated[list[Device], Field(min_length=1)]
     units: Annotated[list[Unit], Field(min_length=1)]
     sources: Annotated[list[Source], Field(min_length=1)]
+    inputs: list[Input] = Field(default_factory=list)
     protection: Protection
     ocpp: Ocpp | None = None
     oscp: Oscp | None = None

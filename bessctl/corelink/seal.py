@@ -22,6 +22,8 @@ _ENUMS = {
 
 def number(family: str, name: str) -> int:
     """The layout's number for a word: number("Q", "cell_v_max"), number("TIER", "trip")."""
+    if family == "Q" and name.startswith("input_") and name.removeprefix("input_").isdigit():
+        return int(layout.Quantity.Q_INPUT_0) + int(name.removeprefix("input_"))
     return int(_ENUMS[family][f"{family}_{name.upper()}"])
 
 

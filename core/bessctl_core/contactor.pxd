@@ -46,7 +46,7 @@ cdef struct ContactorTable:
     uint8_t tries[MAX_UNITS]
     uint8_t asked[MAX_UNITS]        # a row asks for open contactors
     uint8_t ordered[MAX_UNITS]      # the order to open is out
-    uint8_t ours[MAX_UNITS]         # it was opened by us
+    uint8_t ours[MAX_UNITS]         # it was opened by us, or the operator wants it closed
     uint8_t ready[MAX_UNITS]        # the battery may be loaded
     uint8_t disconnected[MAX_UNITS] # its BMS says that it is not connected
     uint8_t fault[MAX_UNITS]

@@ -128,4 +128,5 @@ cdef void contactors_retry(const SiteConfig* c, ContactorTable* t) noexcept nogi
     cdef int unit
     for unit in range(c.n_units):
         if t.step[unit] == BATTERY_GAVE_UP:
-            t.step[unit], t.tries[unit] = BATTERY_OPEN, 0
+            # Ours to close from here on, whatever opened it.
+            t.step[unit], t.tries[unit], t.ours[unit] = BATTERY_OPEN, 0, 1

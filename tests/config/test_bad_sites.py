@@ -28,7 +28,7 @@ ONE_KEY = [
     ("{host: 127.0.0.1, port", "{hots: 127.0.0.1, port", 11, "buses[0].tcp.hots", "did you mean 'host'?"),
     ("  pack_v_high:\n", "  pack_v_hihg:\n", 3, "protection.pack_v_hihg", "did you mean 'pack_v_high'?"),
     ("    trip:   {pickup_v: 3.65,", "    trip:   {pickup: 3.65,", 14, "protection.cell_v_high.trip.pickup", "did you mean 'pickup_v'?"),
-    ("    kind: pcs ", "    kind: psc ", 5, "devices[0].kind", "'psc' is not one of pcs, bms, meter; did you mean 'pcs'?"),
+    ("    kind: pcs ", "    kind: psc ", 5, "devices[0].kind", "'psc' is not one of pcs, bms, meter, io; did you mean 'pcs'?"),
     # types and ranges
     ("  rate_hz: 100 ", "  rate_hz: 5000 ", 3, "loop.rate_hz", "5000 is too large; allowed: a number from 10 to 1000"),
     ("  rate_hz: 100 ", "  rate_hz: fast ", 3, "loop.rate_hz", "'fast' is not a number; allowed: a number from 10 to 1000"),

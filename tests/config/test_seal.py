@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from bessctl.config.catalogue import Kind
-from bessctl.config.fill import SealedRow, row_max_age_s
+from bessctl.config.fill import row_max_age_s
 from bessctl.config.load import LoadedSite
 from bessctl.config.protection import Warn
+from bessctl.config.rows import SealedRow
 from bessctl.config.seal import Sealing, seal
 from bessctl.corelink import seal as core
 from bessctl.devices.discovery import FoundDevice, from_json, to_json
@@ -262,7 +263,7 @@ def test_a_row_may_state_its_own_age() -> None:
 def test_a_slow_point_is_not_old_before_three_refresh_times() -> None:
     """R4: a meter asked each 2 s."""
     loaded = changed_example(("we turn it\n    poll: {fast_s: 0.05}", "we turn it\n    poll: {fast_s: 0.3}"))
-    meter_row = SealedRow(Kind("pcc", "pcc_hz", True, "hz", "both", per_unit=False), "warn", Warn(pickup=1, dropoff=0), None)
+    meter_row = SealedRow(Kind("pcc", "pcc_hz", True, "hz", "both", per_unit=False), "warn", Warn(pickup=1, dropoff=0), None, "pcc")
     assert row_max_age_s(meter_row, loaded.site) == 1.0
     loaded = changed_example(
         ("we turn it\n    poll: {fast_s: 0.05}", "we turn it\n    poll: {fast_s: 2}"),
