@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check build bench lock clean FORCE
+.PHONY: demo test check build bench hil lock clean FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -27,6 +27,11 @@ build: .venv/.built
 
 bench: build .venv/.debian-bench .venv/.debian-test
 	@$(B)/python -m benches $(ARGS)
+
+# Every shipped scenario, with and without the protection it names in simulated time, then in real time against the simulated plant; the
+# report is build/hil/report.html, JUnit build/hil/junit.xml. ARGS: other scenarios, or options of `bessctl hil run`.
+hil: build
+	@$(B)/bessctl hil run $(or $(ARGS),tests/scenarios --time both --sabotage also --jobs $(shell expr 2 '*' $(CORES))) --report build/hil
 
 # Set-up, in order: a compiler and a Python; our tools; what the project needs; the modules in place; the project, editable.
 .venv/.tools: requirements/tools.lock tools/need
@@ -65,9 +70,9 @@ bench: build .venv/.debian-bench .venv/.debian-test
 .venv/.built: .venv/.compiled .venv/.installed
 	@touch $@
 
-# The broker of the MQTT tests.
+# The broker of the MQTT tests; a third-party master that reads and writes the simulated plant.
 .venv/.debian-test: tools/need .venv/.tools
-	@tools/need mosquitto
+	@tools/need mosquitto mbpoll
 	@touch $@
 
 # libmodbus is a peer the Modbus bench measures us against.

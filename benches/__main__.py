@@ -13,6 +13,7 @@ NAMES = {
     "handover": "latest-value buffers between two processes, against a plain copy",
     "modbus": "one control cycle over TCP and RTU, against bare C and other clients",
     "pcc": "a limit at the connection after a step of load, in invented time, against what R10 allows",
+    "plant": "simulated seconds per second against N plants, and fifty of them in real time with servers on",
     "loop": "wake-up of the loop against a bare clock_nanosleep loop in the same windows",
     "oscp": "an OSCP forecast until it limits in the loop, and what many forecasts cost",
     "memory": "resident memory of loop and supervisor, and how long `bessctl version` takes",

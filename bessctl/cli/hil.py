@@ -33,7 +33,7 @@ def _group() -> None:
 
 
 @hil.command()
-def run(
+def run(  # noqa: PLR0917 (each is an option)
     scenarios: Annotated[list[Path], typer.Argument(help="Scenario files (YAML), or folders of them.")],
     report: Annotated[Path | None, typer.Option("--report", help="Folder for junit.xml, results.json, CSV and report.html.")] = None,
     where: Annotated[
@@ -41,8 +41,12 @@ def run(
     ] = Where.SIMULATED,
     sabotage: Annotated[
         str,
-        typer.Option("--sabotage", help="Take this protection away: the scenarios must then fail. `each`: the one each scenario names."),
+        typer.Option(
+            "--sabotage",
+            help="Take this protection away: the scenarios must then fail. `each`: the one each names; `also`: as they are and without it.",
+        ),
     ] = "",
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=16, help="So many at once in real time.")] = 1,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Play scenarios and judge them. Exit code 0 when each ended as it must."""
@@ -51,7 +55,7 @@ def run(
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    results = main.run(scenarios, where.value, sabotage, report, say)
+    results = main.run(scenarios, where.value, sabotage, report, say, jobs)
     if output is Output.JSON:
         from bessctl.hil.report import as_json
 

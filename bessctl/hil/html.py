@@ -122,6 +122,7 @@ def _scenario(number: int, r: Result) -> str:
         f'<h2 id="s{number}">{escape(r.name)} {_badge(r.verdict)}</h2>',
         f"<p class='q'>{escape(r.scenario.why)}<br>proves {escape(', '.join(r.scenario.proves))}; {escape(r.place)}; "
         f"<code>{escape(r.scenario.file.name)}</code> sha256 <code>{r.scenario_hash()[:16]}</code>"
+        + (f"; configuration <code>{r.facts['config hash'][:16]}</code>" if "config hash" in r.facts else "")
         + (f"; protection <code>{escape(r.scenario.row)}</code>" if r.scenario.row else "")
         + "</p>",
         without,
@@ -177,7 +178,7 @@ def _plots(r: Result) -> str:
         pictures.append(plot("At the connection", "kW", [Line("connection power", _points(r, signals, "connection power", 1e-3))], marks))
     for name in about - {"power", "command", "connection power"}:
         signal = signals.known[name]
-        if not signal.words:
+        if signal.dimension:
             pictures.append(plot(name, signal.dimension, [Line(name, _points(r, signals, name))], marks))
     return "".join(pictures[:4])
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bessctl import __version__
+from bessctl.corelink.names import build_id
 from bessctl.errors import ConfigError, ConfigErrors, NotReachable, UsageError
 from bessctl.hil import report
 from bessctl.hil.dryplace import DryPlace
@@ -21,6 +23,8 @@ from bessctl.hil.stagefiles import StageFiles
 
 OWN = "each"
 """`--sabotage each`: every scenario without the protection it names."""
+ALSO = "also"
+"""`--sabotage also`: every scenario as it is, and in simulated time once more without the protection it names."""
 
 
 def scenario_files(given: list[Path]) -> list[Path]:
@@ -70,28 +74,50 @@ OPENERS: dict[str, Opener] = {"simulated time": dry, "real time": live}
 WHERE = {"simulated": ("simulated time",), "real": ("real time",), "both": ("simulated time", "real time")}
 
 
-def run(files: list[Path], where: str, sabotage: str, folder: Path | None, say: Say) -> list[Result]:
-    """Everything asked for, in order. Raises ConfigError(s) before anything is played."""
-    scenarios = read_all(scenario_files(files))
-    if sabotage == OWN:
-        scenarios = [scenario for scenario in scenarios if scenario.row]
+@dataclass(frozen=True)
+class _Run:
+    scenario: Scenario
+    place: str
+    sabotage: str
+
+
+def run(files: list[Path], where: str, sabotage: str, folder: Path | None, say: Say, jobs: int = 1) -> list[Result]:  # noqa: PLR0917
+    """Everything asked for, in order; in real time `jobs` at once. Raises ConfigError(s) before anything is played."""
+    runs = planned(read_all(scenario_files(files)), WHERE[where], sabotage)
     began = datetime.now(UTC)
-    results = list(_results(scenarios, WHERE[where], sabotage, say))
+    results = [_one(it, say) for it in runs if it.place != "real time"]
+    real = [it for it in runs if it.place == "real time"]
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        results += list(pool.map(lambda it: _one(it, say, aloud=jobs == 1), real))
     if folder is not None:
         report.write(folder, results, {**machine(), "begun": began.strftime("%Y-%m-%d %H:%M:%S UTC")})
     return results
 
 
-def _results(scenarios: list[Scenario], places: tuple[str, ...], sabotage: str, say: Say) -> Iterator[Result]:
+def planned(scenarios: list[Scenario], places: tuple[str, ...], sabotage: str) -> list[_Run]:
+    """What is played where, and without which protection."""
+    runs = []
     for place in places:
         for scenario in scenarios:
             if place not in scenario.places:
                 continue
-            away = scenario.row if sabotage == OWN else sabotage
-            say(f"{scenario.name} [{place}]" + (f" without {away}" if away else ""))
-            result = run_one(scenario, OPENERS[place], place, say, away)
-            tell(result, say)
-            yield result
+            if sabotage != OWN:
+                runs.append(_Run(scenario, place, "" if sabotage == ALSO else sabotage))
+            if scenario.row and (sabotage == OWN or (sabotage == ALSO and place == "simulated time")):
+                runs.append(_Run(scenario, place, scenario.row))
+    return runs
+
+
+def _one(it: _Run, say: Say, aloud: bool = True) -> Result:
+    """Several at once tell only how they ended."""
+    title = f"{it.scenario.name} [{it.place}]" + (f" without {it.sabotage}" if it.sabotage else "")
+    if aloud:
+        say(title)
+    result = run_one(it.scenario, OPENERS[it.place], it.place, say if aloud else lambda _: None, it.sabotage)
+    if not aloud:
+        say(title)
+    tell(result, say)
+    return result
 
 
 def tell(result: Result, say: Say) -> None:
@@ -106,7 +132,7 @@ def tell(result: Result, say: Say) -> None:
 def machine() -> dict[str, Any]:
     """What ran the scenarios."""
     return {
-        "build": f"bessctl {__version__}",
+        "build": f"bessctl {__version__}, {build_id()}",
         "kernel": platform.release(),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }

@@ -68,7 +68,7 @@ def plot(title: str, unit: str, lines: Sequence[Line], marks: Sequence[tuple[flo
 def _legend(lines: Sequence[Line]) -> str:
     x, parts = WIDTH - RIGHT, []
     for i, line in reversed(list(enumerate(lines))):
-        parts.append(f'<text x="{x}" y="15" text-anchor="end" fill="{COLOURS[i % len(COLOURS)]}">{escape(line.name)}</text>')
+        parts.append(f'<text x="{x}" y="15" text-anchor="end" style="fill:{COLOURS[i % len(COLOURS)]}">{escape(line.name)}</text>')
         x -= 7 * len(line.name) + 16
     return "".join(parts)
 
