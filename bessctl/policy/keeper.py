@@ -49,6 +49,15 @@ class Outside:
     """Asks who gives capacity for another; raises BessctlError when that is refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is to be planned, what it depends on, and when that was."""
+
+    problem: Problem
+    depends: object
+    now: Now
+
+
 class Keeper:
     """See above. Supervisor thread."""
 
@@ -61,38 +70,50 @@ class Keeper:
         self._guard = self._guard_planned = False
         self._depends: object = None
         self._planned_ns = 0
+        self._writes = 0
         self._told: dict[tuple[str, int], str] = {}
         self._tables = Tables()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Planning takes tens of milliseconds, more on a small controller: a thread does it, so that no protocol waits."""
         while True:
-            self.look()
+            due = self._due_now()
+            if due is not None:
+                self._planned(due, await asyncio.to_thread(plan, due.problem))
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> bool:
-        """One look at the plant; True when a plan was made. Raises nothing of ours."""
+        """One look at the plant, with the planning in it; True when a plan was written. Raises nothing of ours."""
+        plans = self._writes
+        due = self._due_now()
+        if due is not None:
+            self._planned(due, plan(due.problem))
+        return self._writes > plans
+
+    def _due_now(self) -> _Due | None:
+        """Look at the plant; what is to be planned, where it is time. Without SoC or date the limits alone are written here."""
         snapshot = self._out.plant.snapshot()
         mono = self._out.writer.now_ns()
         if snapshot is None or mono - snapshot.now_ns > FRESH_NS:
             self._say("no fresh state of the plant")
             self._depends = None
-            return False
+            return None
         now = Now(mono, self._out.utc_ns())
         self._read_tables()
         soc = soc_pct(self.config, snapshot)
         self._watch_reserve(soc)
         if soc is None or now.utc_ns < PLAUSIBLE_NS:
-            return self._without_plan(now, "the SoC is missing" if soc is None else "the wall clock is not trusted")
+            self._without_plan(now, "the SoC is missing" if soc is None else "the wall clock is not trusted")
+            return None
         asked = problem(self.config, snapshot, soc, self._out.others(), self._tables, now)
         depends = self._signature(asked, snapshot)
-        if not self._due(depends, soc, now):
-            return False
-        self.outcome = plan(asked)
-        self._tell(self.outcome)
-        self._ask(self.outcome)
-        self._write(plan_of(self.config, self.outcome, self._guard, now), mono, depends)
-        return True
+        return _Due(asked, depends, now) if self._due(depends, soc, now) else None
+
+    def _planned(self, due: _Due, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._tell(outcome)
+        self._ask(outcome)
+        self._write(plan_of(self.config, outcome, self._guard, due.now), due.now.mono_ns, due.depends)
 
     def _due(self, depends: object, soc: float, now: Now) -> bool:
         """Is it time for another plan?"""
@@ -123,14 +144,13 @@ class Keeper:
         elif soc > self.config.reserve_pct + self.config.reserve_hysteresis_pct:
             self._guard = False
 
-    def _without_plan(self, now: Now, why: str) -> bool:
+    def _without_plan(self, now: Now, why: str) -> None:
         """The limits alone; renewed like a plan."""
         self._say(why)
         if self.outcome is None and self._depends == why and now.mono_ns - self._planned_ns < self.config.lease_s * NS / 4:
-            return False
+            return
         self.outcome = None
         self._write(plan_of(self.config, None, self._guard, now), now.mono_ns, why)
-        return True
 
     def _signature(self, asked: Problem, snapshot: PlantSnapshot) -> object:
         """What a plan depends on but time, energy and a load that was only measured."""
@@ -158,6 +178,7 @@ class Keeper:
     def _write(self, written: Plan, mono_ns: int, depends: object) -> None:
         try:
             self._out.writer.write(written)
+            self._writes += 1
         except (PlanRefused, NotReachable) as e:
             self._say(f"slot {self.config.source} did not take the plan: {e}")
             self._depends = None
