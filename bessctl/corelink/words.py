@@ -168,6 +168,8 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_TARGET_CLAMPED: lambda site, raw: str(binding(site, raw["detail"], raw["place"])),
     layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: _down(raw),
     layout.EventCode.EV_FLAG: lambda _, raw: loud.flag_sentence(raw["detail"], raw["value"] != 0),
+    layout.EventCode.EV_SETPOINT_HELD: lambda _, raw: "begun" if raw["detail"] else "ended",
+    layout.EventCode.EV_ORDER_LATE: lambda _, raw: tell.ORDERS.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_CONTACTOR: lambda _, raw: tell.CONTACTORS.get(raw["detail"], str(raw["detail"])).format(raw["value"]),
     layout.EventCode.EV_METER: lambda _, raw: METER.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
@@ -185,7 +187,9 @@ def detail_word(site: Site, raw: dict[str, Any]) -> str:
 # In these events `row` is the index of a device; in a clamped target `place` and `row` are the binding.
 _OF_DEVICES = {
     layout.EventCode.EV_DEVICE_UP, layout.EventCode.EV_DEVICE_DOWN, layout.EventCode.EV_DEVICE_REFUSED, layout.EventCode.EV_DEVICE_FROZEN,
-    layout.EventCode.EV_SETPOINT_FOREIGN, layout.EventCode.EV_UNCONFIRMED,
+    layout.EventCode.EV_SETPOINT_FOREIGN, layout.EventCode.EV_UNCONFIRMED, layout.EventCode.EV_SETPOINT_HELD,
+    layout.EventCode.EV_REVERSION_FOREIGN, layout.EventCode.EV_SETTING_FOREIGN, layout.EventCode.EV_ORDER_LATE,
+    layout.EventCode.EV_START_GIVEN_UP,
 }  # fmt: skip
 
 

@@ -57,6 +57,11 @@ SENTENCES = {
     "journal": "{word}",
     "meter": "the meter at the connection: {word}",
     "flag": "{word}{at_unit}",
+    "setpoint_held": "{device}: a set point that wears is held back, {value} W stand, {limit} W are wanted: {word}",
+    "reversion_foreign": "{device} had a reversion timer of {value} s that is not ours, now {limit} s",
+    "setting_foreign": "{device}: register {detail} held {value}, written {limit}",
+    "order_late": "{device} does not obey the order to {word} within {limit} s, its state is {value}",
+    "start_given_up": "{device} did not start in {detail} tries; it waits for a start or reset of the operator",
     "contactor": "battery{at_unit}: {word}",
     "events_lost": "{detail} events were overwritten before they were read",
 }

@@ -173,6 +173,8 @@ METER = (
 )
 
 
+ORDERS = {0: "stop", 1: "start", 2: "go to standby"}
+
 CONTACTORS = {
     1: "connected",
     2: "to be opened: power to 0 and the PCS stopped first",
@@ -225,6 +227,19 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_METER: meter,
     E.EV_FLAG: lambda t: (f"{t.place}: " if t.has_place else "") + loud.flag_sentence(t.detail, t.value != 0),
     E.EV_CONTACTOR: contactor,
+    E.EV_SETPOINT_HELD: lambda t: (
+        f"{t.device}: "
+        + loud.flag_sentence(layout.Flag.FLAG_SETPOINT_HELD, t.detail != 0)
+        + f" ({t.value:g} W stand, {t.limit:g} W wanted)"
+    ),
+    E.EV_REVERSION_FOREIGN: lambda t: (
+        f"{t.device} had a reversion timer of {t.value:g} s that is not ours, now {t.limit:g} s; see who else writes it"
+    ),
+    E.EV_SETTING_FOREIGN: lambda t: f"{t.device}: register {t.detail} held {t.value:g}, written {t.limit:g}; see who else writes it",
+    E.EV_ORDER_LATE: lambda t: (
+        f"{t.device} does not {ORDERS.get(t.detail, 'obey')} within {t.limit:g} s, its state is {shown(t.value)}; check the device"
+    ),
+    E.EV_START_GIVEN_UP: lambda t: f"{t.device} did not start in {t.detail} tries; check it, then `bessctl start` or `bessctl reset`",
     E.EV_JOURNAL: lambda t: JOURNAL[min(max(t.detail, 0), 2)],
 }
 
