@@ -85,7 +85,7 @@ COMPILE = $(UV) pip compile -q --python $(B)/python --universal --python-version
 lock: .venv/.tools
 	@$(COMPILE) -o requirements/tools.lock requirements/tools.in
 	@$(COMPILE) -o requirements/run.lock pyproject.toml
-	@$(COMPILE) -o requirements/dev.lock -c requirements/run.lock -c requirements/tools.lock --all-extras pyproject.toml requirements/tools.in
+	@$(COMPILE) -o requirements/dev.lock -c requirements/run.lock -c requirements/tools.lock --extra seal --extra test --extra bench --extra check pyproject.toml requirements/tools.in
 
 clean:
 	@rm -rf .venv build dist *.egg-info
