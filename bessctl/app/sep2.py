@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bessctl.config import sep2 as section
@@ -11,9 +12,12 @@ from bessctl.protocols.sep2.config import CIPHERS, Ratings, Sep2Config, Tls
 from bessctl.protocols.sep2.messages.modes import Channel
 from bessctl.protocols.sep2.profiles import PROFILES
 
+LEAST_VAR = 0.44
+"""Of the apparent power: what an inverter of IEEE 1547-2018 category B can at least inject (clause 5.2). Told where no rating is stated."""
 
-def client(site: Site, sep2: section.Sep2, folder: Path) -> Sep2Config:
-    """Relative file names count from `folder`, the site file's."""
+
+def client(site: Site, sep2: section.Sep2, folder: Path, curves: Mapping[str, int] | None = None) -> Sep2Config:
+    """Relative file names count from `folder`, the site file's. `curves`: what every PCS takes, by the sealed configuration."""
     slot = next(source for source in site.sources if source.name == sep2.source)
     limits = slot.default_limits
     return Sep2Config(
@@ -26,6 +30,7 @@ def client(site: Site, sep2: section.Sep2, folder: Path) -> Sep2Config:
         pen=sep2.pen,
         der_index=sep2.der_index,
         lease_s=sep2.lease_s,
+        curves={Channel(kind): points for kind, points in (curves or {}).items()},
         disabled=frozenset(Channel(mode) for mode in sep2.disabled_modes),
         extra_points=tuple(sep2.extra_points),
         redirect_hosts=frozenset(sep2.redirect_hosts),
@@ -46,4 +51,5 @@ def ratings(site: Site, stated: section.Ratings) -> Ratings:
         discharge_w=discharge_w,
         max_va=stated.max_va or sum(u.apparent_max_va for u in units),
         max_wh=stated.max_wh or sum(u.capacity_wh or 0.0 for u in units),
+        max_var=stated.max_var or LEAST_VAR * sum(u.apparent_max_va for u in units),
     )

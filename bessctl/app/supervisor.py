@@ -134,12 +134,13 @@ class Supervisor:
 
     async def _sep2(self, link: CoreLink, store: Store, operator: desk.Desk) -> None:
         from bessctl.app.sep2 import client  # noqa: PLC0415
-        from bessctl.protocols.sep2.binding.client import run_client  # noqa: PLC0415
+        from bessctl.protocols.sep2.binding.client import Ways, run_client  # noqa: PLC0415
 
         site, log = self.loaded.site, logging.getLogger("bessctl.sep2")
         assert site.sep2 is not None
-        config = client(site, site.sep2, self.loaded.file.parent)
-        await run_client(config, store, link.writer(config.source), link, boot_id(), log, commands=operator.also)
+        config = client(site, site.sep2, self.loaded.file.parent, link.site.curves)
+        ways = Ways(link.writer(config.source), link, link.curves)
+        await run_client(config, store, ways, boot_id(), log, commands=operator.also)
 
     async def _policy(self, link: CoreLink, operator: desk.Desk) -> None:
         from bessctl.app.policies import Files, asker, policies  # noqa: PLC0415

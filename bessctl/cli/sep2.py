@@ -17,7 +17,7 @@ group = typer.Typer(help="The utility's IEEE 2030.5 server.", no_args_is_help=Tr
 def register(app: typer.Typer) -> None:
     """Put the commands on the program."""
     app.add_typer(group, name="sep2")
-    for command in (identity, status, events):
+    for command in (identity, status, events, reserve):
         group.command()(command)
     group.command("register")(enrol)
 
@@ -43,6 +43,7 @@ def status(run_dir: RunDirOption = RUN_DIR, output: OutputOption = Output.TABLE)
     found = _ask(run_dir, "status")["status"]
     if output is Output.TABLE:
         found["running"] = " ".join(found["running"]) or None
+        found["reserved_used_wh"] = " ".join(f"{name}={wh}" for name, wh in found["reserved_used_wh"].items()) or None
         found["post_rates_s"] = " ".join(f"{name}={rate}" for name, rate in found["post_rates_s"].items())
     show(found, output)
 
@@ -56,6 +57,19 @@ def events(run_dir: RunDirOption = RUN_DIR, output: OutputOption = Output.TABLE)
         print(table(found["events"]))
     else:
         say("no event is known")
+
+
+def reserve(  # noqa: PLR0917 - options, each by its name
+    energy_kwh: Annotated[float, typer.Option("--energy-kwh", min=0.001, help="How much is to be charged.")],
+    power_kw: Annotated[float, typer.Option("--power-kw", min=0.001, help="How fast at most.")],
+    within_h: Annotated[float, typer.Option("--within-h", min=0.01, max=168, help="When it must be there, counted from --from-h.")],
+    from_h: Annotated[float, typer.Option("--from-h", min=0, max=168, help="Not before so many hours from now.")] = 0.0,
+    run_dir: RunDirOption = RUN_DIR,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Ask the utility for energy to charge (flow reservation). What it grants appears among the events and is followed by itself."""
+    words = {"energy_wh": energy_kwh * 1e3, "power_w": power_kw * 1e3, "from_s": from_h * 3600, "within_s": within_h * 3600}
+    show({"request": _ask(run_dir, "reserve", **words)["request"]}, output)
 
 
 def enrol(
@@ -87,7 +101,7 @@ def _config(site: Path) -> Any:
     return client(loaded.site, loaded.site.sep2, loaded.file.parent)
 
 
-def _ask(run_dir: Path, action: str) -> dict[str, Any]:
-    answer = ask(run_dir / "supervisor.sock", {"command": "sep2", "action": action}, "the supervisor")
+def _ask(run_dir: Path, action: str, **words: Any) -> dict[str, Any]:
+    answer = ask(run_dir / "supervisor.sock", {"command": "sep2", "action": action, **words}, "the supervisor")
     judge(f"sep2 {action}", answer)
     return answer

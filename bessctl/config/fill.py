@@ -188,6 +188,10 @@ def _device(c: Any, i: int, device: Device, site: Site, plan: DevicePlan) -> Non
     c["dev_place"][i] = place_of(site, device)
     c["dev_bus"][i] = next(k for k, bus in enumerate(site.buses) if bus.name == device.bus)
     c["dev_timeout_ns"][i] = ns(device.timeout_s)
+    for curve in plan.curves:
+        k = i * LIMITS["curves"] + number("CURVE", curve.kind)
+        c["curve_addr"][k], c["curve_points_max"][k] = curve.address, curve.points
+        c["curve_x_scale"][k], c["curve_y_scale"][k], c["curve_s_scale"][k] = curve.x_scale, curve.y_scale, curve.s_scale
     c["dev_hb_quantity"][i] = number("Q", plan.heartbeat or "none") if device.heartbeat == "required" else number("Q", "none")
     pace(c, i, plan, next((unit.reversion_s for unit in site.units if device.name == unit.pcs), 1))
     bus = c["dev_bus"][i]

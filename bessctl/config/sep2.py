@@ -8,6 +8,11 @@ from pydantic import Field
 
 from bessctl.config.base import NotNegativeWatts, PositiveWatts, Seconds, Strict
 
+Mode = Literal[
+    "power", "max_limit", "connect", "energize", "var", "pf_inject", "pf_absorb", "volt_var", "volt_watt", "watt_var",
+    "export", "import", "generation", "load", "demand", "flow",
+]  # fmt: skip
+
 
 class Ratings(Strict):
     """What DERCapability tells of the battery inverter; absent keys follow from `units`."""
@@ -17,6 +22,7 @@ class Ratings(Strict):
     discharge_w: PositiveWatts | None = None
     max_va: PositiveWatts | None = None
     max_wh: PositiveWatts | None = None
+    max_var: PositiveWatts | None = None
 
 
 class Sep2(Strict):
@@ -45,7 +51,7 @@ class Sep2(Strict):
     lease_s: Seconds = 86400.0
     """How long the utility's schedule stands without any answer from it."""
     ratings: Ratings = Ratings()
-    disabled_modes: list[Literal["power", "max_limit", "connect", "energize", "export", "import", "generation", "load"]] = Field(default=[])
+    disabled_modes: list[Mode] = Field(default=[])
     """Modes that are supported and switched off: answered with 252."""
     extra_points: list[Literal["var", "v"]] = Field(default=[])
     """Data points beyond the profile's."""

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 
 from bessctl.corelink import view, words
+from bessctl.corelink.curves import PlantCurves
 from bessctl.corelink.words import Site
 from bessctl.corelink.writer import Slot, SourceWriter
 from bessctl.errors import NotReachable, OperationFailed, PlanRefused, Refused, UsageError
@@ -78,6 +79,8 @@ class CoreLink:
     def __init__(self, run_dir: str, writes: bool = True, from_seq: int = 0) -> None:
         self.run_dir, self._writes = run_dir, writes
         self._writers: dict[str, SourceWriter] = {}
+        self.curves = PlantCurves(self._plan_port)
+        """The way to the curves of the PCS."""
         self._lost = 0
         self._tried_s = time.monotonic()
         self._now: _Attached | None = _attach(run_dir, writes, from_seq)
@@ -123,6 +126,9 @@ class CoreLink:
         self.trouble = ""
         for writer in self._writers.values():
             self._write_again(writer, old)
+        if self.curves.last is not None:
+            with suppress(PlanRefused, NotReachable):
+                self.curves.write(self.curves.last)
 
     def _write_again(self, writer: SourceWriter, old: _Attached) -> None:
         if writer.last is None or writer.last.lease_until_ns <= writer.now_ns():
@@ -191,10 +197,17 @@ class CoreLink:
         """What each source wrote last through this link, by name: what others may expect of it."""
         return {name: writer.last for name, writer in self._writers.items() if writer.last is not None}
 
-    def _slot(self, source: str) -> Slot:
+    def _plan_port(self) -> ports.PlanPort:
+        return self._writing().plans
+
+    def _writing(self) -> _Attached:
         attached = self._need()
         if not self._writes:
             raise UsageError("this link reads only; attach with writes=True")
+        return attached
+
+    def _slot(self, source: str) -> Slot:
+        attached = self._writing()
         if source not in attached.site.sources:
             raise PlanRefused(f"{source}: the loop runs a configuration without this source; seal and start again")
         return Slot(source, attached.site.sources.index(source), attached.site, attached.plans)
@@ -206,9 +219,7 @@ class CoreLink:
         """
         if command not in words.COMMANDS or command == "none":
             raise UsageError(f"no command {command!r}; there are: {', '.join(c for c in words.COMMANDS if c != 'none')}")
-        attached = self._need()
-        if not self._writes:
-            raise UsageError("this link reads only; attach with writes=True")
+        attached = self._writing()
         try:
             return attached.commands.push(words.COMMANDS[command], arg)
         except ports.CommandsWaiting as error:

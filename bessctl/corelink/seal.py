@@ -16,7 +16,7 @@ _ENUMS = {
     "Q": layout.Quantity, "TIER": layout.Tier, "ACT": layout.Action, "DIR": layout.Direction, "RESET": layout.ResetRule,
     "CLASS": layout.SlotClass, "SCOPE": layout.ScopeKind, "HAS": layout.Stated, "DEV": layout.DeviceKind, "PT": layout.PointType,
     "BUS": layout.BusKind, "PR": layout.Program, "SRC": layout.FieldSource, "ABSENT": layout.Absent, "WF": layout.WriteFlag,
-    "BLIND": layout.BlindRule, "TEST": layout.RowTest,
+    "BLIND": layout.BlindRule, "TEST": layout.RowTest, "CURVE": layout.CurveKind,
 }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bessctl.corelink.words import (
+    CURVE_KINDS,
+    CURVE_STATES,
     DEVICE_STATES,
     FAULTS,
     FLAGS,
@@ -66,8 +68,14 @@ def unit_snapshot(site: Site, state: State, unit: int) -> UnitSnapshot:
         import_wh=state["unit_import_wh"][unit],
         export_wh=state["unit_export_wh"][unit],
         capacity_wh=rated_wh if rated_wh is not None else site.unit_wh[unit] or None,
+        curves=tuple((word, CURVE_STATES.get(code, "?")) for kind, word in CURVE_KINDS.items() if (code := curve_state(state, unit, kind))),
         **{field: reading(state, unit, quantity, age_ns) for field, quantity in MEASURED.items()},
     )
+
+
+def curve_state(state: State, unit: int, kind: int) -> int:
+    """CurveState of one function; 0 = nobody of ours speaks on it."""
+    return int(state["unit_curve"][unit * layout.LIMITS["curves"] + kind])
 
 
 def row_alarm(state: State, index: int, row: Row) -> Alarm:

@@ -48,6 +48,16 @@ FAULTS: dict[int, str] = {
 }
 
 
+CURVE_KINDS = words_of(layout.CurveKind, "CURVE_")
+CURVE_STATES = words_of(layout.CurveState, "CURVE_")
+
+
+def common_curves(units: list[dict[int, int]]) -> dict[str, int]:
+    """What all units can: the fewest points of any."""
+    kinds = set.intersection(*(set(unit) for unit in units)) if units else set()
+    return {CURVE_KINDS[kind]: min(unit[kind] for unit in units) for kind in sorted(kinds)}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One protection row. `place` is a unit's index or PLANT."""
@@ -84,6 +94,8 @@ class Site:
         self.unit_has_bms: list[bool] = facts["unit_has_bms"]
         self.unit_data_age_ns: list[int] = facts["unit_data_age_ns"]
         self.max_lease_ns: list[int] = facts["slot_max_lease_ns"]
+        self.curves = common_curves(facts["unit_curves"])
+        """Functions whose curves every unit's PCS takes, and of how many points."""
         self.defaults: list[tuple[float | None, ...]] = facts["slot_defaults"]
 
     def _row(self, index: int, rows: list[dict[str, Any]], facts: dict[str, Any]) -> Row:
@@ -156,6 +168,11 @@ def _down(raw: dict[str, Any]) -> str:
     return f"{why} ({os.strerror(int(errno))})" if errno > 0 else why
 
 
+def _curve(detail: int) -> str:
+    state = CURVE_STATES.get(detail % 8, str(detail % 8)).replace("_", " ")
+    return f"{CURVE_KINDS.get(detail // 8, str(detail // 8)).replace('_', '-')} curve: {state}"
+
+
 STOPPED = ("no proof that every PCS is at rest; their reversion timers bring them to 0 W", "every PCS read back at 0 W and at rest")
 UNCONFIRMED = ("our heartbeat to it stops, so that its own watchdog acts", "left to whoever keeps changing it, 0 W and standby")
 
@@ -171,6 +188,7 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_SETPOINT_HELD: lambda _, raw: "begun" if raw["detail"] else "ended",
     layout.EventCode.EV_ORDER_LATE: lambda _, raw: tell.ORDERS.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_CONTACTOR: lambda _, raw: tell.CONTACTORS.get(raw["detail"], str(raw["detail"])).format(raw["value"]),
+    layout.EventCode.EV_CURVE: lambda _, raw: _curve(raw["detail"]),
     layout.EventCode.EV_METER: lambda _, raw: METER.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
     layout.EventCode.EV_STOPPED: lambda _, raw: STOPPED[raw["detail"] == 1],
@@ -189,7 +207,7 @@ _OF_DEVICES = {
     layout.EventCode.EV_DEVICE_UP, layout.EventCode.EV_DEVICE_DOWN, layout.EventCode.EV_DEVICE_REFUSED, layout.EventCode.EV_DEVICE_FROZEN,
     layout.EventCode.EV_SETPOINT_FOREIGN, layout.EventCode.EV_UNCONFIRMED, layout.EventCode.EV_SETPOINT_HELD,
     layout.EventCode.EV_REVERSION_FOREIGN, layout.EventCode.EV_SETTING_FOREIGN, layout.EventCode.EV_ORDER_LATE,
-    layout.EventCode.EV_START_GIVEN_UP,
+    layout.EventCode.EV_START_GIVEN_UP, layout.EventCode.EV_CURVE,
 }  # fmt: skip
 
 

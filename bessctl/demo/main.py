@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from bessctl.demo import capacity
+from bessctl.demo import capacity, utility
 from bessctl.demo.health import health
 from bessctl.demo.show import Screen
 from bessctl.demo.stage import Stage, raise_on_sigterm, stage
@@ -39,6 +39,7 @@ def summary(story: Story, rate_hz: float) -> dict[str, Any]:
         **story.findings,
         "ok": bool(kill.get("resumed"))
         and bool(story.findings.get("capacity", {}).get("returned"))
+        and story.findings.get("utility", {}).get("responses") == [1, 2, 3]
         and kill["missed_own"] == 0
         and 0 <= kill["fallback_error_ms"] <= 2 * period_ms,
     }
@@ -54,6 +55,7 @@ def sentences(result: dict[str, Any]) -> str:
     lines.append(
         f"  provider gone: its fallback {feeder['fallback_error_ms']:.1f} ms after its lease ended; it returned: {feeder['returned']}"
     )
+    lines.append(f"  utility's event -> PCS register, from its second {result['utility']['start_error_ms']:+8.2f} ms")
     lines.append(f"  supervisor killed: 0 W {kill['fallback_error_ms']:.1f} ms after its lease ended")
     lines.append(f"  own misses meanwhile {kill['missed_own']}, transaction resumed: {kill['resumed']}")
     wake = loop["wake_us"]
@@ -70,8 +72,8 @@ async def perform(it: Stage, screen: Screen, duration_s: float) -> dict[str, Any
     screen.say("starting the simulated plant")
     it.start_plant()
     tls = capacity.files(it.folder)
-    async with Csms(policy=Policy(interval_s=HEARTBEAT_S)) as csms, Party(tls) as provider:
-        it.write_site(csms.url, LEASE_S)
+    async with Csms(policy=Policy(interval_s=HEARTBEAT_S)) as csms, Party(tls) as provider, utility.served(it.folder) as server:
+        it.write_site(csms.url, LEASE_S, server)
         screen.say("sealing the configuration, devices online")
         it.seal()
         it.start("loop")
@@ -81,7 +83,7 @@ async def perform(it: Stage, screen: Screen, duration_s: float) -> dict[str, Any
             if state is not None:
                 screen.look(shot, health(state))
 
-        story = Story(it, Watch(it, look), csms, provider, screen.say)
+        story = Story(it, Watch(it, look), csms, provider, server, screen.say)
         began = asyncio.get_running_loop().time()
         await story.play()
         await story.watch.pause(max(0.0, duration_s - (asyncio.get_running_loop().time() - began)))

@@ -16,8 +16,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bessctl.demo import capacity
+from bessctl.demo import capacity, utility
 from bessctl.errors import NotReachable, OperationFailed
+from bessctl.sim.sep2_server import Sep2Server
 
 HERE = Path(__file__).resolve().parent
 END_WITHIN_S = 8.0
@@ -92,8 +93,8 @@ class Stage:
         """The simulated devices."""
         self.plant = PlantProcess(HERE / "plant.yaml", self.folder / "plant.log")
 
-    def write_site(self, csms_url: str, lease_s: float) -> None:
-        """The example site, with this demo's folders, port, CSMS and capacity provider."""
+    def write_site(self, csms_url: str, lease_s: float, server: Sep2Server) -> None:
+        """The example site, with this demo's folders, port, CSMS, capacity provider and utility."""
         yaml = YAML()
         site = yaml.load((HERE / "site.yaml").read_text())
         self.run_dir.mkdir(mode=0o700)
@@ -104,6 +105,8 @@ class Stage:
         link.update({"url": csms_url, "lease_s": lease_s, "heartbeat_range_s": [1, 3600]})
         link["back_off"] = {"minimum_s": 0.2, "random_range_s": 0.3, "repeat_times": 2}
         site["sources"].insert(0, capacity.slot())
+        site["sources"].append(utility.slot())
+        site["sep2"] = utility.section(server, self.folder)
         site["oscp"] = capacity.section(capacity.files(self.folder))
         with self.site.open("w") as file:
             yaml.dump(site, file)

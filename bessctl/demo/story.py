@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bessctl.demo import capacity
+from bessctl.demo import capacity, utility
 from bessctl.demo.stage import Stage
 from bessctl.demo.watch import Watch
 from bessctl.errors import OperationFailed
 from bessctl.model.snapshot import PlantSnapshot
 from bessctl.sim.csms import Csms, Peer, profile_of
 from bessctl.sim.oscp_cp import Party
+from bessctl.sim.sep2_server import Sep2Server
 
 STATION = "demo-1"
 TAG = "FLEET-7"
@@ -43,6 +44,7 @@ class Story:
     watch: Watch
     csms: Csms
     provider: Party
+    server: Sep2Server
     say: Callable[[str], None]
     commands: list[dict[str, Any]] = field(default_factory=list)
     findings: dict[str, Any] = field(default_factory=dict)
@@ -138,6 +140,10 @@ class Story:
         """OSCP: a forecast limits the BESS; its provider dies, the fallback rules; it returns."""
         await capacity.act(self, self.provider, PROFILE_W)
 
+    async def utility(self) -> None:
+        """An event of the utility (IEEE 2030.5) charges for some seconds."""
+        await utility.act(self, self.server, PROFILE_W)
+
     async def remote_stop(self) -> None:
         """RemoteStop: power to 0 and a StopTransaction."""
         peer = await self.station()
@@ -196,6 +202,7 @@ class Story:
             self.heat,
             self.reset,
             self.capacity,
+            self.utility,
             self.remote_stop,
             self.hang,
             self.kill,

@@ -24,6 +24,8 @@ class FoundModel:
     scale_factors: dict[str, int] = field(default_factory=dict)
     ratings: dict[str, float] = field(default_factory=dict)
     """Nameplate points in SI units."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many curves a curve model has, and of how many points: NCrv, NPt."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def _device(data: dict[str, Any]) -> FoundDevice:
             tuple(map(str, m["present"])),
             {str(k): int(v) for k, v in m["scale_factors"].items()},
             {str(k): float(v) for k, v in m["ratings"].items()},
+            {str(k): int(v) for k, v in m.get("counts", {}).items()},
         )
         for m in data["models"]
     )

@@ -143,5 +143,24 @@ OP_CTL = 8
 BMS_CTRL_HB = 19
 BMS_SET_OP = 50
 
+
+@dataclass(frozen=True, slots=True)
+class CurveMap:
+    """A curve model. Offsets from its ID register: NPt, NCrv and the scale factors, which the loop verifies at each connect."""
+
+    kind: str
+    model: int
+    x_sf: tuple[str, int]
+    y_sf: tuple[str, int]
+    s_sf: tuple[str, int] | None
+
+
+CURVE_POINTS, CURVE_SETS = 5, 6
+CURVES = (
+    CurveMap("volt_var", 705, ("V_SF", 12), ("DeptRef_SF", 13), ("RspTms_SF", 14)),
+    CurveMap("volt_watt", 706, ("V_SF", 12), ("DeptRef_SF", 13), ("RspTms_SF", 14)),
+    CurveMap("watt_var", 712, ("W_SF", 12), ("DeptRef_SF", 13), None),
+)
+
 # Models without which a device of that kind is none.
 NEEDED_MODELS = {"pcs": (1, 701, 704), "bms": (1, 802, 803), "meter": (1,)}

@@ -118,6 +118,18 @@ class Wear:
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """A curve model we may write: its ID register, how many points a curve has, and what a count means (% and s; 0 = no RspTms)."""
+
+    kind: str
+    address: int
+    points: int
+    x_scale: float
+    y_scale: float
+    s_scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class DevicePlan:
     """Everything. `heartbeat`: the quantity that must move, or empty. `resend`: when an unchanged set point is written again."""
 
@@ -128,6 +140,7 @@ class DevicePlan:
     heartbeat: str = ""
     count_w: float = 1.0
     resend: float | Literal["never", "reversion"] = "never"
+    curves: tuple[Curve, ...] = ()
     beat_s: float = 1.0
     order_repeat_s: float = 2.0
     order_timeout_s: float = 0.0

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from bessctl.devices import maps
 from bessctl.devices.discovery import FoundDevice, FoundModel
 from bessctl.devices.maps import MapPoint, MapRead
-from bessctl.devices.plan import DevicePlan, Factor, Field, Point, Read, Write, states
+from bessctl.devices.plan import Curve, DevicePlan, Factor, Field, Point, Read, Write, states
+
+POINTS_MAX = 60
+"""More points in a curve than any device has; the loop's own bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,16 @@ def compile_device(role: Role, device: FoundDevice) -> DevicePlan:
     points = chosen(role, device)
     reads = tuple(_reads(role, device, points))
     used = {1, *(point.model for point in points), *_written_models(role)}
+    curves = tuple(_curves(role, device))
     heartbeat = next((name for name in ("pcs_hb", "bms_hb") if name[:3] == role.kind and name in {p.quantity for p in points}), "")
     return DevicePlan(
         reads=reads,
-        checks=tuple(_checks(device, used, role.check_serial)),
+        checks=(*_checks(device, used | {entry.model for entry in _curve_maps(curves)}, role.check_serial), *_curve_checks(curves, device)),
         writes=tuple(_writes(role, device)),
         factors=tuple(_factors(role, device)),
         heartbeat=heartbeat,
         resend="reversion",
+        curves=curves,
     )
 
 
@@ -144,6 +149,39 @@ def _orders(permit: int, operate: int) -> list[Write]:
 def _factors(role: Role, device: FoundDevice) -> list[Factor]:
     address = _at(device.find(704), maps.WSET_SF, "WSet")
     return [] if role.kind != "pcs" or address < 0 else [Factor(address, "sunssf", of_setpoint=True)]
+
+
+def _curves(role: Role, device: FoundDevice) -> list[Curve]:
+    """Those with a set beside the one in force, which is always the first, and with at least two points."""
+    curves = []
+    for entry in maps.CURVES if role.kind == "pcs" else ():
+        found = device.find(entry.model)
+        if found is None or found.counts.get("NCrv", 0) < 2 or not 2 <= found.counts.get("NPt", 0) <= POINTS_MAX:
+            continue
+        factors = found.scale_factors
+        if entry.x_sf[0] not in factors or entry.y_sf[0] not in factors:
+            continue
+        s_scale = 10.0 ** factors[entry.s_sf[0]] if entry.s_sf is not None and entry.s_sf[0] in factors else 0.0
+        x_scale, y_scale = (10.0 ** factors[name] for name, _ in (entry.x_sf, entry.y_sf))
+        curves.append(Curve(entry.kind, found.address, found.counts["NPt"], x_scale, y_scale, s_scale))
+    return curves
+
+
+def _curve_maps(curves: tuple[Curve, ...]) -> list[maps.CurveMap]:
+    return [entry for entry in maps.CURVES if entry.kind in {curve.kind for curve in curves}]
+
+
+def _curve_checks(curves: tuple[Curve, ...], device: FoundDevice) -> list[tuple[int, int]]:
+    """What decides where a curve's registers are and what they mean."""
+    checks = []
+    for entry in _curve_maps(curves):
+        found = device.find(entry.model)
+        assert found is not None
+        checks += [(found.address + maps.CURVE_POINTS, found.counts["NPt"]), (found.address + maps.CURVE_SETS, found.counts["NCrv"])]
+        for factor in (entry.x_sf, entry.y_sf, entry.s_sf):
+            if factor is not None and factor[0] in found.scale_factors:
+                checks.append((found.address + factor[1], found.scale_factors[factor[0]] & 0xFFFF))
+    return checks
 
 
 def _at(found: FoundModel | None, offset: int, needs: str) -> int:

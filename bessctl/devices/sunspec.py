@@ -21,6 +21,9 @@ ACCUMULATORS = {"acc16", "acc32", "acc64"}
 NAMEPLATE = {702, 713, 802}
 """Models whose rating points are kept."""
 
+COUNTS = {"NPt", "NCrv"}
+"""Of curve models: what decides where a curve's registers are."""
+
 
 def discover(address: Address, modbus_id: int, timeout_s: float = 2.0) -> FoundDevice:
     """Look at one device. Raises NotReachable when nobody answers, OperationFailed when what answers is no SunSpec device."""
@@ -143,7 +146,7 @@ def _text(model: Any, name: str) -> str:
 
 
 def _model(found: Any) -> FoundModel:
-    present, scales, ratings = [], {}, {}
+    present, scales, ratings, counts = [], {}, {}, {}
     for name, point in _points(found):
         kind = point.pdef.get("type")
         # An accumulator that stands at its not-implemented value 0 may as well be new.
@@ -153,9 +156,11 @@ def _model(found: Any) -> FoundModel:
             scales[name] = int(point.value)
             continue
         present.append(name)
+        if name in COUNTS:
+            counts[name] = int(point.value)
         if found.model_id in NAMEPLATE and "Rtg" in name and isinstance(point.cvalue, int | float):
             ratings[name] = float(point.cvalue)
-    return FoundModel(int(found.model_id), int(found.model_addr), int(found.model_len), tuple(present), scales, ratings)
+    return FoundModel(int(found.model_id), int(found.model_addr), int(found.model_len), tuple(present), scales, ratings, counts)
 
 
 def _points(found: Any) -> Iterator[tuple[str, Any]]:

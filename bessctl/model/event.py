@@ -55,6 +55,7 @@ SENTENCES = {
     "acquired": "all required inputs are valid after {value} s",
     "device_frozen": "{device} answers, but its heartbeat stands still",
     "journal": "{word}",
+    "curve": "{device}: {word}",
     "meter": "the meter at the connection: {word}",
     "flag": "{word}{at_unit}",
     "setpoint_held": "{device}: a set point that wears is held back, {value} W stand, {limit} W are wanted: {word}",

@@ -49,6 +49,8 @@ class UnitSnapshot:
     import_wh: float = 0.0
     export_wh: float = 0.0
     capacity_wh: float | None = None
+    curves: tuple[tuple[str, str], ...] = ()
+    """Functions of the PCS whose curves are ours, and how each stands: writing, in_force, off, failed."""
 
 
 @dataclass(frozen=True, slots=True)

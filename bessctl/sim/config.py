@@ -80,6 +80,7 @@ class Pcs(Strict):
     reversion_rearm: Literal["enable", "any"] = "enable"
     enter_service: EnterService = EnterService()
     trips: list[GridTrip] | None = Field(default=None, max_length=8)
+    curves: bool = False  # models 705, 706 and 712 behind the others
     device: Device = Device(unit=1, model="Simulated PCS")
 
 
@@ -310,7 +311,7 @@ def plant_dict(c: PlantConfig, folder: Path = Path()) -> dict[str, Any]:
         "grid": grid,
         "initial": c.initial.model_dump(),
         "devices": {
-            "pcs": c.pcs.device.model_dump(),
+            "pcs": {**c.pcs.device.model_dump(), "curves": c.pcs.curves},
             "battery": c.battery.device.model_dump(),
             "meter": c.meter.device.model_dump(),
         },

@@ -6,6 +6,11 @@ Started alone it prints one JSON line with its URL and the files a client needs 
     {"do": "event", "program": "a", "mrid": "E1", "in_s": 5, "duration_s": 60, "target_w": 50000, "randomize_start": 10}
     {"do": "cancel", "mrid": "E1", "randomized": true}      {"do": "status", "mrid": "E1", "status": 4}     {"do": "remove", "mrid": "E1"}
     {"do": "default", "program": "a", "max_lim_w": 8000, "grad_w": 100}
+    {"do": "curve", "program": "a", "name": "1", "kind": "volt_var", "points": [[9200, 4400], [10800, -4400]]}
+                                                                            then an event with "volt_var": "/derp/a/dc/1"
+    {"do": "demand", "mrid": "D1", "in_s": 5, "duration_s": 60, "duty_cycle": 50}
+    {"do": "grant", "mrid": "F1", "in_s": 5, "duration_s": 3600, "power_w": 20000, "energy_wh": 10000}
+    {"do": "grants_at_once", "on": true}                                    reservations are granted as they are asked for
     {"do": "rate", "of": "derp", "s": 60}                   {"do": "post_rate", "s": 30}
     {"do": "answer", "path": "/dcap", "status": 503, "retry_after": 5}      path "*" = all; without status: as usual again
     {"do": "answer", "path": "/tm", "hostile": "bomb"}      {"do": "redirect", "path": "/dcap", "to": "/other"}
@@ -134,8 +139,17 @@ def command(server: Sep2Server, words: Words) -> dict[str, Any]:
 
 
 def _event(server: Sep2Server, words: Words) -> None:
-    start_s = words.pop("start_s", None) or int(server.tree.now_s()) + words.pop("in_s", 0)
-    server.tree.event(start_s=start_s, **words)
+    server.tree.event(start_s=_start(server, words), **words)
+
+
+def _start(server: Sep2Server, words: Words) -> int:
+    start_s: int = words.pop("start_s", None) or int(server.tree.now_s()) + words.pop("in_s", 0)
+    return start_s
+
+
+def _grants_at_once(server: Sep2Server, words: Words) -> None:
+    server.tree.services.grants_at_once = words["on"]
+    server.tree.services.has_flow = True
 
 
 def _default(server: Sep2Server, words: Words) -> None:
@@ -154,6 +168,10 @@ def _set(name: str, key: str, *, of_server: bool = False) -> Callable[[Sep2Serve
 COMMANDS: dict[str, Callable[[Sep2Server, Words], object]] = {
     "program": lambda server, words: server.tree.program(**words),
     "event": _event,
+    "curve": lambda server, words: server.tree.services.curve(**words),
+    "demand": lambda server, words: server.tree.services.demand(start_s=_start(server, words), **words),
+    "grant": lambda server, words: server.tree.services.grant(start_s=_start(server, words), **words),
+    "grants_at_once": _grants_at_once,
     "cancel": lambda server, words: server.tree.cancel(**words),
     "status": lambda server, words: server.tree.status(**words),
     "remove": lambda server, words: server.tree.remove(words["mrid"]),

@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from bessctl.sim.sep2_forms import MODES, base
+from bessctl.sim.sep2_services import Services
+
 NS = 'xmlns="urn:ieee:std:2030.5:ns" xmlns:csipaus="https://csipaus.org/ns"'
-AUS = {"import_w": "opModImpLimW", "export_w": "opModExpLimW", "generation_w": "opModGenLimW", "load_w": "opModLoadLimW"}
-MODES = ("connect", "energize", "fixed_pf_inject", "fixed_var", "fixed_w", "max_lim_w", "target_w", "volt_var", "ramp_tms", *AUS)
-"""In schema order."""
 BOMB = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><a>&c;</a>'
 HOSTILE = {
     "bomb": BOMB,
@@ -83,44 +84,6 @@ class Asked:
     status: int
 
 
-def power(name: str, watts: int) -> str:
-    """An ActivePower, with a multiplier where an int16 is too small."""
-    exponent = 0
-    while abs(watts) > 32767:
-        watts, exponent = round(watts / 10), exponent + 1
-    return f"<{name}><multiplier>{exponent}</multiplier><value>{watts}</value></{name}>"
-
-
-FORMS = {
-    "connect": "<opModConnect>{0}</opModConnect>",
-    "energize": "<opModEnergize>{0}</opModEnergize>",
-    "fixed_pf_inject": "<opModFixedPFInjectW><displacement>{0}</displacement><excitation>false</excitation>"
-    "<multiplier>-2</multiplier></opModFixedPFInjectW>",
-    "fixed_var": "<opModFixedVar><refType>1</refType><value>{0}</value></opModFixedVar>",
-    "fixed_w": "<opModFixedW>{0}</opModFixedW>",
-    "max_lim_w": "<opModMaxLimW>{0}</opModMaxLimW>",
-    "volt_var": '<opModVoltVar href="{0}"/>',
-    "ramp_tms": "<rampTms>{0}</rampTms>",
-}
-
-
-def mode(name: str, value: Any) -> str:
-    """One element of a DERControlBase."""
-    if name == "target_w" or name in AUS:
-        return power(f"csipaus:{AUS[name]}" if name in AUS else "opModTargetW", value)
-    if name in {"connect", "energize"}:
-        value = str(bool(value)).lower()
-    return FORMS[name].format(value)
-
-
-def base(modes: dict[str, Any]) -> str:
-    """A DERControlBase. Raises ValueError for a mode that has no name here."""
-    unknown = modes.keys() - set(MODES)
-    if unknown:
-        raise ValueError(f"no mode {', '.join(sorted(unknown))}; there are {', '.join(MODES)}")
-    return "<DERControlBase>" + "".join(mode(name, modes[name]) for name in MODES if name in modes) + "</DERControlBase>"
-
-
 class Tree:
     """The server's resources."""
 
@@ -147,6 +110,7 @@ class Tree:
         self.received: list[tuple[str, str, bytes]] = []
         self.log: list[Asked] = []
         self._extra = 0
+        self.services = Services(lambda: self.now_s(), lambda: self.absolute, lambda: self.rates["derp"])  # noqa: PLW0108 - tests exchange it
 
     # --- the script -----------------------------------------------------------------------------------------------------------------------
 
@@ -236,12 +200,18 @@ class Tree:
         if path == "/edev":
             self.registered = True
             return "/edev/1"
+        asked = self.services.posted(path, body)
+        if asked is not None:
+            return asked
         return f"{path}/{len(self.received)}" if path in {"/rsps/1/rsp", "/edev/1/lel", *self.mirrors} else None
 
     def _document(self, path: str, start: int, length: int) -> bytes | None:
         fixed = {"/dcap": self._dcap, "/tm": self._tm, "/edev/1/rg": self._rg}
-        if path in fixed:
-            return fixed[path]().encode()
+        made = fixed.get(path)
+        if made is None and path in self.mirrors:
+            made = partial(self._mirror, path, NS)
+        if made is not None:
+            return made().encode()
         lists = {
             "/edev": self._edev,
             "/edev/1/fsa": self._fsa,
@@ -249,11 +219,10 @@ class Tree:
             "/edev/1/der": self._der,
             "/mup": self._mup,
         }
-        if path in lists:
-            tag, rate, items = lists[path]()
+        listed = lists[path]() if path in lists else self.services.list_at(path)
+        if listed is not None:
+            tag, rate, items = listed
             return self._list(f"{tag} {NS}", path, rate, items, (start, length))
-        if path in self.mirrors:
-            return self._mirror(path, NS).encode()
         found = re.fullmatch(r"/derp/(\w+)/(derc|dderc)", path)
         if found is None or found[1] not in self.programs:
             return self.put.get(path)
@@ -300,7 +269,7 @@ class Tree:
         mine = (
             f'<EndDevice href="/edev/1"><DERListLink href="/edev/1/der" all="1"/><lFDI>{self.lfdi}</lFDI>'
             f'<LogEventListLink href="/edev/1/lel"/><sFDI>{self.sfdi}</sFDI><changedTime>0</changedTime><enabled>true</enabled>'
-            f'<FunctionSetAssignmentsListLink href="/edev/1/fsa" all="1"/>{registration}</EndDevice>'
+            f'{self.services.device_links()}<FunctionSetAssignmentsListLink href="/edev/1/fsa" all="1"/>{registration}</EndDevice>'
         )
         return "EndDeviceList", self.rates["edev"], [*others, mine]
 
@@ -312,7 +281,8 @@ class Tree:
 
     def _fsa(self) -> tuple[str, int | None, list[str]]:
         one = (
-            '<FunctionSetAssignments href="/edev/1/fsa/1"><DERProgramListLink href="/edev/1/fsa/1/derp" all="0"/>'
+            f'<FunctionSetAssignments href="/edev/1/fsa/1">{self.services.assignment_links()}'
+            '<DERProgramListLink href="/edev/1/fsa/1/derp" all="0"/>'
             "<TimeLink href='/tm'/><mRID>F5A1</mRID></FunctionSetAssignments>"
         )
         return "FunctionSetAssignmentsList", self.rates["fsa"], [one] if self.assigned else []
@@ -321,7 +291,7 @@ class Tree:
         items = [
             f'<DERProgram href="/derp/{p.name}"><mRID>{p.name.encode().hex().upper()}</mRID>'
             f'<DefaultDERControlLink href="/derp/{p.name}/dderc"/><DERControlListLink href="/derp/{p.name}/derc" all="0"/>'
-            f"<primacy>{p.primacy}</primacy></DERProgram>"
+            f"{self.services.curve_link(p.name)}<primacy>{p.primacy}</primacy></DERProgram>"
             for p in sorted(self.programs.values(), key=lambda p: p.primacy)
         ]
         return "DERProgramList", self.rates["derp"], items

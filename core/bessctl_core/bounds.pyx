@@ -6,8 +6,8 @@ Sealing checks what a value means; this checks that a file written by another pr
 from libc.math cimport isfinite
 
 from .layout cimport (
-    ACT_DERATE, BUS_RTU, BUS_TCP, CURVE_POINTS, DEV_IO, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_CHIPS, MAX_DEVICES, MAX_FACTORS, MAX_FIELDS,
-    MAX_INPUTS, MAX_MAPS, MAX_POINTS, MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS,
+    ACT_DERATE, BUS_RTU, BUS_TCP, CURVE_POINTS, CURVES, DEV_IO, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_CHIPS, MAX_DEVICES, MAX_FACTORS,
+    MAX_FIELDS, MAX_INPUTS, MAX_MAPS, MAX_POINTS, MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS,
     PT_BIT, PT_BITS16, QUANTITIES, SRC_ANY, TEXT, SiteConfig,
 )
 from .driver cimport LIMIT_REGISTERS, LIMIT_ROWS
@@ -21,6 +21,8 @@ cdef enum:
     REGISTERS_PER_WRITE = 123
     BITS_PER_READ = 2000
     LAST_ADDRESS = 65535
+    CURVE_POINTS_MAX = 60
+    CURVE_REGISTERS = 300           # as far as two sets of so many points reach
 
 
 cdef inline bint within(int value, int low, int high):
@@ -69,6 +71,10 @@ cdef str buses_and_devices(const SiteConfig* c):
             return f"device {i} is of no known kind, or names a unit or bus that does not exist"
         if not within(c.dev_hb_quantity[i], 0, QUANTITIES - 1):
             return f"device {i} has a heartbeat of no known quantity"
+    for i in range(c.n_devices * CURVES):
+        if c.curve_addr[i] != 0 and not (within(c.curve_addr[i], 1, LAST_ADDRESS - CURVE_REGISTERS) and within(c.curve_points_max[i], 2, CURVE_POINTS_MAX)
+                                         and c.curve_x_scale[i] > 0 and c.curve_y_scale[i] > 0):
+            return f"device {i // CURVES} has a curve outside its registers, or of no points"
     return None
 
 

@@ -8,10 +8,11 @@ from .bus cimport (
     BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUED, QUEUE_MAX, SENT, bus_close, bus_deadline_ns,
     bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
 )
+from .curves cimport curves_init, curves_send, curves_take
 from .driver cimport PHASE_UP, device_init, device_note, device_release, device_seen, device_send, device_state, device_stopped, device_take
 from .frames cimport READ_HOLDING_REGISTERS
 from .layout cimport (
-    BUS_TCP, DEV_DOWN, DEV_METER, FLAG_SETPOINT_HELD, MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
+    BUS_TCP, CURVES, DEV_DOWN, DEV_METER, DEV_PCS, FLAG_SETPOINT_HELD, MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
 )
 from .points cimport index_points, take_points
 from .rt cimport monotonic_ns, sleep_until
@@ -63,6 +64,7 @@ cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) 
             f.bus[i].opt.backoff_max_ns = max(f.bus[i].opt.backoff_max_ns, c.bus_reconnect_ns[i])
     for i in range(c.n_devices):
         device_init(c, i, &f.device[i])
+        curves_init(c, i, &f.curve[i])
     for i in range(c.n_reads):
         t = &f.read[i]
         t.function = c.read_function[i] if c.read_function[i] else <int> READ_HOLDING_REGISTERS
@@ -110,6 +112,7 @@ cdef void fleet_take(const SiteConfig* c, Fleet* f, Inputs* inp, EventSink* sink
         take_read(c, f, i, inp, sink, now_ns)
     for i in range(c.n_devices):
         device_take(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, sink, now_ns)
+        curves_take(c, &f.curve[i], &f.device[i], &f.bus[c.dev_bus[i]], sink, now_ns)
     take_states(c, f, inp)
 
 
@@ -154,6 +157,13 @@ cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Out
         if connected(&f.bus[i]):
             bus_step(&f.bus[i], now_ns, 0)
     return handed
+
+
+cdef void fleet_curves(const SiteConfig* c, Fleet* f, const CurvePlan* plan, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int i
+    for i in range(c.n_devices):
+        if c.dev_kind[i] == DEV_PCS:
+            curves_send(c, &f.curve[i], &f.device[i], &f.bus[c.dev_bus[i]], plan, sink, now_ns)
 
 
 # --- sleep --------------------------------------------------------------------------------------------------------------------------------
@@ -217,8 +227,11 @@ cdef void fleet_release(const SiteConfig* c, Fleet* f) noexcept nogil:
 
 
 cdef void fleet_account(const SiteConfig* c, const Fleet* f, PlantState* state) noexcept nogil:
-    cdef int i
+    cdef int i, kind
     cdef const Bus* b
+    for i in range(c.n_units):
+        for kind in range(CURVES):
+            state.unit_curve[i * CURVES + kind] = f.curve[c.unit_pcs_device[i]].state[kind] if c.unit_pcs_device[i] >= 0 else 0
     for i in range(c.n_buses):
         b = &f.bus[i]
         state.bus_state[i] = b.state

@@ -35,6 +35,9 @@ cdef enum:
     TICK_EVENTS = 32    # events one tick may raise; the rest is counted
     HISTOGRAM_BINS = 96
     SKIPS = 32          # the last times the loop skipped periods
+    CURVES = 3          # functions of a PCS that follow a curve, see CurveKind
+    CURVE_XY = 10       # points of a curve
+    CURVE_STEPS = 4     # curves one after another in a CurvePlan
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -282,6 +285,7 @@ cpdef enum EventCode:
     EV_METER = 27           # R10; detail: MeterPhase of pcc.pxd (0 fresh again, 1 held, 2 lost), value: age of the last sample, s
     EV_FLAG = 28            # detail: Flag, value: 1 it is up, 0 it is down again; for flags that no other event tells of
     EV_CONTACTOR = 29       # detail: ContactorStep of contactor.pxd, value: how often it was ordered
+    EV_CURVE = 70           # detail: CurveKind * 8 + CurveState; value: points of the curve, or the phase that failed; row is the device
 
 cpdef enum CommandCode:
     CMD_NONE = 0
@@ -357,6 +361,19 @@ cpdef enum WriteFlag:
     WF_ONCE = 1             # once per connection and order
     WF_VERIFY = 2           # read back and compared
 
+# SunSpec 705, 706, 712.
+cpdef enum CurveKind:
+    CURVE_VOLT_VAR = 0
+    CURVE_VOLT_WATT = 1
+    CURVE_WATT_VAR = 2
+
+cpdef enum CurveState:
+    CURVE_IDLE = 0          # nobody of ours speaks on it
+    CURVE_WRITING = 1
+    CURVE_IN_FORCE = 2      # read back and enabled
+    CURVE_OFF = 3           # read back as disabled
+    CURVE_FAILED = 4        # refused, or it did not read back as it was written
+
 cpdef enum BusKind:
     BUS_NONE = 0
     BUS_TCP = 1
@@ -391,6 +408,21 @@ cdef struct Plan:
     int32_t reserved
     Series live
     Series fallback
+
+# Which curve each function of every PCS follows, and when: [start_ns, end_ns), step after step, not overlapping. Where no step is, the
+# function is off. Index of a step: kind * CURVE_STEPS + step; of a point: that * CURVE_XY + point.
+cdef struct CurvePlan:
+    uint64_t boot_id_hi
+    uint64_t boot_id_lo
+    uint64_t serial         # 0 = nothing written
+    int64_t start_ns[CURVES * CURVE_STEPS]
+    int64_t end_ns[CURVES * CURVE_STEPS]
+    double x[CURVES * CURVE_STEPS * CURVE_XY]       # % of VNom (705, 706) or of WMax (712)
+    double y[CURVES * CURVE_STEPS * CURVE_XY]       # % of `reference`; var positive = injected
+    double response_s[CURVES * CURVE_STEPS]         # open-loop response; 0 = the PCS keeps its own
+    uint8_t points[CURVES * CURVE_STEPS]            # 0: no step
+    uint8_t reference[CURVES * CURVE_STEPS]         # SunSpec DeptRef
+    uint8_t ours[CURVES]                            # 0: leave that function alone
 
 # One request of the supervisor or the operator.
 cdef struct Command:
@@ -512,6 +544,12 @@ cdef struct SiteConfig:
     int32_t dev_start_tries[MAX_DEVICES]    # late starts until we give up; 0 = never
     uint8_t dev_confirm_ack[MAX_DEVICES]    # 1: the set point cannot be read back, its acknowledgement is all the proof there is
     int32_t dev_hb_quantity[MAX_DEVICES]    # Q_PCS_HB, Q_BMS_HB or Q_NONE
+    # curves a PCS takes, device * CURVES + CurveKind
+    int32_t curve_addr[MAX_DEVICES * CURVES]        # ID register of 705, 706, 712; 0: none
+    double curve_x_scale[MAX_DEVICES * CURVES]      # % per count
+    double curve_y_scale[MAX_DEVICES * CURVES]
+    double curve_s_scale[MAX_DEVICES * CURVES]      # s per count of RspTms; 0: it has none
+    uint8_t curve_points_max[MAX_DEVICES * CURVES]  # NPt
     # what is read: one request each
     int32_t read_device[MAX_READS]
     int32_t read_addr[MAX_READS]
@@ -678,6 +716,7 @@ cdef struct PlantState:
     uint8_t bms_state[MAX_UNITS]
     uint8_t meter_state
     uint8_t unit_contactor[MAX_UNITS]       # ContactorStep of contactor.pxd
+    uint8_t unit_curve[MAX_UNITS * CURVES]  # CurveState, unit * CURVES + CurveKind
     # rows
     uint8_t row_active[MAX_ROWS]            # bits: 1 beyond its threshold, 2 it cannot see its value
     uint8_t row_latched[MAX_ROWS]

@@ -53,6 +53,18 @@ class CommandCode(IntFlag):
     CMD_RESET = 4
     CMD_RELEASE = 5
 
+class CurveKind(IntFlag):
+    CURVE_VOLT_VAR = 0
+    CURVE_VOLT_WATT = 1
+    CURVE_WATT_VAR = 2
+
+class CurveState(IntFlag):
+    CURVE_IDLE = 0
+    CURVE_WRITING = 1
+    CURVE_IN_FORCE = 2
+    CURVE_OFF = 3
+    CURVE_FAILED = 4
+
 class DeviceKind(IntFlag):
     DEV_NONE = 0
     DEV_PCS = 1
@@ -109,6 +121,7 @@ class EventCode(IntFlag):
     EV_METER = 27
     EV_FLAG = 28
     EV_CONTACTOR = 29
+    EV_CURVE = 70
 
 class FieldSource(IntFlag):
     SRC_CONST = 0

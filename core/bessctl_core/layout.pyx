@@ -12,10 +12,11 @@ LIMITS = {
     "buses": MAX_BUSES, "reads": MAX_READS, "points": MAX_POINTS, "checks": MAX_CHECKS, "writes": MAX_WRITES, "fields": MAX_FIELDS,
     "factors": MAX_FACTORS, "maps": MAX_MAPS, "quantities": QUANTITIES, "text": TEXT,
     "places": PLACES, "plant": PLANT, "histogram_bins": HISTOGRAM_BINS, "skips": SKIPS, "inputs": MAX_INPUTS, "chips": MAX_CHIPS,
+    "curves": CURVES, "curve_xy": CURVE_XY, "curve_steps": CURVE_STEPS,
 }
 
 SIZES = {
-    "Plan": sizeof(Plan), "Command": sizeof(Command), "SiteConfig": sizeof(SiteConfig), "Inputs": sizeof(Inputs),
+    "Plan": sizeof(Plan), "CurvePlan": sizeof(CurvePlan), "Command": sizeof(Command), "SiteConfig": sizeof(SiteConfig), "Inputs": sizeof(Inputs),
     "Outputs": sizeof(Outputs), "Event": sizeof(Event), "PlantState": sizeof(PlantState), "JournalRecord": sizeof(JournalRecord),
 }
 
@@ -24,6 +25,7 @@ def dtype(str name):
     """The numpy dtype of one structure, reflected from the C declaration; `itemsize` equals SIZES[name]. Tests and tools only."""
     import numpy as np
     cdef Plan plan
+    cdef CurvePlan curves
     cdef SiteConfig config
     cdef Event event
     cdef PlantState state
@@ -31,6 +33,9 @@ def dtype(str name):
     if name == "Plan":
         memset(&plan, 0, sizeof(Plan))
         return np.asarray(<Plan[:1]> &plan).dtype
+    if name == "CurvePlan":
+        memset(&curves, 0, sizeof(CurvePlan))
+        return np.asarray(<CurvePlan[:1]> &curves).dtype
     if name == "SiteConfig":
         return np.asarray(<SiteConfig[:1]> &config).dtype
     if name == "Event":

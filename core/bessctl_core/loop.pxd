@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from .fleet cimport Fleet
 from .gpio cimport Lines
 from .journal cimport JournalBox
-from .layout cimport HISTOGRAM_BINS, SKIPS, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig
+from .layout cimport HISTOGRAM_BINS, SKIPS, CurvePlan, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig
 from .ring cimport CommandRing
 from .segment cimport LoopSide
 from .state cimport StepState
@@ -56,6 +56,8 @@ cdef struct Machine:
     uint32_t mlock_refused
     uint32_t affinity_refused
     uint32_t flags_told         # of these two
+    CurvePlan curves            # what the curves of the PCS are to be
+    CurvePlan curves_offered    # where it is copied to before it is looked at
     Plan plan                   # where a plan is copied to before it is offered
     JournalRecord record
     PlantState state

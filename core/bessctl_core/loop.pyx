@@ -15,18 +15,20 @@ from libc.math cimport NAN
 from libc.string cimport memcpy, memset
 
 from .atomics cimport load_acquire_u64, store_release_u64
+from .curves cimport curve_fault
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit, tell_flags
-from .fleet cimport fleet_account, fleet_close, fleet_init, fleet_release, fleet_send, fleet_stopped, fleet_take, fleet_wait
+from .fleet cimport fleet_account, fleet_close, fleet_curves, fleet_init, fleet_release, fleet_send, fleet_stopped, fleet_take, fleet_wait
 from .gpio cimport lines_close, lines_open, lines_take
 from .journal cimport Journal, journal_on_disk, journal_post
 from .layout cimport (
-    BUS_TCP, EV_JOURNAL, EV_PERIODS_MISSED, EV_RT_REFUSED, EV_STARTED, EV_STOPPED,
-    FLAG_AFFINITY_REFUSED, FLAG_JOURNAL_LATE, FLAG_MLOCK_REFUSED, NS_PER_S, PLANT, Q_OVERRUN_PER_S, QUANTITIES, SKIPS, TEXT, Command, Event,
+    BUS_TCP, EV_JOURNAL, EV_PERIODS_MISSED, EV_PLAN_REFUSED, EV_RT_REFUSED, EV_STARTED, EV_STOPPED,
+    FLAG_AFFINITY_REFUSED, FLAG_JOURNAL_LATE, FLAG_MLOCK_REFUSED, NS_PER_S, PLANT, PLAN_OK, Q_OVERRUN_PER_S, QUANTITIES, SKIPS, TEXT, Command, CurvePlan,
+    Event,
 )
 from .ring cimport command_push, command_take, event_read
 from .rt cimport histogram_add, monotonic_ns, notify, prefault_stack, signal_taken, wake
 from .sealed cimport SealedSite
-from .segment cimport LoopSegments, loop_publish, loop_take_command, loop_take_plan
+from .segment cimport LoopSegments, loop_publish, loop_take_command, loop_take_curves, loop_take_plan
 from .state cimport StartFacts
 from .step cimport step_ask_stop, step_init, step_journal, step_offer_plan, step_run, step_stopped
 
@@ -46,6 +48,18 @@ cdef void take_plans(Machine* m, int64_t now_ns) noexcept nogil:
     for slot in range(m.config.n_slots):
         if loop_take_plan(m.shared, slot, &m.plan) == 1:
             step_offer_plan(m.config, &m.step, slot, &m.plan, now_ns)
+
+
+cdef void take_curves(Machine* m, int64_t now_ns) noexcept nogil:
+    """A plan that breaks a rule is refused whole, and the last good one stays."""
+    cdef int fault
+    if loop_take_curves(m.shared, &m.curves_offered) != 1:
+        return
+    fault = curve_fault(&m.curves_offered, m.step.boot_id_hi, m.step.boot_id_lo)
+    if fault == PLAN_OK:
+        memcpy(&m.curves, &m.curves_offered, sizeof(CurvePlan))
+    else:
+        emit(&m.step.sink, now_ns, EV_PLAN_REFUSED, LEVEL_WARNING, -1, -1, -1, fault, 0, 0)
 
 
 cdef void take_command(Machine* m) noexcept nogil:
@@ -73,6 +87,7 @@ cdef void read_all(Machine* m, int64_t now_ns) noexcept nogil:
     fleet_take(m.config, &m.fleet, &m.inp, &m.step.sink, now_ns)
     lines_take(m.config, &m.lines, &m.inp, now_ns)
     take_plans(m, now_ns)
+    take_curves(m, now_ns)
     take_command(m)
     take_signal(m, now_ns)
     m.inp.journalled_seq = journal_on_disk(m.journal)
@@ -104,6 +119,7 @@ cdef void feed_watchdog(Machine* m, bint handed, int64_t now_ns) noexcept nogil:
 cdef void write_commands(Machine* m, int64_t now_ns) noexcept nogil:
     cdef bint handed = fleet_send(m.config, &m.fleet, &m.inp, &m.out, &m.step.sink, now_ns)
     cdef int64_t done_ns = monotonic_ns() - m.pace.deadline_ns
+    fleet_curves(m.config, &m.fleet, &m.curves, &m.step.sink, now_ns)
     histogram_add(m.pace.done_bins, done_ns)
     m.pace.done_max_ns = max(m.pace.done_max_ns, done_ns)
     feed_watchdog(m, handed, now_ns)

@@ -1,6 +1,6 @@
 """What peers do with the shared segments; the rules stand in segment.pxd."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from .sealed import SealedSite
@@ -47,6 +47,7 @@ class PlanPort:
         fallback: Sequence[tuple[Any, ...]] = ...,
     ) -> int: ...
     def write_bytes(self, slot: int, plan: Any) -> None: ...
+    def write_curves(self, curves: Mapping[int, Sequence[tuple[Any, ...]]]) -> int: ...
     @property
     def current(self) -> bool: ...
 

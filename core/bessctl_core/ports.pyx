@@ -10,15 +10,16 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from .atomics cimport load_acquire_u64
+from .curves cimport curve_fault
 from .handover cimport Handover, handover_read, handover_version, handover_write
 from .layout cimport (
-    HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
-    Command, Event, Plan, PlantState, Series, SiteConfig,
+    CURVE_STEPS, CURVE_XY, CURVES, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
+    Command, CurvePlan, Event, Plan, PlantState, Series, SiteConfig,
 )
 from .plans cimport plan_fault
 from .ring cimport EVENT_ENTRIES, CommandRing, EventRing, command_push, event_read
 from .sealed cimport SealedSite
-from .segment cimport SEGMENT_HEADER, Mapping, SegmentHeader, commands_offset, events_offset, plan_offset, plans_size, state_size
+from .segment cimport SEGMENT_HEADER, Mapping, SegmentHeader, commands_offset, curves_offset, events_offset, plan_offset, plans_size, state_size
 
 from .segment import PLANS_MAGIC as _PLANS_MAGIC
 from .segment import STATE_MAGIC as _STATE_MAGIC
@@ -97,7 +98,8 @@ cdef class StatePort:
         for name, codes in (
             ("unit_lo_bind", s.unit_lo_bind[:MAX_UNITS]), ("unit_hi_bind", s.unit_hi_bind[:MAX_UNITS]),
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
-            ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
+            ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("unit_curve", s.unit_curve[:MAX_UNITS * CURVES]),
+            ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
         ):
             fields[name] = codes
@@ -188,6 +190,22 @@ cdef int fill(Series* series, blocks) except -1:
     return 0
 
 
+cdef int fill_curve(CurvePlan* plan, int kind, steps) except -1:
+    cdef int at, i
+    if not 0 <= kind < CURVES or len(steps) > CURVE_STEPS:
+        raise ValueError(f"curve {kind} with {len(steps)} steps: there are {CURVES} kinds of at most {CURVE_STEPS}")
+    plan.ours[kind] = 1
+    for step, (start, end, reference, response_s, points) in enumerate(steps):
+        at = kind * CURVE_STEPS + <int> step
+        if len(points) > CURVE_XY:
+            raise ValueError(f"a curve of {len(points)} points; at most {CURVE_XY}")
+        plan.start_ns[at], plan.end_ns[at], plan.reference[at], plan.response_s[at] = start, end, reference, response_s
+        plan.points[at] = <uint8_t> len(points)
+        for i, (x, y) in enumerate(points):
+            plan.x[at * CURVE_XY + i], plan.y[at * CURVE_XY + i] = x, y
+    return 0
+
+
 cdef class PlanPort:
     """Writes plans into slots. One writer process at a time: the loop hands this descriptor to one holder."""
 
@@ -249,6 +267,27 @@ cdef class PlanPort:
             raise ValueError(f"a plan has {sizeof(Plan)} bytes, not {plan.shape[0]}")
         handover_write(self._slot(slot), &plan[0], sizeof(Plan))
 
+    def write_curves(self, curves) -> int:
+        """Replace the curves of all PCS; returns the PlanFault for which the loop would refuse them, 0 = written.
+
+        `curves` maps a CurveKind to its steps (start_ns, end_ns, reference, response_s, points), points being (x, y) pairs; a kind that is
+        not in it is left alone. Raises ValueError, TypeError, OverflowError.
+        """
+        cdef SegmentHeader* header = <SegmentHeader*> self._mapping.address
+        cdef Handover* h = <Handover*> (self._mapping.address + curves_offset())
+        cdef CurvePlan plan
+        cdef CurvePlan last
+        cdef int fault
+        memset(&plan, 0, sizeof(CurvePlan))
+        for kind, steps in curves.items():
+            fill_curve(&plan, kind, steps)
+        plan.boot_id_hi, plan.boot_id_lo = header.boot_id_hi, header.boot_id_lo
+        plan.serial = last.serial + 1 if handover_read(h, &last, sizeof(CurvePlan), NULL, NULL) else 1
+        fault = curve_fault(&plan, plan.boot_id_hi, plan.boot_id_lo)
+        if fault == 0:
+            handover_write(h, &plan, sizeof(CurvePlan))
+        return fault
+
     @property
     def current(self) -> bool:
         """False once the loop took leave: attach again."""
@@ -279,6 +318,13 @@ cdef class CommandPort:
         return given
 
 
+cdef dict unit_curves(const SiteConfig* c, int unit):
+    """The CurveKinds that a unit's PCS takes, and of how many points."""
+    cdef int kind
+    cdef int at = c.unit_pcs_device[unit] * CURVES
+    return {kind: min(<int> c.curve_points_max[at + kind], <int> CURVE_XY) for kind in range(CURVES) if at >= 0 and c.curve_addr[at + kind] > 0}
+
+
 cdef tuple slot_default(const SiteConfig* c, int slot):
     """The sealed limits that speak in a slot's gaps: ess lo and hi, pcc lo and hi; None where none is stated."""
     cdef int stated = c.slot_default[slot]
@@ -299,6 +345,7 @@ def facts(SealedSite site) -> dict:
         "unit_wh": [c.unit_wh[i] for i in range(units)],
         "unit_has_bms": [c.unit_bms_device[i] >= 0 for i in range(units)],
         "unit_data_age_ns": [c.unit_data_age_ns[i] for i in range(units)],
+        "unit_curves": [unit_curves(c, i) for i in range(units)],
         "row_tier": [c.row_tier[i] for i in range(rows)],
         "row_place": [c.row_unit[i] for i in range(rows)],
         "row_quantity": [c.row_quantity[i] for i in range(rows)],

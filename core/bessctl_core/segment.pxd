@@ -1,6 +1,6 @@
 # The two shared segments between the loop and everyone else, and the loop's side of them.
 #
-#   plans segment   header | MAX_SLOTS hand-over buffers of Plan | CommandRing       the supervisor maps it for writing
+#   plans segment   header | MAX_SLOTS hand-over buffers of Plan | CommandRing | one of CurvePlan   the supervisor maps it for writing
 #   state segment   header | hand-over buffer of PlantState | EventRing              everyone maps it for reading only
 #
 # Rules. The loop process creates both as memfds, maps them and seals them: their size can never change again (a file that shrinks under
@@ -14,7 +14,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from .events cimport EventSink
 from .handover cimport Handover
-from .layout cimport MAX_SLOTS, Command, Plan, PlantState
+from .layout cimport MAX_SLOTS, Command, CurvePlan, Plan, PlantState
 from .ring cimport CommandRing, EventRing
 
 cdef enum:
@@ -36,15 +36,18 @@ cdef struct SegmentHeader:
 cdef struct LoopSide:
     Handover* plan[MAX_SLOTS]
     CommandRing* commands
+    Handover* curves
     Handover* state
     EventRing* events
     uint64_t plan_seen[MAX_SLOTS]   # version of the plan taken last
+    uint64_t curves_seen
     uint64_t plan_retries           # tries that found a plan changing under the copy
     uint64_t command_tail           # commands taken
 
 # Offsets and sizes; a function because hand-over buffers round their payload up.
 cdef size_t plan_offset(int slot) noexcept nogil
 cdef size_t commands_offset() noexcept nogil
+cdef size_t curves_offset() noexcept nogil
 cdef size_t plans_size() noexcept nogil
 cdef size_t events_offset() noexcept nogil
 cdef size_t state_size() noexcept nogil
@@ -52,6 +55,9 @@ cdef size_t state_size() noexcept nogil
 # Loop. 1 and a whole copy in `plan` when `slot` holds another plan than last time; 0 when it does not, or the slot does not exist; -1 when
 # no whole copy could be had, asked again with the next call. What the plan says is still unchecked. Bounded: four copies.
 cdef int loop_take_plan(LoopSide* side, int slot, Plan* plan) noexcept nogil
+
+# The same for the curves of the PCS, of which there is one plan.
+cdef int loop_take_curves(LoopSide* side, CurvePlan* curves) noexcept nogil
 
 # Loop. True and the next command of the supervisor; `local` is 0 whatever the sender wrote, the code is unchecked. At most one entry is
 # looked at, so a call may return False though more wait.

@@ -42,8 +42,12 @@ cdef size_t commands_offset() noexcept nogil:
     return plan_offset(MAX_SLOTS)
 
 
+cdef size_t curves_offset() noexcept nogil:
+    return commands_offset() + ((sizeof(CommandRing) + 63) & ~<size_t> 63)
+
+
 cdef size_t plans_size() noexcept nogil:
-    return commands_offset() + sizeof(CommandRing)
+    return curves_offset() + handover_bytes(sizeof(CurvePlan))
 
 
 cdef size_t events_offset() noexcept nogil:
@@ -67,6 +71,16 @@ cdef int loop_take_plan(LoopSide* side, int slot, Plan* plan) noexcept nogil:
     if not handover_read(side.plan[slot], plan, sizeof(Plan), &version, &side.plan_retries):
         return -1
     side.plan_seen[slot] = version
+    return 1
+
+
+cdef int loop_take_curves(LoopSide* side, CurvePlan* curves) noexcept nogil:
+    cdef uint64_t version = handover_version(side.curves)
+    if version == 0 or version == side.curves_seen:
+        return 0
+    if not handover_read(side.curves, curves, sizeof(CurvePlan), &version, &side.plan_retries):
+        return -1
+    side.curves_seen = version
     return 1
 
 
@@ -156,6 +170,7 @@ cdef void point(LoopSide* side, Mapping plans, Mapping state) noexcept:
     for slot in range(MAX_SLOTS):
         side.plan[slot] = <Handover*> (plans.address + plan_offset(slot))
     side.commands = <CommandRing*> (plans.address + commands_offset())
+    side.curves = <Handover*> (plans.address + curves_offset())
     side.state = <Handover*> (state.address + SEGMENT_HEADER)
     side.events = <EventRing*> (state.address + events_offset())
 

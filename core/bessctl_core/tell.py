@@ -192,6 +192,17 @@ def meter(t: Told) -> str:
     return METER[min(max(t.detail, 0), 2)].format(t.value)
 
 
+CURVES = {number: name.removeprefix("CURVE_").lower().replace("_", "-") for number, name in names_of(layout.CurveKind).items()}
+CURVE_STATES = {number: name.removeprefix("CURVE_").lower().replace("_", " ") for number, name in names_of(layout.CurveState).items()}
+
+
+def curve(t: Told) -> str:
+    kind, state = CURVES.get(t.detail // 8, str(t.detail // 8)), t.detail % 8
+    if state == layout.CurveState.CURVE_FAILED:
+        return f"{t.device} does not take the {kind} curve or does not show it as it was written: switched off, tried again each minute"
+    return f"{kind} curve of {t.device}: {CURVE_STATES.get(state, state)}"
+
+
 SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_STARTED: lambda t: f"loop started at {t.value:g} Hz, {'warm' if t.detail else 'cold'}",
     E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}" + (f": {loud.MODES[t.detail]}" if t.detail in loud.MODES else ""),
@@ -240,6 +251,7 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
         f"{t.device} does not {ORDERS.get(t.detail, 'obey')} within {t.limit:g} s, its state is {shown(t.value)}; check the device"
     ),
     E.EV_START_GIVEN_UP: lambda t: f"{t.device} did not start in {t.detail} tries; check it, then `bessctl start` or `bessctl reset`",
+    E.EV_CURVE: curve,
     E.EV_JOURNAL: lambda t: JOURNAL[min(max(t.detail, 0), 2)],
 }
 

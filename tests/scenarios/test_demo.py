@@ -51,6 +51,12 @@ def test_a_forecast_limits_and_the_fallback_rules_while_its_provider_is_gone(pla
     assert feeder["fallback_error_ms"] >= 0
 
 
+def test_a_utilitys_event_charges_and_ends_by_itself(played: dict[str, Any]) -> None:
+    """SEP2-3, SEP2-4, SEP2-9: over mutual TLS, an opModTargetW event moves the PCS's register, and is answered."""
+    assert played["utility"]["responses"] == [1, 2, 3]
+    assert abs(played["utility"]["start_error_ms"]) < 10_000
+
+
 def test_the_trip_is_commanded_after_it_is_detected(played: dict[str, Any]) -> None:
     """OCPP-9: a hot cell trips whatever the CSMS wants; the order to stand by leaves after the detection."""
     assert played["trip"]["detect_to_command_ms"] >= 0

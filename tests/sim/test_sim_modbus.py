@@ -16,7 +16,7 @@ from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 from sunspec2.device import get_model_def
 
-from bessctl_core.sim.chain import SIZES, WRITABLE
+from bessctl_core.sim.chain import CURVE_POINTS, CURVE_SETS, SIZES, WRITABLE
 from bessctl_core.sim.plant import Plant
 from bessctl_core.sim.server import PlantServer
 from tests.sim.plants import BASE, M701, M702, M704, M715, M802, Refused, ask, config, order, plant, read, words, write, wset_block
@@ -80,7 +80,11 @@ def test_a_write_with_one_bad_value_changes_nothing() -> None:
 def flat(group: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from group.get("points", [])
     for inner in group.get("groups", []):
-        yield from flat(inner)
+        for _ in range(REPEATS.get(inner.get("count"), 1)):
+            yield from flat(inner)
+
+
+REPEATS = {"NCrv": CURVE_SETS, "NPt": CURVE_POINTS}
 
 
 @pytest.mark.parametrize("model", sorted(WRITABLE))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bessctl.model.plan import Block
-from bessctl.protocols.sep2.messages.modes import Channel
+from bessctl.protocols.sep2.messages.modes import CURVES, REACTIVE, Channel
 from bessctl.protocols.sep2.profiles import POINTS, WATTSMART, DataPoint, Profile
 
 CIPHERS = "ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"
@@ -22,6 +23,8 @@ class Ratings:
     discharge_w: float
     max_va: float
     max_wh: float | None
+    max_var: float = 0.0
+    """Told, and 100 % of opModFixedVar, where the plant takes reactive power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class Sep2Config:
     der_index: int = 0
     lease_s: float = 86_400.0
     """How long the schedule stands without any answer about controls."""
+    reactive: bool = False
+    """Every PCS of the plant takes a reactive power or a power factor."""
+    curves: Mapping[Channel, int] = field(default_factory=dict)
+    """Curves that every PCS of the plant takes, and of how many points."""
     disabled: frozenset[Channel] = frozenset()
     """Modes that are supported and switched off (modesEnabled)."""
     extra_points: tuple[str, ...] = ()
@@ -68,8 +75,14 @@ class Sep2Config:
     """A plan that changed only by its lease is written at most this often."""
 
     @property
+    def supported(self) -> frozenset[Channel]:
+        """What profile and plant can do (modesSupported)."""
+        return self.profile.channels - (CURVES - self.curves.keys()) - (frozenset() if self.reactive else REACTIVE)
+
+    @property
     def enabled(self) -> frozenset[Channel]:
-        return self.profile.channels - self.disabled
+        """What of it is carried out (modesEnabled)."""
+        return self.supported - self.disabled
 
     @property
     def points(self) -> tuple[DataPoint, ...]:

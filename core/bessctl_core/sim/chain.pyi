@@ -1,5 +1,7 @@
 """The layout of the simulated devices, for tests; see chain.pyx."""
 
+CURVE_SETS: int
+CURVE_POINTS: int
 SIZES: dict[int, int]
 INT16: dict[int, list[tuple[int, int]]]
 INT32: dict[int, list[int]]

@@ -11,7 +11,7 @@ from bessctl_core.sim.sunspec_image cimport put_bits32, put_u16, put_u32
 from bessctl_core.sim.types cimport Battery, Image, Pcs, SimPlant
 
 # Registers of each model, ID and L included
-SIZES = {1: 68, 701: 155, 702: 52, 703: 19, 704: 67, 713: 9, 714: 45, 715: 9, 802: 64, 803: 60, 203: 107}
+SIZES = {1: 68, 701: 155, 702: 52, 703: 19, 704: 67, 705: 75, 706: 65, 712: 62, 713: 9, 714: 45, 715: 9, 802: 64, 803: 60, 203: 107}
 
 # Where the not-implemented value is not 0xFFFF: (first, last) of int16/sunssf/pad (0x8000), of int32 (0x8000 0x0000), of zero
 # (strings, accumulators)
@@ -21,6 +21,9 @@ INT16 = {
     702: [(45, 51)],
     703: [(17, 18)],
     704: [(28, 29), (42, 43), (53, 58)],
+    705: [(12, 14)],
+    706: [(12, 14)],
+    712: [(12, 13)],
     713: [(7, 8)],
     714: [(5, 6), (15, 19), (30, 30), (32, 32), (41, 41)],
     802: [(44, 44), (47, 47), (49, 49), (52, 63)],
@@ -29,6 +32,16 @@ INT16 = {
 }
 INT32 = {704: [24, 26, 38, 40]}
 ZERO = {1: [(2, 65)], 701: [(123, 154)], 714: [(22, 29)], 203: [(38, 53), (55, 70), (72, 103)]}
+
+# The curve models have two sets of ten points; the first is the one in force, the second may be written
+CURVE_SETS = 2
+CURVE_POINTS = 10
+
+
+def curve_points(first: int, head: int, speed: int) -> list:
+    """Writable points of the set that begins at `first`: ActPt, DeptRef, RspTms where there is one, and the points."""
+    return [(first, 1), (first + 1, 1), *([(first + speed, 2)] if speed else []), *((first + head + i, 1) for i in range(2 * CURVE_POINTS))]
+
 
 # Writable points this device implements: (offset, registers)
 WRITABLE = {
@@ -39,6 +52,9 @@ WRITABLE = {
         (22, 1), (23, 1), (24, 2), (26, 2), (28, 1), (29, 1), (30, 1), (31, 2),
         (35, 1), (36, 1), (37, 1), (38, 2), (40, 2), (44, 1), (45, 2), (49, 1),
     ],
+    705: [(2, 1), (3, 1), *curve_points(45, 10, 7)],
+    706: [(2, 1), (3, 1), *curve_points(40, 5, 2)],
+    712: [(2, 1), (3, 1), *curve_points(38, 4, 0)],
     715: [(5, 2), (7, 1), (8, 1)],
     802: [(9, 1), (10, 1), (19, 1), (20, 1), (50, 1), (51, 1)],
 }
@@ -103,6 +119,7 @@ cdef void image_build(Image* im, dict cfg, list models):
     im.n += 2
     im.m1, im.m701, im.m702, im.m703 = at.get(1, 0), at.get(701, 0), at.get(702, 0), at.get(703, 0)
     im.m704, im.m713, im.m714, im.m715 = at.get(704, 0), at.get(713, 0), at.get(714, 0), at.get(715, 0)
+    im.m705, im.m706, im.m712 = at.get(705, 0), at.get(706, 0), at.get(712, 0)
     im.m802, im.m803, im.m203 = at.get(802, 0), at.get(803, 0), at.get(203, 0)
     for offset, registers, key in ((2, 16, "manufacturer"), (18, 16, "model"), (34, 8, "options"), (42, 8, "version"), (50, 16, "serial")):
         put_text(im, im.m1 + offset, registers, cfg[key])
@@ -140,6 +157,7 @@ cdef void settings_pcs(SimPlant* p):
     put_u32(im, im.m703 + 7, c.ctl.es_hz_lo * 1000.0)
     put_u32(im, im.m703 + 9, c.ctl.es_delay_s)
     settings_704(im, c)
+    settings_curves(im)
     settings_storage(p)
 
 
@@ -156,6 +174,32 @@ cdef void settings_704(Image* im, const Pcs* c):
     if c.par.ramp_w_per_s > 0.0:
         put_u16(im, m + 49, fmax(1.0, 100.0 * c.par.ramp_w_per_s / c.par.w_max))
         im.regs[m + 50] = 1                                 # WRmpRef: W_MAX
+
+
+cdef void settings_curve(Image* im, int m, int sets, int head, list factors, list points):
+    """A model of two sets, both flat at first, switched off. `points`: what the factory put in, in counts."""
+    if m == 0:
+        return
+    for at in (2, 3, 4, 7, 8, 9, 10, 11):
+        im.regs[m + at] = 0
+    im.regs[m + 5], im.regs[m + 6] = CURVE_POINTS, CURVE_SETS
+    for at, sf in factors:
+        put_sf(im, m + at, sf)
+    for number in range(CURVE_SETS):
+        at = m + sets + number * (head + 2 * CURVE_POINTS)
+        for i in range(head):
+            im.regs[at + i] = 0
+        im.regs[at] = len(points) // 2
+        im.regs[at + 1] = 1 if head != 5 else 0             # DeptRef: VAR_MAX_PCT; W_MAX_PCT in 706
+        im.regs[at + head - 1] = 1 if number == 0 else 0    # ReadOnly
+        for i, value in enumerate(points):
+            im.regs[at + head + i] = <uint16_t>(value & 0xFFFF)
+
+
+cdef void settings_curves(Image* im):
+    settings_curve(im, im.m705, 15, 10, [(12, -1), (13, -1), (14, 0)], [920, 0, 1080, 0])
+    settings_curve(im, im.m706, 15, 5, [(12, -1), (13, -1), (14, 0)], [1060, 1000, 1100, 1000])
+    settings_curve(im, im.m712, 14, 4, [(12, -1), (13, -1)], [0, 0, 1000, 0])
 
 
 cdef void settings_storage(SimPlant* p):

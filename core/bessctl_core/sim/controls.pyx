@@ -17,7 +17,7 @@ from bessctl_core.sim.battery cimport bms_order, bms_reset
 from bessctl_core.sim.pcs cimport pcs_feed, pcs_order, pcs_reset
 from bessctl_core.sim.sunspec_image cimport get_i32, get_scale, get_u32, put_u32
 from bessctl_core.sim.types cimport (
-    LOG_ES, LOG_HEARTBEAT_BACK, LOG_MAX, LOG_OPCTL, LOG_REVERSION, LOG_SETOP, LOG_VAR, LOG_WMAXLIM, LOG_WSET, LOG_WSET_ENA,
+    LOG_CURVE, LOG_ES, LOG_HEARTBEAT_BACK, LOG_MAX, LOG_OPCTL, LOG_REVERSION, LOG_SETOP, LOG_VAR, LOG_WMAXLIM, LOG_WSET, LOG_WSET_ENA,
     LOG_WSET_PCT, Image, PcsControls, SimPlant,
 )
 
@@ -165,6 +165,10 @@ cdef int value_limit(const Image* im, int at) noexcept nogil:
         return 1000 if at - im.m704 in (15, 16) else -1
     if im.m703 and at == im.m703 + 2:
         return 1
+    if im.m705 and at in (im.m705 + 2, im.m706 + 2, im.m712 + 2):
+        return 1
+    if im.m705 and at in (im.m705 + 45, im.m706 + 40, im.m712 + 38):
+        return 10                                           # ActPt: no more points than there are
     if im.m715 and at == im.m715 + 8:
         return 3
     if im.m702 and im.m702 + 26 <= at <= im.m702 + 35:      # settings stay within their ratings
@@ -229,6 +233,21 @@ cdef void orders_715(SimPlant* p, Image* im, int at, int count, int64_t now_ns) 
         log_push(p, now_ns, LOG_OPCTL, im.regs[m + 8])
 
 
+cdef void orders_curve(SimPlant* p, Image* im, int m, int sets, int head, int at, int count, int64_t now_ns) noexcept nogil:
+    """AdptCrvReq copies a set into the first, which is the one in force; any number but that of the second set fails."""
+    cdef int first = m + sets
+    cdef int size = head + 20
+    if touches(at, count, m + 2, m + 2):
+        log_push(p, now_ns, LOG_CURVE, im.regs[m] if im.regs[m + 2] else -<double> im.regs[m])
+    if not touches(at, count, m + 3, m + 3):
+        return
+    im.regs[m + 4] = 2
+    if im.regs[m + 3] == 2 and not p.pcs.curve_refused:
+        memcpy(&im.regs[first], &im.regs[first + size], 2 * size)
+        im.regs[first + head - 1] = 1                       # ReadOnly
+        im.regs[m + 4] = 1
+
+
 cdef void orders_802(SimPlant* p, Image* im, int at, int count, int64_t now_ns) noexcept nogil:
     cdef int m = im.m802
     if touches(at, count, m + 19, m + 19):
@@ -260,5 +279,9 @@ cdef void write_apply(SimPlant* p, Image* im, int at, int count, const uint16_t*
         decode_controls(p)
         log_changes(p, &old, old704, now_ns)
         orders_715(p, im, at, count, now_ns)
+    if im.m705:
+        orders_curve(p, im, im.m705, 15, 10, at, count, now_ns)
+        orders_curve(p, im, im.m706, 15, 5, at, count, now_ns)
+        orders_curve(p, im, im.m712, 14, 4, at, count, now_ns)
     if im.m802:
         orders_802(p, im, at, count, now_ns)

@@ -21,7 +21,7 @@ from bessctl_core.sim.types cimport (
 
 # Names of the LogKind entries, in their order
 LOG_NAMES = (
-    "wset", "wset_pct", "wset_ena", "reversion", "opctl", "es", "wmaxlim", "var", "heartbeat_lost", "heartbeat_back", "setop",
+    "wset", "wset_pct", "wset_ena", "reversion", "opctl", "es", "wmaxlim", "var", "heartbeat_lost", "heartbeat_back", "setop", "curve",
 )
 
 
@@ -141,7 +141,11 @@ cdef class Plant:
         devices = cfg["devices"]
         pcs_models = [1, 701, 702, 703, 704, 713, 714, 715]
         self.p.combined = cfg["combined"]
-        image_build(&self.p.pcs_image, devices["pcs"], pcs_models + [802, 803] if self.p.combined else pcs_models)
+        if self.p.combined:
+            pcs_models += [802, 803]
+        if devices["pcs"]["curves"]:
+            pcs_models += [705, 706, 712]
+        image_build(&self.p.pcs_image, devices["pcs"], pcs_models)
         if not self.p.combined:
             image_build(&self.p.bat_image, devices["battery"], [1, 802, 803])
         image_build(&self.p.meter_image, devices["meter"], [1, 203])
@@ -182,6 +186,7 @@ cdef class Plant:
         }
         self.ints = {
             "ignore_setpoints": <size_t>&p.pcs.ignore_setpoints, "wrong_sign": <size_t>&p.pcs.wrong_sign,
+            "curve_refused": <size_t>&p.pcs.curve_refused,
             "meter_wrong_sign": <size_t>&p.meter.wrong_sign, "fault": <size_t>&p.pcs.injected_fault, "bms_event": <size_t>&p.bat.injected_evt,
             "units_swapped": <size_t>&p.units_swapped,
         }

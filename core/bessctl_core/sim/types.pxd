@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef enum:
     POLY_MAX = 24            # points of one polyline
     DELAY_MAX = 4096         # grid steps of dead time
-    IMAGE_MAX = 640          # registers of one SunSpec chain
+    IMAGE_MAX = 1024         # registers of one SunSpec chain
     LOG_MAX = 8192           # entries of the command log
     TRACE_MAX = 65536        # entries of the power trace: 65 s at a grid of 1 ms
     GRID_ROWS = 8            # trip rows of the PCS
@@ -45,7 +45,8 @@ cdef enum LogKind:           # what a command-log entry tells; `value` is in the
     LOG_HEARTBEAT_LOST = 8   # 715 ControllerHb stood still for the time-out; value = time-out, s
     LOG_HEARTBEAT_BACK = 9
     LOG_SETOP = 10           # 802 SetOp written
-    LOG_KINDS = 11
+    LOG_CURVE = 11           # a curve was adopted or switched: its model's number, negative = switched off
+    LOG_KINDS = 12
 
 cdef struct Polyline:        # y(x), linear between points, flat outside; x rises
     int n
@@ -201,6 +202,7 @@ cdef struct Pcs:
     uint32_t injected_fault  # Alrm bits a test holds on
     int ignore_setpoints
     int wrong_sign
+    int curve_refused        # adopting a curve fails
     double order_w           # what the registers order, limits applied
     double order_var
     double ramped_w
@@ -261,7 +263,7 @@ cdef struct Image:           # one device: one SunSpec chain under one unit id
     int unit
     int base
     int n
-    int m1, m701, m702, m703, m704, m713, m714, m715, m802, m803, m203    # offset of each model's ID register, 0 = absent
+    int m1, m701, m702, m703, m704, m705, m706, m712, m713, m714, m715, m802, m803, m203    # offset of each model's ID register, 0 = absent
     uint8_t silent           # does not answer
     uint8_t frozen           # answers with what it last knew
     uint8_t exception        # answers every request with this exception, 0 = none

@@ -8,14 +8,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bessctl.model.plan import Block, Plan
-from bessctl.protocols.sep2.binding.plans import Site, plan_of
-from bessctl.protocols.sep2.config import Ratings
+from bessctl.protocols.sep2.binding.plans import Planner, Site
+from bessctl.protocols.sep2.config import Ratings, Sep2Config
 from bessctl.protocols.sep2.messages.identity import Identity
+from bessctl.protocols.sep2.messages.modes import Channel
 from bessctl.protocols.sep2.messages.wire import NoReply, Reply, Request
 from bessctl.protocols.sep2.profiles import WATTSMART, Profile
-from bessctl.protocols.sep2.session.client import Client, Settings
+from bessctl.protocols.sep2.session.client import Client
 from bessctl.protocols.sep2.session.discovery import Gate
 from bessctl.protocols.sep2.session.plant import Reading
+from bessctl.protocols.sep2.session.settings import Settings
 from bessctl.sim.sep2_tree import Answer, Tree
 from tests.core.rig import BITS, Rig, Slot, config
 
@@ -26,7 +28,7 @@ EPOCH_S = 1_800_000_000
 """The server's time at that instant."""
 URL = "https://utility.example/dcap"
 IDENTITY = Identity("3E4F45AB31EDFE5B67E343E5E4562E31984E23E5", 167261211391)
-RATINGS = Ratings(max_w=200_000, charge_w=160_000, discharge_w=200_000, max_va=210_000, max_wh=400_000)
+RATINGS = Ratings(max_w=200_000, charge_w=160_000, discharge_w=200_000, max_va=210_000, max_wh=400_000, max_var=100_000)
 READING = Reading(
     values={"w": 12_345.0, "hz": 49.987, "var": 0.0, "v": 230.4}, soc_pct=55.5, running=True, connected=True, charge_now_w=160_000.0,
     discharge_now_w=200_000.0, capacity_wh=400_000.0,
@@ -48,6 +50,11 @@ class World:
     silent: bool = False
     """Nobody answers."""
     reading: Reading = READING
+    curves: dict[Channel, int] = field(default_factory=dict)
+    """Curves that the plant's PCS takes."""
+    reactive: bool = False
+    """Its PCS takes reactive power."""
+    planner: Planner | None = None
     notes: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
 
@@ -56,7 +63,10 @@ class World:
         self.client = self.new_client()
 
     def new_client(self, **changes: Any) -> Client:
-        settings = Settings(URL, self.profile, IDENTITY, RATINGS, self.profile.points, self.profile.channels, pin=self.pin, pen=40732)
+        can = Sep2Config(URL, RATINGS, self.profile, curves=self.curves, reactive=self.reactive)
+        settings = Settings(
+            URL, self.profile, IDENTITY, RATINGS, self.profile.points, can.supported, can.enabled, self.curves, pin=self.pin, pen=40732
+        )
         return Client(replace(settings, **changes), Random(self.seed))
 
     def server_s(self) -> float:
@@ -104,10 +114,11 @@ class World:
 
     def plan(self, local: Block | None = None, lease_s: float = 86_400) -> Plan:
         """What the client would write now."""
-        schedule = self.client.schedule()
+        schedule = self.client.schedule(self.now_ns)
         assert schedule is not None
-        site = Site(RATINGS, local or Block(0, 1))
-        return plan_of(schedule, site, self.client.clock.mono_ns, self.now_ns, self.now_ns + round(lease_s * S))
+        if self.planner is None or local is not None:
+            self.planner = Planner(Site(RATINGS, local or Block(0, 1)))
+        return self.planner.plan(schedule, self.client.clock.mono_ns, self.now_ns, self.now_ns + round(lease_s * S))
 
 
 def as_reply(answer: Answer, sent_ns: int, got_ns: int) -> Reply:

@@ -7,12 +7,14 @@ from random import Random
 from typing import Any
 
 from bessctl.protocols.sep2.messages.control import DefaultDerControl, DerControl, DerControlBase, EventStatus, Interval
-from bessctl.protocols.sep2.messages.modes import Channel
+from bessctl.protocols.sep2.messages.modes import CURVES, REACTIVE, Channel
 from bessctl.protocols.sep2.messages.values import scaled
 from bessctl.protocols.sep2.profiles import STORAGE_CATEGORY, WATTSMART, Profile
 from bessctl.protocols.sep2.session.engine import Engine, Said
 from bessctl.protocols.sep2.session.events import from_json, to_json
 
+ENABLED = frozenset(Channel) - REACTIVE - CURVES
+"""A plant whose PCS takes neither reactive power nor curves."""
 P, M = "P", "M"
 """Modes of the tables: active power, and the maximum limit."""
 
@@ -30,7 +32,7 @@ class Stage:
     """Programs by name with their primacy; controls stay listed until they are taken out."""
 
     def __init__(self, profile: Profile = WATTSMART, rng: Random | None = None, **primacies: int) -> None:
-        self.engine = Engine(profile, profile.channels, rng or Fixed(), STORAGE_CATEGORY)
+        self.engine = Engine(profile, ENABLED & profile.channels, rng or Fixed(), STORAGE_CATEGORY)
         self.programs = primacies or {"a": 1}
         self.controls: dict[str, tuple[str, DerControl]] = {}
         self.engine.programs(self.programs, whole=True)

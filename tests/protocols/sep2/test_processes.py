@@ -16,10 +16,14 @@ import pytest
 
 from bessctl.config.load import load_site
 from bessctl.config.seal import seal
+from bessctl.devices.address import Address
+from bessctl.devices.sunspec import discover
 from bessctl_core import layout as L
+from bessctl_core.sim.plant import Plant
 from tests.app.test_supervisor import NO_OCPP, Program
 from tests.cli.test_commands import ROOT, cli, site_file
-from tests.scenarios.loop_rig import S, found_devices, loop_process, plant_server, wait_for
+from tests.scenarios.loop_rig import Loop, S, found_devices, loop_process, plant_server, wait_for
+from tests.sim.plants import read
 
 SLOT = """  - name: sep2
     class: grid
@@ -93,13 +97,39 @@ def sited(folder: Path, server: Server, port: int) -> Path:
     )
 
 
+def energy_granted_is_charged(loop: Loop, run_dir: Path) -> None:
+    """`bessctl sep2 reserve`: what the utility grants is charged (flow reservation)."""
+
+    def asked() -> str:
+        done = cli("sep2", "reserve", "--energy-kwh", 5, "--power-kw", 20, "--within-h", 1, "--run-dir", run_dir, "-o", "json")
+        return done.stdout if done.returncode == 0 else ""
+
+    assert len(json.loads(wait_for("the utility takes requests", asked))["request"]) == 32
+    loop.until("charging", lambda s: abs(s["ess_w"] + 20_000) < 1_000)
+
+
+def curve_reaches_the_pcs(server: Server, loop: Loop, plant: Plant, at_705: int) -> None:
+    """opModVoltVar: the curve of the utility stands in the PCS's model 705, read back from its registers."""
+    server.do("curve", program="demo", name="1", kind="volt_var", points=[[9200, 4400], [10800, -4400]])
+    server.do("event", program="demo", mrid="CE", in_s=-1, duration_s=3600, volt_var="/derp/demo/dc/1")
+    loop.until("the curve is in force", lambda s: s["unit_curve"][0] == L.CurveState.CURVE_IN_FORCE)
+    assert read(plant, 1, at_705 + 2) == [1]
+    assert read(plant, 1, at_705 + 15, 2) == [2, 1]
+    assert read(plant, 1, at_705 + 25, 4) == [920, 440, 1080, 65536 - 440]
+
+
 @pytest.mark.timeout(110)
 def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_path: Path) -> None:
-    """SEP2-3, -4, -9 end to end: discovery over TLS, opModTargetW at the PCS, its end in the loop after SIGKILL of the supervisor."""
-    with utility(tmp_path) as server, plant_server() as plant:
+    """SEP2-3, -4, -9, -10 end to end over TLS: a reservation, a curve, opModTargetW at the PCS, its end after SIGKILL of the supervisor."""
+    with utility(tmp_path) as server, plant_server(pcs={"curves": True}) as plant:
         site = sited(tmp_path, server, plant.port)
         loaded = load_site(site)
-        loaded.sealed_file.write_bytes(seal(loaded, found_devices()).content)
+        pcs = discover(Address(host="127.0.0.1", port=plant.port), 1)
+        loaded.sealed_file.write_bytes(seal(loaded, {**found_devices(), "pcs1": pcs}).content)
+        server.do("grants_at_once", on=True)
+        server.do("demand", mrid="D1", in_s=3_000, duration_s=60, duty_cycle=50)
+        assert json.loads(cli("sep2", "identity", site, "-o", "json").stdout)["lfdi"] == server.hello["lfdi"]
+        assert json.loads(cli("sep2", "register", site, "-o", "json").stdout)["registration"] == "open"
         for resource in ("dcap", "tm", "edev", "rg", "fsa", "derp", "der", "mup"):
             server.do("rate", of=resource, s=1)
         with loop_process(tmp_path, loaded.sealed_file) as loop:
@@ -107,12 +137,25 @@ def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_pa
             loop.until("power is allowed", lambda s: s["mode"] == L.Mode.MODE_RUN and s["hi_w"] > 150e3)
             program = Program(site)
             try:
+                energy_granted_is_charged(loop, loaded.run_dir)
+                curve_reaches_the_pcs(server, loop, plant.plants[0], next(m.address for m in pcs.models if m.id == 705))
                 server.do("event", program="demo", mrid="E1", in_s=-1, duration_s=3600, target_w=40_000)
                 state = loop.until("the event's power", lambda s: abs(s["ess_w"] - 40_000) < 1_000)
                 assert state["target_slot"] == loaded.site.sources.index(next(x for x in loaded.site.sources if x.name == "sep2"))
-                wait_for("its responses", lambda: server.responses() == [["E1", 1], ["E1", 2]])
+                wait_for("its responses", lambda: [r for r in server.responses() if r[0] == "E1"] == [["E1", 1], ["E1", 2]])
                 told = json.loads(cli("sep2", "status", "--run-dir", loaded.run_dir, "-o", "json").stdout)
-                assert (told["registration"], told["running"]) == ("open", ["E1"])
+                assert (told["registration"], told["programs"]) == ("open", 2)
+                assert {"E1", "CE", "F1"} <= set(told["running"])
+                events = {
+                    e["mrid"]: e for e in json.loads(cli("sep2", "events", "--run-dir", loaded.run_dir, "-o", "json").stdout)["events"]
+                }
+                assert {mrid: e["phase"] for mrid, e in events.items()} == {
+                    "E1": "running",
+                    "CE": "running",
+                    "F1": "running",
+                    "D1": "waiting",
+                }
+                assert events["D1"]["asks"] == "demand=5000"
                 server.do("event", program="demo", mrid="E2", in_s=5, duration_s=3, target_w=-30_000)
                 wait_for("the second event is known", lambda: ["E2", 1] in server.responses())
                 sealed_plan = loop.until(
@@ -121,7 +164,7 @@ def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_pa
                 program.process.send_signal(signal.SIGKILL)
                 program.process.wait(10)
                 loop.until("the second event's power, nobody there", lambda s: abs(s["ess_w"] + 30_000) < 1_000)
-                after = loop.until("its end, nobody there", lambda s: abs(s["ess_w"]) < 500)
+                after = loop.until("its end, nobody there: the reservation goes on", lambda s: abs(s["ess_w"] + 20_000) < 1_000)
                 assert after["now_ns"] > sealed_plan["now_ns"] + S
                 assert after["slot_state"][state["target_slot"]] == L.SlotState.SLOT_LIVE
             finally:

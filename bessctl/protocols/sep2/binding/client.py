@@ -10,23 +10,29 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from random import Random, SystemRandom
 from time import monotonic_ns
 from typing import Any
 
 from bessctl.errors import NotReachable, PlanRefused, UsageError
+from bessctl.model.curve import Curves, CurveWriter
 from bessctl.model.plan import Plan, PlanWriter
 from bessctl.model.snapshot import PlantView
 from bessctl.protocols.sep2.binding import tables
 from bessctl.protocols.sep2.binding.commands import answer, status
-from bessctl.protocols.sep2.binding.plans import Site, plan_of, same
+from bessctl.protocols.sep2.binding.curves import curves_of
+from bessctl.protocols.sep2.binding.plans import Planner, Site, same
 from bessctl.protocols.sep2.binding.readings import reading_of
 from bessctl.protocols.sep2.config import Sep2Config
 from bessctl.protocols.sep2.messages.identity import Identity
-from bessctl.protocols.sep2.session.client import Client, Settings
+from bessctl.protocols.sep2.session import curves as shelves
+from bessctl.protocols.sep2.session.client import Client
 from bessctl.protocols.sep2.session.clock import NS
 from bessctl.protocols.sep2.session.discovery import Gate
+from bessctl.protocols.sep2.session.engine import Schedule
+from bessctl.protocols.sep2.session.settings import Settings
 from bessctl.protocols.sep2.transport.http import Http
 from bessctl.protocols.sep2.transport.tls import identity_of, own_faults
 from bessctl.store import Statement, Store
@@ -40,17 +46,30 @@ def settings_of(config: Sep2Config) -> Settings:
         raise UsageError("sep2: cert_file names our certificate: without it we are nobody to the server")
     identity: Identity = identity_of(config.tls.cert_file)
     return Settings(
-        url=config.url, profile=config.profile, identity=identity, ratings=config.ratings, points=config.points, enabled=config.enabled,
-        pin=config.pin, pen=config.pen, der_index=config.der_index, redirect_hosts=config.redirect_hosts,
+        url=config.url, profile=config.profile, identity=identity, ratings=config.ratings, points=config.points, supported=config.supported,
+        enabled=config.enabled, curve_points=config.curves, pin=config.pin, pen=config.pen, der_index=config.der_index,
+        redirect_hosts=config.redirect_hosts,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """To the plant and from it. Without `curves` no curve is ever written."""
+
+    plans: PlanWriter
+    plant: PlantView
+    curves: CurveWriter | None = None
 
 
 class Desk:
     """The client's way to disk and plant. Supervisor thread."""
 
-    def __init__(self, config: Sep2Config, store: Store, plans: PlanWriter, plant: PlantView, *, boot: str, log: logging.Logger) -> None:
-        self._config, self._store, self._plans, self._plant, self._boot, self._log = config, store, plans, plant, boot, log
-        self._site = Site(config.ratings, config.local, config.pv_max_w, config.load_max_w)
+    def __init__(self, config: Sep2Config, store: Store, ways: Ways, *, boot: str, log: logging.Logger) -> None:
+        self._config, self._store, self._plans, self._plant, self._boot, self._log = config, store, ways.plans, ways.plant, boot, log
+        self._curves = ways.curves
+        self._curves_written: Curves = {}
+        self._curve_notes: tuple[str, ...] = ()
+        self._planner = Planner(Site(config.ratings, config.local, config.pv_max_w, config.load_max_w))
         self._written: Plan | None = None
         self._refused = ""
         self._status_ns = 0
@@ -63,6 +82,8 @@ class Desk:
         if kept.get("boot") == self._boot:
             client.clock.restore(kept["offset_ns"])
         client.engine.restore(tables.load_events(self._store))
+        shelves.restore(client.shelf, state.get("curves", {}))
+        client.flows.used_wh = dict(state.get("flows", {}))
         owed, self._said = tables.load_responses(self._store)
         for said in owed:
             client.respond(said, now_ns)
@@ -88,9 +109,13 @@ class Desk:
         statements += tables.done_statements(changes.responses_done, server_s)
         if changes.clock:
             statements.append(tables.state_statement("clock", {"boot": self._boot, "offset_ns": client.clock.offset_ns}))
+        if changes.curves:
+            statements.append(tables.state_statement("curves", shelves.kept(client.shelf)))
         if now_ns - self._status_ns >= STATUS_S * NS or changes.notes:
             self._status_ns = now_ns
+            client.flows.forget(client.engine.runs)
             statements.append(tables.state_statement("status", status(client, now_ns)))
+            statements.append(tables.state_statement("flows", client.flows.used_wh))
         if statements:
             await self._store.write(statements)
         self._replan(client, now_ns, changed=changes.schedule)
@@ -104,14 +129,33 @@ class Desk:
         moved = self._written is None or lease_ns - self._written.lease_until_ns >= self._config.renew_s * NS
         if not (changed or moved or self._refused):
             return
-        schedule = client.schedule()
+        schedule = client.schedule(now_ns)
         if schedule is None:
             return
         mono: Callable[[float], int] = client.clock.mono_ns if client.clock.known else lambda _: 0
-        plan = plan_of(schedule, self._site, mono, now_ns, lease_ns)
+        self._replan_curves(client, schedule, mono, now_ns)
+        plan = self._planner.plan(schedule, mono, now_ns, lease_ns)
         if self._written is not None and same(plan, self._written, now_ns) and not moved and not self._refused:
             return
         self._write(plan)
+
+    def _replan_curves(self, client: Client, schedule: Schedule, mono: Callable[[float], int], now_ns: int) -> None:
+        """Write the curves if they say something new."""
+        if self._curves is None:
+            return
+        curves, notes = curves_of(schedule, client.shelf, mono, now_ns)
+        if notes != self._curve_notes:
+            self._curve_notes = notes
+            for note in notes:
+                self._log.warning("sep2: %s", note)
+        if curves == self._curves_written:
+            return
+        try:
+            self._curves.write(curves)
+        except (PlanRefused, NotReachable) as e:
+            self._log.error("sep2: the curves were not taken: %s", e)
+            return
+        self._curves_written = curves
 
     def _write(self, plan: Plan) -> None:
         try:
@@ -126,11 +170,10 @@ class Desk:
         self._log.debug("sep2: plan %d: %d blocks", serial, len(plan.blocks))
 
 
-async def run_client(  # noqa: PLR0917 - one argument per thing handed in, in the order of the composition root
+async def run_client(
     config: Sep2Config,
     store: Store,
-    plans: PlanWriter,
-    plant: PlantView,
+    ways: Ways,
     boot: str,
     log: logging.Logger,
     *,
@@ -149,7 +192,7 @@ async def run_client(  # noqa: PLR0917 - one argument per thing handed in, in th
         log.warning("sep2: %s", fault)
     store.migrate(tables.NAMESPACE, tables.LADDER)
     client = Client(settings, rng or SystemRandom())
-    desk = Desk(config, store, plans, plant, boot=boot, log=log)
+    desk = Desk(config, store, ways, boot=boot, log=log)
     desk.restore(client, monotonic_ns())
     log.info("sep2: %s, LFDI %s, SFDI %012d, profile %s", config.url, settings.identity.lfdi, settings.identity.sfdi, settings.profile.name)
     wake = asyncio.Event()

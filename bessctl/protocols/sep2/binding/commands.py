@@ -1,7 +1,9 @@
-"""What `bessctl sep2 status` and `bessctl sep2 events` are told. Pure: a client and an instant in, plain values out."""
+"""What `bessctl sep2 status`, `events` and `reserve` are told and do. A client and an instant in, plain values out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import inf
 from time import monotonic_ns
 from typing import Any
 
@@ -10,6 +12,9 @@ from bessctl.protocols.sep2.messages.identity import sfdi_text
 from bessctl.protocols.sep2.session.client import Client
 from bessctl.protocols.sep2.session.clock import NS
 from bessctl.protocols.sep2.session.events import Phase, Run
+from bessctl.protocols.sep2.session.flows import Wanted
+
+LONGEST_S = 7 * 86_400.0
 
 
 def answer(client: Client, request: dict[str, Any]) -> dict[str, Any]:
@@ -19,8 +24,26 @@ def answer(client: Client, request: dict[str, Any]) -> dict[str, Any]:
             return {"status": status(client, monotonic_ns())}
         case "events":
             return {"events": events(client)}
+        case "reserve":
+            return {"request": reserve(client, request, monotonic_ns())}
         case other:
-            raise UsageError(f"sep2 has no action {other!r}; there are status and events")
+            raise UsageError(f"sep2 has no action {other!r}; there are status, events and reserve")
+
+
+def reserve(client: Client, words: Mapping[str, Any], now_ns: int) -> str:
+    """Ask the utility for energy to be charged between two instants from now. Raises UsageError, Refused."""
+    try:
+        energy_wh, power_w, from_s, within_s = (float(words[name]) for name in ("energy_wh", "power_w", "from_s", "within_s"))
+    except (KeyError, TypeError, ValueError):
+        raise UsageError("reserve takes energy_wh, power_w, from_s and within_s") from None
+    most_w = client.settings.ratings.charge_w
+    if not (0 < energy_wh < inf and 0 < power_w <= most_w and 0 <= from_s < inf and energy_wh / power_w * 3600 <= within_s <= LONGEST_S):
+        raise UsageError(
+            f"{energy_wh:g} Wh at {power_w:g} W within {within_s:g} s cannot be asked for: power above 0 and at most {most_w:g} W, "
+            f"and time enough for the energy at that power, at most {LONGEST_S:g} s"
+        )
+    start_s = client.clock.server_s(now_ns) + from_s if client.clock.known else 0.0
+    return client.reserve(Wanted(energy_wh, power_w, round(start_s), round(start_s + within_s)), now_ns)
 
 
 def status(client: Client, now_ns: int) -> dict[str, Any]:
@@ -40,6 +63,8 @@ def status(client: Client, now_ns: int) -> dict[str, Any]:
         "changed_copies": client.engine.changed_copies,
         "controls_read_s_ago": None if heard is None else round((now_ns - heard) / NS, 1),
         "post_rates_s": {quantity: mirror.post_rate_s for quantity, mirror in client.mirrors.mirrors.items()},
+        "reservations": len(client.flows.asked),
+        "reserved_used_wh": {mrid: round(used) for mrid, used in client.flows.used_wh.items()},
         "waiting_messages": len(client.outbox.entries),
         "server_time_s": round(client.clock.server_s(now_ns), 1) if client.clock.known else None,
     }
@@ -60,5 +85,5 @@ def _event(run: Run) -> dict[str, Any]:
         "drawn_s": f"{event.start_draw_s:+d}/{event.duration_draw_s:+d}",
         "phase": run.phase.value,
         "speaks_on": " ".join(sorted(run.holds)),
-        "asks": " ".join(f"{channel}={setting.value:g}" for channel, setting in sorted(event.settings.items())),
+        "asks": " ".join(f"{channel}={setting.ref or format(setting.value, 'g')}" for channel, setting in sorted(event.settings.items())),
     }

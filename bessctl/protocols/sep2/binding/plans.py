@@ -1,8 +1,11 @@
 """The utility's schedule -> one Plan for our slot: the whole future, so that the loop starts and ends events with us dead. Pure.
 
 - Signs are the same on both sides (positive = discharge, export); percentages become watts of the ratings that DERSettings told.
-- Power is a target (scope ess). opModMaxLimW, the generation and load limits bound the BESS (ess), export and import limits the connection
-  (pcc). Gross limits count the site's other sources and loads at their worst. opModConnect or opModEnergize false cease to energise.
+- Power is a target (scope ess); where no event sets it a granted flow reservation does, before the default. opModMaxLimW, the generation
+  and load limits bound the BESS (ess), as an EndDeviceControl bounds its charging; export and import limits bound the connection (pcc).
+  Gross limits count the site's other sources and loads at their worst. opModConnect or opModEnergize false cease to energise.
+- opModFixedVar and opModTargetVar are a reactive power; without them the power factors hold, that for injecting and that for absorbing
+  active power.
 - Where nobody states a limit, the slot's own sealed default holds (rule 10).
 - rampTms, else setGradW, becomes the rate of a target. A limit ramps as a staircase whose every step is on the safe side; protection does
   not care about either.
@@ -14,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import sqrt
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from bessctl.model.plan import FOREVER_NS, Block, Lapse, Plan
+from bessctl.model.plan import FOREVER_NS, MAX_BLOCKS, Block, Lapse, Plan, QKind
 from bessctl.plan.shorten import joined, shortened
 from bessctl.protocols.sep2.config import Ratings
 from bessctl.protocols.sep2.messages.modes import FULL, Channel, Setting, Unit
@@ -23,7 +28,13 @@ from bessctl.protocols.sep2.session.clock import NS
 from bessctl.protocols.sep2.session.engine import Schedule
 
 STEPS = 8
-LIMITS = (Channel.MAX_LIMIT, Channel.GENERATION, Channel.LOAD, Channel.EXPORT, Channel.IMPORT)
+NEAR = 64
+FAR_S = 2.0**33
+"""A server time whose instant tells one reading of the server's clock from another."""
+LIMITS = (Channel.MAX_LIMIT, Channel.GENERATION, Channel.LOAD, Channel.DEMAND, Channel.EXPORT, Channel.IMPORT)
+WATTS = (Channel.POWER, Channel.FLOW, Channel.CONNECT, Channel.ENERGIZE, *LIMITS)
+"""Channels that are a number over time; the reactive ones keep their settings, curves go another way."""
+REACTIVE = (Channel.VAR, Channel.PF_INJECT, Channel.PF_ABSORB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +47,62 @@ class Site:
     load_max_w: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A value from an instant on; None = nothing stated. `rate_w_per_s` leads to it."""
 
     start_ns: int
     watts: float | None
     rate_w_per_s: float | None = None
+    scheduled: bool = True
+    """By an event, not by a default."""
+
+
+Piece = tuple[int, Setting | None]
+At = TypeVar("At", bound=tuple[Any, ...])
 
 
 def plan_of(schedule: Schedule, site: Site, mono_ns: Callable[[float], int], now_ns: int, lease_until_ns: int) -> Plan:
     """The whole slot. `mono_ns` turns server seconds into instants."""
-    steps = {channel: _steps(schedule, channel, site, mono_ns) for channel in Channel}
+    steps = {channel: _steps(schedule, channel, site, mono_ns) for channel in WATTS}
     for channel in LIMITS:
         steps[channel] = _ramped(steps[channel], _unlimited_w(channel, site))
-    edges = sorted({0, FOREVER_NS, *(step.start_ns for each in steps.values() for step in each)})
-    blocks = [_block(steps, a, b, site) for a, b in pairwise(edges) if b > now_ns]
+    reactive = {channel: pieces(schedule, channel, mono_ns) for channel in REACTIVE}
+    edges = sorted(
+        {0, FOREVER_NS, *(at for each in steps.values() for at, *_ in each), *(at for each in reactive.values() for at, _ in each)}
+    )
+    watts = {channel: _Cursor(each) for channel, each in steps.items()}
+    settings = {channel: _Cursor(each) for channel, each in reactive.items()}
+    blocks = [_block(watts, settings, (a, b), site) for a, b in pairwise(edges) if b > now_ns]
     live = joined([block for block in blocks if block is not None])
-    limits = [replace(b, target_w=None, rate_w_per_s=None) for b in live]
+    limits = [replace(b, target_w=None, rate_w_per_s=None, q_kind=QKind.NONE, q_value=0.0) for b in live]
     stated = joined([b for b in limits if _says_something(b)])
-    return Plan(lease_until_ns, shortened(live, default=site.local), shortened(stated, default=site.local), Lapse.FALLBACK)
+    return Plan(lease_until_ns, _fitting(live, site.local), _fitting(stated, site.local), Lapse.FALLBACK)
+
+
+class Planner:
+    """Makes plans for one site, and makes none anew for a schedule it has just planned."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._schedule: Schedule | None = None
+        self._far_ns = 0
+        self._plan = Plan(0)
+
+    def plan(self, schedule: Schedule, mono_ns: Callable[[float], int], now_ns: int, lease_until_ns: int) -> Plan:
+        """As plan_of. What is over stands in it until the schedule changes, which it does at each start and end."""
+        far_ns = mono_ns(FAR_S)
+        if schedule is self._schedule and far_ns == self._far_ns:
+            return replace(self._plan, lease_until_ns=lease_until_ns)
+        self._schedule, self._far_ns = schedule, far_ns
+        self._plan = plan_of(schedule, self._site, mono_ns, now_ns, lease_until_ns)
+        return self._plan
+
+
+def _fitting(blocks: list[Block], local: Block) -> tuple[Block, ...]:
+    """As many as a slot holds: the next ones as they are, what is far away merged. It is written again long before that is near."""
+    if len(blocks) <= MAX_BLOCKS:
+        return tuple(blocks)
+    return (*blocks[:NEAR], *shortened(blocks[NEAR:], MAX_BLOCKS - NEAR, local))
 
 
 def same(a: Plan, b: Plan, now_ns: int) -> bool:
@@ -69,26 +116,31 @@ def same(a: Plan, b: Plan, now_ns: int) -> bool:
 # --- one channel as a function of time -------------------------------------------------------------------------------------------------
 
 
-def _steps(schedule: Schedule, channel: Channel, site: Site, mono_ns: Callable[[float], int]) -> list[Step]:
+def pieces(schedule: Schedule, channel: Channel, mono_ns: Callable[[float], int]) -> list[Piece]:
     """Events and, between them, the default; ordered, the first from 0 on."""
     default = schedule.defaults.get(channel)
-    pieces: list[tuple[int, Setting | None]] = [(0, default)]
+    found: list[Piece] = [(0, default)]
     for segment in schedule.segments.get(channel, ()):
         start_ns, end_ns = mono_ns(segment.start_s), mono_ns(segment.end_s)
         if end_ns <= start_ns:
             continue
-        if pieces[-1][0] == start_ns:
-            pieces.pop()
-        pieces += [(start_ns, segment.setting), (end_ns, default)]
+        if found[-1][0] == start_ns:
+            found.pop()
+        found += [(start_ns, segment.setting), (end_ns, default)]
+    return found
+
+
+def _steps(schedule: Schedule, channel: Channel, site: Site, mono_ns: Callable[[float], int]) -> list[Step]:
+    """The same as numbers, with the rates that lead from one to the next."""
     out: list[Step] = []
     before = 0.0
     grad_w_per_s = None if schedule.grad_share_per_s is None else schedule.grad_share_per_s * site.ratings.max_w
-    for start_ns, setting in pieces:
+    for start_ns, setting in pieces(schedule, channel, mono_ns):
         watts = None if setting is None else _watts(channel, setting, site)
-        idle = 0.0 if channel is Channel.POWER else _unlimited_w(channel, site)
+        idle = 0.0 if channel in {Channel.POWER, Channel.FLOW} else _unlimited_w(channel, site)
         after = idle if watts is None else watts
         rate = _rate(setting, abs(after - before), grad_w_per_s) if start_ns > 0 else None
-        out.append(Step(start_ns, watts, rate))
+        out.append(Step(start_ns, watts, rate, scheduled=setting is not schedule.defaults.get(channel)))
         before = after
     return out
 
@@ -105,6 +157,10 @@ def _watts(channel: Channel, setting: Setting, site: Site) -> float:
     if setting.unit is Unit.SHARE:
         rated = ratings.max_w if channel is Channel.MAX_LIMIT else ratings.discharge_w if setting.value >= 0 else ratings.charge_w
         return setting.value / FULL * rated
+    if setting.unit is Unit.LOAD_SHARE:
+        return setting.value / FULL * ratings.charge_w
+    if setting.unit is Unit.LOAD_CUT:
+        return max(0.0, ratings.charge_w - setting.value)
     if channel is Channel.GENERATION:
         return max(0.0, setting.value - site.pv_max_w)
     if channel is Channel.LOAD:
@@ -118,7 +174,7 @@ def _unlimited_w(channel: Channel, site: Site) -> float:
     if channel in {Channel.EXPORT, Channel.IMPORT}:
         rated = ratings.discharge_w + site.pv_max_w if channel is Channel.EXPORT else ratings.charge_w + site.load_max_w
         return rated
-    return ratings.charge_w if channel is Channel.LOAD else ratings.discharge_w
+    return ratings.charge_w if channel in {Channel.LOAD, Channel.DEMAND} else ratings.discharge_w
 
 
 def _ramped(steps: Sequence[Step], unlimited_w: float) -> list[Step]:
@@ -135,7 +191,7 @@ def _ramped(steps: Sequence[Step], unlimited_w: float) -> list[Step]:
 
 def _staircase(step: Step, old: float, new: float, until_ns: int) -> list[Step]:
     if step.rate_w_per_s is None or old == new or step.start_ns == 0:
-        return [replace(step, rate_w_per_s=None)]
+        return [step._replace(rate_w_per_s=None)]
     stair_ns = round(abs(new - old) / step.rate_w_per_s * NS / STEPS)
     tightens = new < old
     out: list[Step] = []
@@ -153,36 +209,72 @@ def _staircase(step: Step, old: float, new: float, until_ns: int) -> list[Step]:
 # --- all channels at once --------------------------------------------------------------------------------------------------------------
 
 
-def _at(steps: Sequence[Step], at_ns: int) -> Step:
-    found = steps[0]
-    for step in steps:
-        if step.start_ns > at_ns:
-            break
-        found = step
-    return found
+class _Cursor(Generic[At]):
+    """What holds at instants that only rise. Each piece begins with its start."""
+
+    def __init__(self, pieces: Sequence[At]) -> None:
+        self._pieces: Sequence[At] = pieces
+        self._place = 0
+
+    def at(self, at_ns: int) -> At:
+        while self._place + 1 < len(self._pieces) and self._pieces[self._place + 1][0] <= at_ns:
+            self._place += 1
+        return self._pieces[self._place]
 
 
-def _block(steps: Mapping[Channel, Sequence[Step]], start_ns: int, end_ns: int, site: Site) -> Block | None:
+def _block(
+    watts: Mapping[Channel, _Cursor[Step]], settings: Mapping[Channel, _Cursor[Piece]], span: tuple[int, int], site: Site
+) -> Block | None:
     """None where nobody says anything: there the slot's sealed default speaks by itself."""
-    at = {channel: _at(each, start_ns) for channel, each in steps.items()}
+    start_ns, end_ns = span
+    at = {channel: cursor.at(start_ns) for channel, cursor in watts.items()}
     power = at[Channel.POWER]
+    if at[Channel.FLOW].watts is not None and not (power.scheduled and power.watts is not None):
+        power = at[Channel.FLOW]
     his = [w for c in (Channel.MAX_LIMIT, Channel.GENERATION) if (w := at[c].watts) is not None]
-    load, export, imported = at[Channel.LOAD].watts, at[Channel.EXPORT].watts, at[Channel.IMPORT].watts
+    loads = [w for c in (Channel.LOAD, Channel.DEMAND) if (w := at[c].watts) is not None]
+    export, imported = at[Channel.EXPORT].watts, at[Channel.IMPORT].watts
     switches = [w for c in (Channel.CONNECT, Channel.ENERGIZE) if (w := at[c].watts) is not None]
-    if power.watts is None and not his and load is None and export is None and imported is None and not switches:
+    kind, value = _reactive({channel: cursor.at(start_ns)[1] for channel, cursor in settings.items()}, power.watts, site.ratings)
+    said = (power.watts, export, imported, *his, *loads, *switches)
+    if all(w is None for w in said) and kind is QKind.NONE:
         return None
     local = site.local
     return Block(
         start_ns,
         end_ns,
-        ess_lo_w=local.ess_lo_w if load is None else 0.0 - load,
+        ess_lo_w=local.ess_lo_w if not loads else 0.0 - min(loads),
         ess_hi_w=local.ess_hi_w if not his else min(his),
         pcc_lo_w=local.pcc_lo_w if imported is None else 0.0 - imported,
         pcc_hi_w=local.pcc_hi_w if export is None else export,
         target_w=power.watts,
+        q_kind=kind,
+        q_value=value,
         energize=None if not switches else min(switches) > 0,
         rate_w_per_s=power.rate_w_per_s if power.watts is not None else None,
     )
+
+
+def _reactive(settings: Mapping[Channel, Setting | None], target_w: float | None, ratings: Ratings) -> tuple[QKind, float]:
+    """What the plan says of reactive power. A power factor for absorbing counts while the target charges, that for injecting else."""
+    var = settings[Channel.VAR]
+    if var is not None:
+        return QKind.VAR, _var(var, target_w, ratings)
+    factor = settings[Channel.PF_ABSORB if target_w is not None and target_w < 0 else Channel.PF_INJECT]
+    return (QKind.NONE, 0.0) if factor is None else (QKind.PF, factor.value)
+
+
+def _var(setting: Setting, target_w: float | None, ratings: Ratings) -> float:
+    """Positive = injected. refType 1, 2 and 3 of opModFixedVar."""
+    if setting.unit is Unit.VARS:
+        return setting.value
+    w = ratings.max_w if target_w is None else abs(target_w)
+    whole = {
+        Unit.OF_MAX_W: ratings.max_w,
+        Unit.OF_MAX_VAR: ratings.max_var,
+        Unit.OF_AVAILABLE_VAR: min(ratings.max_var, sqrt(max(0.0, ratings.max_va**2 - w**2))),
+    }[setting.unit]
+    return setting.value / FULL * whole
 
 
 def _says_something(block: Block) -> bool:

@@ -1,5 +1,8 @@
 """Reads and writes XML as frozen records. A record's fields stand in schema order, which is the order of output (2030.5 is a sequence).
 
+Lists of a thousand events are read each few minutes, so reading is compiled: each record has a reader of its own, a closure over its
+places. A record that was read holds what its document said and finds the rest in its class, where dataclasses keep defaults.
+
 Rules. What we do not know is skipped, elements and namespaces alike; a list's item that cannot be read is skipped and noted, the list goes
 on. Hostile XML is refused before it is a tree: entities and document types, other encodings, size and depth beyond bounds. Nothing is
 fetched. Numbers out of their range are the reader's business where the standard wants an answer (253), not the codec's.
@@ -35,7 +38,10 @@ class Malformed(BessctlError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one value is read from an element's text and written into it; a record's kind names the record."""
+    """How one value is read from an element's text, spaces and all, and written into it; a record's kind names the record.
+
+    `read` raises ValueError for what is no number, Malformed for what is nothing else it should be.
+    """
 
     read: Callable[[str], Any]
     write: Callable[[Any], str]
@@ -54,14 +60,8 @@ class Wire:
     ns: str = NS
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise Malformed(f"{text[:40]!r} is no whole number") from None
-
-
 def _truth(text: str) -> bool:
+    text = text.strip()
     if text in {"true", "1"}:
         return True
     if text in {"false", "0"}:
@@ -70,24 +70,22 @@ def _truth(text: str) -> bool:
 
 
 def _bits(text: str) -> int:
-    try:
-        return int(text or "0", 16)
-    except ValueError:
-        raise Malformed(f"{text[:40]!r} is no hexadecimal number") from None
+    return int(text or "0", 16)
 
 
 _HEX = re.compile(r"[0-9A-Fa-f]{1,40}")
 
 
 def _identifier(text: str) -> str:
+    text = text.strip()
     if not _HEX.fullmatch(text):
         raise Malformed(f"{text[:50]!r} is no identifier of hexadecimal digits")
     return text.upper()
 
 
-INT = Kind(_whole, str)
+INT = Kind(int, str)
 BOOL = Kind(_truth, lambda value: "true" if value else "false")
-TEXT = Kind(str, str)
+TEXT = Kind(str.strip, str)
 IDENT = Kind(_identifier, str)
 """mRID, LFDI: upper-case hexadecimal."""
 
@@ -115,16 +113,20 @@ def attr(name: str, kind: Kind, **default: Any) -> Any:
     return field(metadata={"wire": Wire(name, kind, attribute=True, needed=not default)}, **default)
 
 
+Reader = Callable[[Node, list[str], int], Any]
+"""An element, where to note what was skipped, how deep it is -> its record. Raises Malformed."""
+
+Place = tuple[str, Callable[[str], Any], Reader | None, bool]
+"""A field's name, how its text is read, the reader of its record where it is one, and whether there may be several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A record's fields by where they stand."""
+    """A record's fields in their order, and how it is read."""
 
     tag: str
-    cls: type[Any]
-    attributes: tuple[tuple[str, str, Kind], ...]
-    elements: dict[str, tuple[str, Kind, bool]]
     order: tuple[tuple[str, Wire], ...]
-    needed: frozenset[str]
+    read: Reader
 
 
 LAYOUTS: dict[type[Any], Layout] = {}
@@ -136,8 +138,10 @@ def record(tag: str = "") -> Callable[[type[T]], type[T]]:
     """Make a class a record; `tag` is its element where it can be a document or stands in a list."""
 
     def made(cls: type[T]) -> type[T]:
-        frozen = dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        LAYOUTS[frozen] = _layout(frozen, tag)
+        frozen = dataclass(frozen=True, kw_only=True)(cls)
+        _compare_quickly(frozen)
+        wires = tuple((f.name, f.metadata["wire"]) for f in fields(frozen))  # type: ignore[arg-type]
+        LAYOUTS[frozen] = Layout(tag or frozen.__name__, wires, _reader(frozen, tag or frozen.__name__, wires))
         if tag:
             ROOTS[f"{{{NS}}}{tag}"] = frozen
         return frozen
@@ -145,22 +149,14 @@ def record(tag: str = "") -> Callable[[type[T]], type[T]]:
     return made
 
 
-def _layout(cls: type[Any], tag: str) -> Layout:
-    wires = [(f.name, f.metadata["wire"]) for f in fields(cls)]
-    elements = {
-        f"{{{ns}}}{wire.name}": (name, wire.kind, wire.many)
-        for name, wire in wires
-        if not wire.attribute
-        for ns in (AUS_READ if wire.ns == AUS else (wire.ns,))
-    }
-    return Layout(
-        tag or cls.__name__,
-        cls,
-        tuple((name, wire.name, wire.kind) for name, wire in wires if wire.attribute),
-        elements,
-        tuple(wires),
-        frozenset(name for name, wire in wires if wire.needed),
-    )
+def _compare_quickly(cls: type[Any]) -> None:
+    """Two that were read from the same words are equal without a look at the fields neither has."""
+    by_fields: Any = cls.__eq__
+
+    def equal(self: Any, other: object) -> Any:
+        return (other.__class__ is cls and self.__dict__ == other.__dict__) or by_fields(self, other)
+
+    cls.__eq__ = equal  # type: ignore[assignment]
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------------------------
@@ -192,48 +188,74 @@ def decode(body: bytes, want: type[T], notes: list[str] | None = None) -> T:
     layout = LAYOUTS[want]
     if root.tag != f"{{{NS}}}{layout.tag}":
         raise Malformed(f"{str(root.tag)[:80]} where {layout.tag} was asked for")
-    found: T = _read(root, layout, notes if notes is not None else [], 1)
+    found: T = layout.read(root, notes if notes is not None else [], 1)
     return found
 
 
-def _read(node: Node, layout: Layout, notes: list[str], depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise Malformed(f"nested deeper than {MAX_DEPTH}")
-    values: dict[str, Any] = {}
-    given = node.attrib
-    if given:
-        for name, wire_name, kind in layout.attributes:
-            text = given.get(wire_name)
-            if text is not None:
-                values[name] = kind.read(text.strip())
-    elements = layout.elements
-    for child in node:
-        place = elements.get(child.tag)
-        if place is None:
-            continue
-        name, kind, many = place
-        if many:
-            _append(values.setdefault(name, []), child, kind, notes, depth)
-        else:
-            values[name] = _value(child, kind, notes, depth)
-    missing = layout.needed - values.keys()
-    if missing:
-        raise Malformed(f"{layout.tag} without {', '.join(sorted(missing))}")
-    for name, value in values.items():
-        if type(value) is list:
-            values[name] = tuple(value)
-    return layout.cls(**values)
+def _reader(cls: type[Any], tag: str, wires: tuple[tuple[str, Wire], ...]) -> Reader:
+    """The reader of one record. What it refers to was made before it."""
+    attributes = {wire.name: (name, wire.kind.read) for name, wire in wires if wire.attribute}
+    find = _places(wires).get
+    needed = frozenset(name for name, wire in wires if wire.needed)
+    lists = tuple(name for name, wire in wires if wire.many)
+    new: Callable[[type[Any]], Any] = cls.__new__  # type: ignore[assignment]
+    put = object.__setattr__
+
+    def read(node: Node, notes: list[str], depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise Malformed(f"nested deeper than {MAX_DEPTH}")
+        values: dict[str, Any] = {}
+        try:
+            if attributes:
+                for key, text in node.items():
+                    if key in attributes:
+                        name, kind = attributes[key]
+                        values[name] = kind(text)
+            for child in node:
+                place = find(child.tag)
+                if place is None:
+                    continue
+                name, kind, nested, many = place
+                if many:
+                    _append(values.setdefault(name, []), child, place, notes, depth)
+                else:
+                    values[name] = kind(child.text or "") if nested is None else nested(child, notes, depth + 1)
+        except ValueError as e:
+            raise Malformed(f"{tag}: {_told(e)}") from None
+        if not needed <= values.keys():
+            raise Malformed(f"{tag} without {', '.join(sorted(needed - values.keys()))}")
+        for name in lists:
+            values[name] = tuple(values.get(name, ()))
+        record = new(cls)
+        put(record, "__dict__", values)
+        return record
+
+    return read
 
 
-def _value(child: Node, kind: Kind, notes: list[str], depth: int) -> Any:
-    if kind.record is not None:
-        return _read(child, LAYOUTS[kind.record], notes, depth + 1)
-    return kind.read((child.text or "").strip())
+def _told(error: ValueError) -> str:
+    """Of Python's own words for a number that is none, what was read."""
+    found = re.search(r"base (\d+): (.*)", str(error), re.DOTALL)
+    if found is None:
+        return str(error)[:80]
+    return f"{found[2].strip()[:42]} is no {'hexadecimal' if found[1] == '16' else 'whole'} number"
 
 
-def _append(items: list[Any], child: Node, kind: Kind, notes: list[str], depth: int) -> None:
+def _places(wires: tuple[tuple[str, Wire], ...]) -> dict[str, Place]:
+    """The elements of a record by their names in full."""
+    return {
+        f"{{{ns}}}{wire.name}": (name, wire.kind.read, LAYOUTS[wire.kind.record].read if wire.kind.record else None, wire.many)
+        for name, wire in wires
+        if not wire.attribute
+        for ns in (AUS_READ if wire.ns == AUS else (wire.ns,))
+    }
+
+
+def _append(items: list[Any], child: Node, place: Place, notes: list[str], depth: int) -> None:
+    """An item of a list that cannot be read costs only itself."""
+    _, kind, nested, _ = place
     try:
-        items.append(_value(child, kind, notes, depth))
+        items.append(kind(child.text or "") if nested is None else nested(child, notes, depth + 1))
     except Malformed as e:
         notes.append(f"skipped an item: {e}")
 

@@ -1,17 +1,13 @@
-"""Control modes: which schedule each belongs to, what its value means, which we carry out. Pure.
+"""Control modes: which schedule each belongs to, and their bits in modesSupported. Pure.
 
-opModFixedW and opModTargetW both set the active power and share one schedule; within one control opModTargetW wins. Every other mode has a
-schedule of its own. A mode that is not carried out is answered with 252, a value outside its range with 253.
+opModFixedW and opModTargetW both set the active power and share one schedule, opModFixedVar and opModTargetVar another; within one control
+the target in W or var wins. Every other mode has a schedule of its own. What a control asks for in these terms is found by `wishes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
-
-from bessctl.protocols.sep2.messages.control import DerControlBase
-from bessctl.protocols.sep2.messages.values import Scaled
 
 FULL = 10_000
 """100 % in hundredths."""
@@ -24,10 +20,20 @@ class Channel(StrEnum):
     MAX_LIMIT = "max_limit"
     CONNECT = "connect"
     ENERGIZE = "energize"
+    VAR = "var"
+    PF_INJECT = "pf_inject"
+    PF_ABSORB = "pf_absorb"
+    VOLT_VAR = "volt_var"
+    VOLT_WATT = "volt_watt"
+    WATT_VAR = "watt_var"
     EXPORT = "export"
     IMPORT = "import"
     GENERATION = "generation"
     LOAD = "load"
+    DEMAND = "demand"
+    """EndDeviceControl: a limit on charging."""
+    FLOW = "flow"
+    """A granted flow reservation: charging, where no event sets the power."""
 
 
 class Unit(StrEnum):
@@ -38,15 +44,30 @@ class Unit(StrEnum):
     WATTS = "watts"
     SWITCH = "switch"
     """0 or 1."""
+    OF_MAX_W = "of_max_w"
+    """Reactive power in hundredths of a percent of setMaxW, then of setMaxVar, then of what is available."""
+    OF_MAX_VAR = "of_max_var"
+    OF_AVAILABLE_VAR = "of_available_var"
+    VARS = "vars"
+    FACTOR = "factor"
+    """A power factor; negative = absorbing reactive power."""
+    CURVE = "curve"
+    """Which curve stands in `ref`."""
+    LOAD_SHARE = "load_share"
+    """Hundredths of a percent of the charging rating that may still be used."""
+    LOAD_CUT = "load_cut"
+    """W less than the charging rating."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One mode's order. `ramp_s` is rampTms; None = the default gradient."""
+    """One mode's order. `ramp_s` is rampTms; None = the default gradient. `energy_wh`: of a reservation, what may be used of it."""
 
     value: float
     unit: Unit
     ramp_s: float | None = None
+    ref: str = ""
+    energy_wh: float = 0.0
 
 
 class ModeBits(IntFlag):
@@ -56,9 +77,16 @@ class ModeBits(IntFlag):
     DISCHARGE = 1 << 1
     CONNECT = 1 << 2
     ENERGIZE = 1 << 3
+    FIXED_PF_ABSORB = 1 << 4
+    FIXED_PF_INJECT = 1 << 5
+    FIXED_VAR = 1 << 6
     FIXED_W = 1 << 7
     MAX_LIM_W = 1 << 20
+    TARGET_VAR = 1 << 21
     TARGET_W = 1 << 22
+    VOLT_VAR = 1 << 23
+    VOLT_WATT = 1 << 24
+    WATT_VAR = 1 << 26
 
 
 class AusBits(IntFlag):
@@ -70,7 +98,13 @@ class AusBits(IntFlag):
     LOAD = 8
 
 
-BASE = frozenset({Channel.POWER, Channel.MAX_LIMIT, Channel.CONNECT, Channel.ENERGIZE})
+REACTIVE = frozenset({Channel.VAR, Channel.PF_INJECT, Channel.PF_ABSORB})
+"""What a PCS with the reactive part of 704 does."""
+CURVES = frozenset({Channel.VOLT_VAR, Channel.VOLT_WATT, Channel.WATT_VAR})
+"""What a PCS with 705, 706 or 712 does, each by itself."""
+SERVICES = frozenset({Channel.DEMAND, Channel.FLOW})
+"""Function sets beside DER, used where the server has them."""
+BASE = frozenset({Channel.POWER, Channel.MAX_LIMIT, Channel.CONNECT, Channel.ENERGIZE}) | REACTIVE | CURVES | SERVICES
 AUS = frozenset({Channel.EXPORT, Channel.IMPORT, Channel.GENERATION, Channel.LOAD})
 
 BITS = {
@@ -78,6 +112,12 @@ BITS = {
     Channel.MAX_LIMIT: ModeBits.MAX_LIM_W,
     Channel.CONNECT: ModeBits.CONNECT,
     Channel.ENERGIZE: ModeBits.ENERGIZE,
+    Channel.VAR: ModeBits.FIXED_VAR | ModeBits.TARGET_VAR,
+    Channel.PF_INJECT: ModeBits.FIXED_PF_INJECT,
+    Channel.PF_ABSORB: ModeBits.FIXED_PF_ABSORB,
+    Channel.VOLT_VAR: ModeBits.VOLT_VAR,
+    Channel.VOLT_WATT: ModeBits.VOLT_WATT,
+    Channel.WATT_VAR: ModeBits.WATT_VAR,
 }
 AUS_BITS = {
     Channel.EXPORT: AusBits.EXPORT,
@@ -85,13 +125,6 @@ AUS_BITS = {
     Channel.GENERATION: AusBits.GENERATION,
     Channel.LOAD: AusBits.LOAD,
 }
-
-OTHERS = (
-    "fixed_pf_absorb", "fixed_pf_inject", "fixed_var", "target_var", "freq_droop", "freq_watt", "hfrt_may_trip", "hfrt_must_trip",
-    "hvrt_may_trip", "hvrt_momentary", "hvrt_must_trip", "lfrt_may_trip", "lfrt_must_trip", "lvrt_may_trip", "lvrt_momentary",
-    "lvrt_must_trip", "volt_var", "volt_watt", "watt_pf", "watt_var",
-)  # fmt: skip
-"""Modes that no loop of ours carries out: reactive power and curves."""
 
 
 def mode_bits(channels: frozenset[Channel]) -> int:
@@ -102,56 +135,3 @@ def mode_bits(channels: frozenset[Channel]) -> int:
 def aus_bits(channels: frozenset[Channel]) -> int:
     """doeModesSupported or doeModesEnabled."""
     return int(sum(bits for channel, bits in AUS_BITS.items() if channel in channels))
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A control's modes: what we carry out, what we do not, and why it is invalid (empty = it is not)."""
-
-    settings: Mapping[Channel, Setting]
-    unsupported: tuple[str, ...] = ()
-    invalid: str = ""
-
-
-def asked(base: DerControlBase, enabled: frozenset[Channel]) -> Asked:
-    """What a control asks for. `enabled`: the channels that are carried out."""
-    found, invalid = _found(base)
-    settings = {channel: setting for channel, setting in found.items() if channel in enabled}
-    unsupported = [str(channel) for channel in found if channel not in enabled]
-    unsupported += [name for name in OTHERS if getattr(base, name) is not None]
-    return Asked(settings, tuple(unsupported), invalid)
-
-
-def _found(base: DerControlBase) -> tuple[dict[Channel, Setting], str]:
-    ramp_s = None if base.ramp_tms is None else base.ramp_tms / 100
-    found: dict[Channel, Setting] = {}
-    faults: list[str] = []
-    if ramp_s is not None and ramp_s < 0:
-        faults.append(f"rampTms {base.ramp_tms}")
-    if base.fixed_w is not None:
-        found[Channel.POWER] = Setting(base.fixed_w, Unit.SHARE, ramp_s)
-        if abs(base.fixed_w) > FULL:
-            faults.append(f"opModFixedW {base.fixed_w}")
-    if base.max_lim_w is not None:
-        found[Channel.MAX_LIMIT] = Setting(base.max_lim_w, Unit.SHARE, ramp_s)
-        if not 0 <= base.max_lim_w <= FULL:
-            faults.append(f"opModMaxLimW {base.max_lim_w}")
-    for channel, switch in ((Channel.CONNECT, base.connect), (Channel.ENERGIZE, base.energize)):
-        if switch is not None:
-            found[channel] = Setting(float(switch), Unit.SWITCH, ramp_s)
-    for channel, power in _powers(base):
-        found[channel] = Setting(power.si, Unit.WATTS, ramp_s)
-        if not power.sound or (channel is not Channel.POWER and power.value < 0):
-            faults.append(f"{channel} {power.value} x 10^{power.multiplier}")
-    return found, ", ".join(faults)
-
-
-def _powers(base: DerControlBase) -> list[tuple[Channel, Scaled]]:
-    pairs = (
-        (Channel.POWER, base.target_w),  # after opModFixedW: within one control opModTargetW wins
-        (Channel.EXPORT, base.export_limit),
-        (Channel.IMPORT, base.import_limit),
-        (Channel.GENERATION, base.generation_limit),
-        (Channel.LOAD, base.load_limit),
-    )
-    return [(channel, power) for channel, power in pairs if power is not None]

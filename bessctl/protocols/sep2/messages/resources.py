@@ -29,6 +29,7 @@ class DeviceCapability:
 
     href: str | None = attr("href", TEXT, default=None)
     poll_rate_s: int | None = attr("pollRate", INT, default=None)
+    demand_program_list: ListLink | None = el("DemandResponseProgramListLink", of(ListLink), default=None)
     der_program_list: ListLink | None = el("DERProgramListLink", of(ListLink), default=None)
     response_set_list: ListLink | None = el("ResponseSetListLink", of(ListLink), default=None)
     time: Link | None = el("TimeLink", of(Link), default=None)
@@ -64,6 +65,8 @@ class EndDevice:
     sfdi: int = el("sFDI", INT)
     changed_s: int | None = el("changedTime", INT, default=None)
     enabled: bool | None = el("enabled", BOOL, default=None)
+    flow_request_list: ListLink | None = el("FlowReservationRequestListLink", of(ListLink), default=None)
+    flow_response_list: ListLink | None = el("FlowReservationResponseListLink", of(ListLink), default=None)
     function_set_assignments_list: ListLink | None = el("FunctionSetAssignmentsListLink", of(ListLink), default=None)
     post_rate_s: int | None = el("postRate", INT, default=None)
     registration: Link | None = el("RegistrationLink", of(Link), default=None)
@@ -95,6 +98,7 @@ class FunctionSetAssignments:
     """What was assigned to us."""
 
     href: str | None = attr("href", TEXT, default=None)
+    demand_program_list: ListLink | None = el("DemandResponseProgramListLink", of(ListLink), default=None)
     der_program_list: ListLink | None = el("DERProgramListLink", of(ListLink), default=None)
     response_set_list: ListLink | None = el("ResponseSetListLink", of(ListLink), default=None)
     time: Link | None = el("TimeLink", of(Link), default=None)

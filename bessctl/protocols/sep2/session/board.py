@@ -60,13 +60,15 @@ class Board:
         board.other_program = self.other_program
         return board
 
-    def advance(self, until_s: float) -> None:
-        """Live through everything that is due by then, in order."""
+    def advance(self, until_s: float) -> bool:
+        """Live through everything that is due by then, in order; False = nothing was, and nothing was changed from outside."""
         if not self.stale and (self._due_s is None or until_s < self._due_s):
-            return
+            return False
         self._holder = {channel: run for run in self.runs.values() for channel in run.holds}
         self.deferred = {mrid for mrid in self.deferred if mrid in self.runs and self.runs[mrid].phase is Phase.WAITING}
-        self._queue = [entry for run in self.runs.values() if run.phase is not Phase.OVER for entry in (self._next(run),)]
+        self._queue = [
+            self._next(run) for run in self.runs.values() if run.phase is Phase.RUNNING or (run.phase is Phase.WAITING and not run.asleep)
+        ]
         heapq.heapify(self._queue)
         while self._queue and self._queue[0][0] <= until_s:
             at_s, kind, _, mrid = heapq.heappop(self._queue)
@@ -76,6 +78,7 @@ class Board:
             elif kind == START and run.phase is Phase.WAITING:
                 self._try_start(run, at_s)
         self.stale, self._due_s = False, self._queue[0][0] if self._queue else None
+        return True
 
     def wake_s(self) -> float | None:
         """When something happens next, after `advance`."""

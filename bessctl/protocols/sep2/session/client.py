@@ -9,61 +9,39 @@ back that one. What became different and must survive is in `changes`, taken by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from hashlib import blake2b
 from random import Random
+from typing import Any
 
-from bessctl.protocols.sep2.config import Ratings
+from bessctl.errors import Refused
 from bessctl.protocols.sep2.messages.codec import Malformed, decode, encode
 from bessctl.protocols.sep2.messages.control import DefaultDerControl
-from bessctl.protocols.sep2.messages.identity import Identity
+from bessctl.protocols.sep2.messages.demand import DrResponse
+from bessctl.protocols.sep2.messages.flow import FlowReservationResponseResponse
 from bessctl.protocols.sep2.messages.modes import Channel
 from bessctl.protocols.sep2.messages.reports import DerControlResponse
 from bessctl.protocols.sep2.messages.resources import EndDevice
 from bessctl.protocols.sep2.messages.wire import MEDIA_TYPE, REDIRECTS, NoReply, Reply, Request
-from bessctl.protocols.sep2.profiles import IN_BAND, STORAGE_CATEGORY, DataPoint, Profile
+from bessctl.protocols.sep2.profiles import IN_BAND, STORAGE_CATEGORY
 from bessctl.protocols.sep2.session.clock import NS, ServerClock
+from bessctl.protocols.sep2.session.curves import Shelf
 from bessctl.protocols.sep2.session.delivery import Deliveries
 from bessctl.protocols.sep2.session.discovery import CONTROL, RECORDS, Discovery, Found, Gate
 from bessctl.protocols.sep2.session.engine import Engine, Said, Schedule
+from bessctl.protocols.sep2.session.events import DEMAND, FLOW
+from bessctl.protocols.sep2.session.flows import Flows, Wanted
+from bessctl.protocols.sep2.session.line import Line
 from bessctl.protocols.sep2.session.mirrors import SAMPLE_S, Mirrors
 from bessctl.protocols.sep2.session.outbox import Entry, Outbox
 from bessctl.protocols.sep2.session.plant import Reading
 from bessctl.protocols.sep2.session.reports import Reports
+from bessctl.protocols.sep2.session.settings import Changes, Settings
 from bessctl.protocols.sep2.session.tree import Node, Tree
-from bessctl.protocols.sep2.session.urls import absolute, may_follow
+from bessctl.protocols.sep2.session.urls import absolute
 
-SILENCE_S, SILENCE_MAX_S = 2.0, 300.0
-RETRY_AFTER_MAX_S = 3600.0
-HOPS_MAX = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a session needs to know of its site."""
-
-    url: str
-    profile: Profile
-    identity: Identity
-    ratings: Ratings
-    points: tuple[DataPoint, ...]
-    enabled: frozenset[Channel]
-    pin: int | None = None
-    pen: int = 0
-    der_index: int = 0
-    redirect_hosts: frozenset[str] = frozenset()
-
-
-@dataclass(slots=True)
-class Changes:
-    """What the binding must keep or carry out since the last look."""
-
-    responses: list[Said] = field(default_factory=list)
-    responses_done: list[tuple[str, int]] = field(default_factory=list)
-    events: set[str] = field(default_factory=set)
-    schedule: bool = False
-    clock: bool = False
-    notes: list[str] = field(default_factory=list)
+RESPONSES: dict[str, Any] = {DEMAND: DrResponse, FLOW: FlowReservationResponseResponse}
+"""What an answer is called, by the kind of its event; else DERControlResponse."""
 
 
 class Client:
@@ -77,16 +55,17 @@ class Client:
         self.evidence_ns: int | None = None
         """When the utility's controls were last read."""
         profile = settings.profile
-        self.discovery = Discovery(Tree(settings.url, rng, profile.poll_rate_s), settings.identity, settings.pin, settings.der_index)
+        tree = Tree(settings.url, rng, profile.poll_rate_s)
+        self.discovery = Discovery(tree, settings.identity, settings.pin, settings.der_index, settings.enabled)
         self.engine = Engine(profile, settings.enabled, rng, STORAGE_CATEGORY)
-        supported = profile.channels
-        self.reports = Reports(profile, settings.ratings, supported, settings.enabled, settings.pen)
+        self.reports = Reports(profile, settings.ratings, settings.supported, settings.enabled, settings.pen)
         self.mirrors = Mirrors(profile, settings.points, settings.identity.lfdi, settings.pen)
+        self.shelf = Shelf(settings.curve_points)
+        self.engine.curve_fault = self.shelf.fault
+        self.flows = Flows(settings.identity.lfdi, settings.pen)
         self.counts: dict[str, int] = {}
+        self._line = Line(rng, settings.redirect_hosts)
         self._reading: Reading | None = None
-        self._rng = rng
-        self._silent = 0
-        self._hold_ns = 0
         self._sample_s = 0
         self._event_ns: int | None = None
         self._default_of: dict[str, DefaultDerControl] = {}
@@ -103,12 +82,13 @@ class Client:
         self._advance(now_ns)
         if reading is not None:
             self.engine.override(reading.overridden, server_s)
+            self.flows.count(self.engine.runs.values(), reading.values.get("w"), server_s)
             self._drain_engine(now_ns)
         self._sample(reading, server_s)
         if self.discovery.gate is not Gate.OPEN:
             return
         if reading is not None:
-            for entry in self.reports.watch(reading, self._log_url(), server_s, now_ns):
+            for entry in self.reports.watch(reading, self._link_url("log_event_list"), server_s, now_ns):
                 self.outbox.put(entry)
         for entry in self.reports.due(reading, server_s, now_ns):
             self.outbox.put(entry)
@@ -137,10 +117,10 @@ class Client:
 
     def wake_ns(self, now_ns: int) -> int:
         """When `tick` and `request` have something to do again."""
-        nodes = min((max(node.due_ns, self._hold_ns) for node in self.discovery.allowed()), default=now_ns + 60 * NS)
+        nodes = min((max(node.due_ns, self._line.hold_ns) for node in self.discovery.allowed()), default=now_ns + 60 * NS)
         waits = [nodes]
         if self.outbox.entries and self.discovery.gate is not Gate.PIN_WRONG:
-            waits.append(max(self.outbox.next_ns() or 0, self._hold_ns))
+            waits.append(max(self.outbox.next_ns() or 0, self._line.hold_ns))
         if self.clock.known:
             waits.append(self.clock.mono_ns((int(self.clock.server_s(now_ns)) // SAMPLE_S + 1) * SAMPLE_S))
             waits += [ns for ns in (self._event_ns, self.reports.next_ns(), self.mirrors.next_ns()) if ns is not None]
@@ -150,7 +130,7 @@ class Client:
 
     def request(self, now_ns: int) -> Request | None:
         """The next thing to ask or tell; None = nothing is due."""
-        if now_ns < self._hold_ns:
+        if now_ns < self._line.hold_ns:
             return None
         if self.discovery.gate is not Gate.PIN_WRONG:
             entry = self.outbox.due(now_ns)
@@ -169,46 +149,19 @@ class Client:
     def answered(self, request: Request, reply: Reply | NoReply, now_ns: int) -> Request | None:
         """What became of a request; returns another one where it must be asked elsewhere (a redirect)."""
         if isinstance(reply, NoReply):
-            self._silence(reply.reason, request, now_ns)
+            self._line.silence(reply.reason, request, now_ns)
             return None
         if reply.status in REDIRECTS:
-            return self._redirected(request, reply, now_ns)
-        self._silent = 0
-        if reply.status == 503:
-            wait_s = min(RETRY_AFTER_MAX_S, max(1.0, reply.retry_after_s if reply.retry_after_s is not None else SILENCE_S))
-            self._hold_ns = now_ns + round(wait_s * NS)
-            self._note(f"the server asks to wait {wait_s:g} s (503)")
+            other = self._line.redirected(request, reply)
+            if other is None:
+                self._failed(request, now_ns)
+            return other
+        self._line.heard(reply, now_ns)
         if request.method == "GET":
             self._polled(request, reply, now_ns)
         else:
             self._deliveries.told(request, reply, now_ns)
         return None
-
-    def _silence(self, reason: str, request: Request, now_ns: int) -> None:
-        self._silent += 1
-        wait_s = min(SILENCE_MAX_S, SILENCE_S * 2 ** min(self._silent - 1, 10)) * (1 + self._rng.random() / 4)
-        self._hold_ns = now_ns + round(wait_s * NS)
-        if self._silent in {1, 5} or self._silent % 50 == 0:
-            self._note(f"no answer to {request.method} {request.url}: {reason}; trying again in {wait_s:.0f} s")
-
-    def _redirected(self, request: Request, reply: Reply, now_ns: int) -> Request | None:
-        reason = ""
-        url = ""
-        try:
-            url = absolute(request.url, reply.location)
-        except Malformed as e:
-            reason = str(e)
-        if not reason and not may_follow(request.url, url, self.settings.redirect_hosts):
-            reason = f"it leads to {url}, where our certificate does not go (redirect_hosts)"
-        if not reason and request.hops >= HOPS_MAX:
-            reason = f"more than {HOPS_MAX} in a row"
-        if not reason and reply.status == 303 and request.method != "GET":
-            reason = "303 to a message of ours"
-        if reason:
-            self._note(f"redirect of {request.url} not followed: {reason}")
-            self._failed(request, now_ns)
-            return None
-        return Request(request.method, url, request.job, request.body, request.hops + 1)
 
     def _failed(self, request: Request, now_ns: int) -> None:
         if request.method == "GET":
@@ -291,6 +244,8 @@ class Client:
             self.changes.schedule = True
         for program, default in found.defaults:
             self._default(program, default)
+        if found.curves is not None and self.shelf.put(*found.curves):
+            self.changes.curves = self.changes.schedule = True
         if found.controls and not self.clock.known:
             self.discovery.tree.again(node, 1.0, now_ns)  # events need the server's time first
         elif found.controls:
@@ -356,25 +311,43 @@ class Client:
             self._note(f"event {said.mrid}: {e}")
             self.changes.responses_done.append((said.mrid, said.status))
             return
-        record = DerControlResponse(created_s=int(said.created_s), lfdi=self.settings.identity.lfdi, status=said.status, subject=said.mrid)
+        record = RESPONSES.get(said.kind, DerControlResponse)(
+            created_s=int(said.created_s), lfdi=self.settings.identity.lfdi, status=said.status, subject=said.mrid
+        )
         self.outbox.put(Entry("response", f"{said.mrid}/{said.status}", "POST", url, encode(record), now_ns))
+
+    # --- flow reservation -----------------------------------------------------------------------------------------------------------------
+
+    def reserve(self, wanted: Wanted, now_ns: int) -> str:
+        """Ask for energy; returns the request's mRID. Raises Refused where the server takes no requests, or does not know us yet."""
+        url = self._link_url("flow_request_list")
+        if not url or not self.clock.known or Channel.FLOW not in self.settings.enabled:
+            raise Refused(
+                "the server takes no flow reservations from us: no FlowReservationRequestListLink in our EndDevice, or not yet let in"
+            )
+        mrid, body = self.flows.request(wanted, self.clock.server_s(now_ns))
+        self.outbox.put(Entry("flow", mrid, "POST", url, body, now_ns))
+        return mrid
 
     # --- looking --------------------------------------------------------------------------------------------------------------------------
 
-    def schedule(self) -> Schedule | None:
+    def schedule(self, now_ns: int) -> Schedule | None:
         """What the utility wants from now on; None = nothing that may be obeyed, or not known yet."""
         if self.discovery.gate is Gate.PIN_WRONG:
             return Schedule({}, {})
         if not self.clock.known or (self.discovery.gate is not Gate.OPEN and not self.engine.runs):
             return None
-        return self.engine.schedule()
+        schedule = self.engine.schedule()
+        granted = schedule.segments.get(Channel.FLOW)
+        if not granted:
+            return schedule
+        return replace(schedule, segments={**schedule.segments, Channel.FLOW: self.flows.cut(granted, self.clock.server_s(now_ns))})
 
-    def _log_url(self) -> str:
-        device = self.discovery.device
-        if device is None or device.log_event_list is None:
-            return ""
+    def _link_url(self, name: str) -> str:
+        """Where a list of our EndDevice is; empty = it has none."""
+        link = getattr(self.discovery.device, name, None)
         try:
-            return absolute(self.discovery.device_url or self.settings.url, device.log_event_list.href)
+            return absolute(self.discovery.device_url or self.settings.url, link.href) if link is not None else ""
         except Malformed:
             return ""
 
@@ -384,7 +357,8 @@ class Client:
     def take_changes(self) -> Changes:
         """What happened since the last call."""
         changes, self.changes = self.changes, Changes()
-        changes.notes += self._deliveries.notes
+        changes.notes += self._deliveries.notes + self._line.notes
+        self._line.notes = []
         changes.responses_done += self._deliveries.responses_done
         self._deliveries.notes, self._deliveries.responses_done = [], []
         return changes

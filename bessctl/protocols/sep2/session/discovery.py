@@ -1,7 +1,8 @@
 """From /dcap to programs, DERs and mirrors: what each document leads to. Pure; finds and hands on, decides nothing about events.
 
-    dcap -> time, end devices -> registration, function set assignments -> programs -> controls and defaults
-                              -> DERs;  mirror usage points
+    dcap -> time, end devices -> registration, function set assignments -> programs -> controls, defaults and curves
+                              |                                         -> demand response programs -> their controls
+                              -> DERs, granted flow reservations;  mirror usage points
 
 Rules. Nothing but registration is asked beyond the EndDevice until the PIN agreed, where the server serves one (SEP2-3). A wrong PIN stops
 every request but Registration's. A list is believed to lack something only when it was read whole. Empty assignments are normal.
@@ -14,10 +15,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bessctl.protocols.sep2.messages import control, reports, resources
+from bessctl.protocols.sep2.messages import control, curves, demand, flow, reports, resources
 from bessctl.protocols.sep2.messages.codec import Malformed
 from bessctl.protocols.sep2.messages.der import DerSettings
 from bessctl.protocols.sep2.messages.identity import Identity
+from bessctl.protocols.sep2.messages.modes import CURVES, Channel
+from bessctl.protocols.sep2.messages.wishes import Control
 from bessctl.protocols.sep2.session.tree import PAGE, PAGES_MAX, Node, Tree
 from bessctl.protocols.sep2.session.urls import absolute, paged
 
@@ -25,9 +28,11 @@ RECORDS: dict[str, type[Any]] = {
     "dcap": resources.DeviceCapability, "time": resources.Time, "edevs": resources.EndDeviceList, "sdev": resources.EndDevice,
     "reg": resources.Registration, "fsas": resources.FunctionSetAssignmentsList, "derps": resources.DerProgramList,
     "dercs": control.DerControlList, "dderc": control.DefaultDerControl, "ders": resources.DerList, "dset": DerSettings,
-    "mups": reports.MirrorUsagePointList, "mup": reports.MirrorUsagePoint,
+    "mups": reports.MirrorUsagePointList, "mup": reports.MirrorUsagePoint, "curves": curves.DerCurveList,
+    "drps": demand.DemandResponseProgramList, "edcs": demand.EndDeviceControlList, "flows": flow.FlowReservationResponseList,
 }  # fmt: skip
-LISTS = frozenset({"edevs", "fsas", "derps", "dercs", "ders", "mups"})
+LISTS = frozenset({"edevs", "fsas", "derps", "dercs", "ders", "mups", "curves", "drps", "edcs", "flows"})
+PROGRAMS = ("derps", "drps")
 BEFORE_PIN = frozenset({"dcap", "time", "edevs", "sdev", "reg"})
 CONTROL = frozenset({"fsas", "derps", "dercs", "dderc"})
 """Reading these is evidence that the utility is there: the plan's lease stands on it."""
@@ -48,9 +53,10 @@ class Gate(StrEnum):
 class Found:
     """What a document changed; the client acts on it."""
 
-    controls: list[tuple[str, tuple[control.DerControl, ...], bool]] = field(default_factory=list)
+    controls: list[tuple[str, tuple[Control, ...], bool]] = field(default_factory=list)
     defaults: list[tuple[str, control.DefaultDerControl | None]] = field(default_factory=list)
     programs: tuple[dict[str, int], bool] | None = None
+    curves: tuple[str, tuple[curves.DerCurve, ...]] | None = None
     time_s: int | None = None
     ders: tuple[resources.Der, ...] | None = None
     mirrors: tuple[tuple[reports.MirrorUsagePoint, ...], bool] | None = None
@@ -61,7 +67,7 @@ class Found:
 class Discovery:
     """The way in, as far as it is known."""
 
-    def __init__(self, tree: Tree, identity: Identity, pin: int | None, der_index: int) -> None:
+    def __init__(self, tree: Tree, identity: Identity, pin: int | None, der_index: int, enabled: frozenset[Channel]) -> None:
         self.tree = tree
         self.gate = Gate.SEARCHING
         self.device: resources.EndDevice | None = None
@@ -71,12 +77,13 @@ class Discovery:
         self._identity = identity
         self._pin = pin
         self._der_index = der_index
+        self._enabled = enabled
         self._searches = 0
         self._programs: dict[str, dict[str, int]] = {}
         self._handlers: dict[str, Callable[[Node, Any, bool, Found, int], None]] = {
             "dcap": self._dcap, "time": self._time, "edevs": self._edevs, "sdev": self._sdev, "reg": self._reg, "fsas": self._fsas,
             "derps": self._derps, "dercs": self._dercs, "dderc": self._dderc, "ders": self._ders, "mups": self._mups, "mup": self._mup,
-            "dset": self._nothing,
+            "dset": self._nothing, "curves": self._curves, "drps": self._drps, "edcs": self._dercs, "flows": self._flows,
         }  # fmt: skip
 
     # --- asking ---------------------------------------------------------------------------------------------------------------------------
@@ -177,7 +184,7 @@ class Discovery:
         if self.gate is not Gate.UNREGISTERED:
             found.notes.append(f"the server does not list LFDI {self._identity.lfdi}: not registered")
         self.gate, self.device, self.device_url = Gate.UNREGISTERED, None, ""
-        self.tree.expect(node, ("reg", "fsas", "ders"), (), now_ns)
+        self.tree.expect(node, ("reg", "fsas", "ders", "flows"), (), now_ns)
         if node.rate_s is None:
             self.tree.again(node, min(SEARCH_MAX_S, SEARCH_S * 2 ** min(self._searches, 8)), now_ns)
             self._searches += 1
@@ -186,11 +193,16 @@ class Discovery:
         self.device = device
         self.device_url = absolute(node.url, device.href) if device.href else ""
         wanted: list[tuple[str, str, Any]] = []
-        links = (("reg", device.registration), ("fsas", device.function_set_assignments_list), ("ders", device.der_list))
+        links = (
+            ("reg", device.registration if self._pin is not None else None),
+            ("fsas", device.function_set_assignments_list),
+            ("ders", device.der_list),
+            ("flows", device.flow_response_list if Channel.FLOW in self._enabled else None),
+        )
         for kind, link in links:
-            if link is not None and not (kind == "reg" and self._pin is None):
+            if link is not None:
                 wanted.append((kind, absolute(node.url, link.href), None))
-        self.tree.expect(node, ("reg", "fsas", "ders"), wanted, now_ns)
+        self.tree.expect(node, ("reg", "fsas", "ders", "flows"), wanted, now_ns)
         if self.gate in {Gate.SEARCHING, Gate.UNREGISTERED}:
             checks = any(kind == "reg" for kind, _, _ in wanted)
             self.gate = Gate.PIN_UNKNOWN if checks else Gate.OPEN
@@ -211,8 +223,10 @@ class Discovery:
 
     def _fsas(self, node: Node, items: tuple[resources.FunctionSetAssignments, ...], whole: bool, found: Found, now_ns: int) -> None:
         wanted = [("derps", absolute(node.url, f.der_program_list.href), None) for f in items if f.der_program_list is not None]
-        self.tree.expect(node, ("derps",), wanted, now_ns, whole=whole)
-        known = {n.url for n in self.tree.nodes() if n.kind == "derps"}
+        if Channel.DEMAND in self._enabled:
+            wanted += [("drps", absolute(node.url, f.demand_program_list.href), None) for f in items if f.demand_program_list is not None]
+        self.tree.expect(node, PROGRAMS, wanted, now_ns, whole=whole)
+        known = {n.url for n in self.tree.nodes() if n.kind in PROGRAMS}
         self._programs = {url: programs for url, programs in self._programs.items() if url in known}
         if whole and not known:
             found.programs = ({}, True)
@@ -221,26 +235,49 @@ class Discovery:
         wanted: list[tuple[str, str, Any]] = []
         programs: dict[str, int] = {}
         for program in items:
-            if program.control_list is None and program.default_control is None:
-                continue
             link = program.control_list or program.default_control
-            assert link is not None
+            if link is None:
+                continue
             ident = absolute(node.url, program.href or link.href)
             programs[ident] = program.primacy
+            # Curves first: a control that refers to one is then read with it at hand.
+            if program.curve_list is not None and self._enabled & CURVES:
+                wanted.append(("curves", absolute(node.url, program.curve_list.href), ident))
             if program.control_list is not None:
                 wanted.append(("dercs", absolute(node.url, program.control_list.href), ident))
             if program.default_control is not None:
                 wanted.append(("dderc", absolute(node.url, program.default_control.href), ident))
-        self.tree.expect(node, ("dercs", "dderc"), wanted, now_ns, whole=whole)
+        self.tree.expect(node, ("curves", "dercs", "dderc"), wanted, now_ns, whole=whole)
+        self._found_programs(node, programs, whole, found)
+
+    def _drps(self, node: Node, items: tuple[demand.DemandResponseProgram, ...], whole: bool, found: Found, now_ns: int) -> None:
+        wanted: list[tuple[str, str, Any]] = []
+        programs: dict[str, int] = {}
+        for program in items:
+            if program.control_list is not None:
+                ident = absolute(node.url, program.href or program.control_list.href)
+                programs[ident] = program.primacy
+                wanted.append(("edcs", absolute(node.url, program.control_list.href), ident))
+        self.tree.expect(node, ("edcs",), wanted, now_ns, whole=whole)
+        self._found_programs(node, programs, whole, found)
+
+    def _found_programs(self, node: Node, programs: dict[str, int], whole: bool, found: Found) -> None:
+        """One list of several: all of them together are what the engine knows."""
         if whole:
             self._programs[node.url] = programs
         else:
             self._programs.setdefault(node.url, {}).update(programs)
         union = {ident: primacy for each in self._programs.values() for ident, primacy in each.items()}
-        lists = {n.url for n in self.tree.nodes() if n.kind == "derps"}
+        lists = {n.url for n in self.tree.nodes() if n.kind in PROGRAMS}
         found.programs = (union, whole and lists <= self._programs.keys())
 
-    def _dercs(self, node: Node, items: tuple[control.DerControl, ...], whole: bool, found: Found, now_ns: int) -> None:
+    def _curves(self, node: Node, items: tuple[curves.DerCurve, ...], whole: bool, found: Found, now_ns: int) -> None:
+        found.curves = (node.url, items)
+
+    def _flows(self, node: Node, items: tuple[flow.FlowReservationResponse, ...], whole: bool, found: Found, now_ns: int) -> None:
+        found.controls.append((node.url, items, whole))
+
+    def _dercs(self, node: Node, items: tuple[Control, ...], whole: bool, found: Found, now_ns: int) -> None:
         found.controls.append((node.context, items, whole))
 
     def _dderc(self, node: Node, default: control.DefaultDerControl, whole: bool, found: Found, now_ns: int) -> None:

@@ -12,15 +12,16 @@ their numbers in docs/conformance/sep2.md; those about who speaks when stand in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from bessctl.protocols.sep2.messages.control import DefaultDerControl, DerControl
-from bessctl.protocols.sep2.messages.modes import Channel, Setting, asked
+from bessctl.protocols.sep2.messages.control import DefaultDerControl
+from bessctl.protocols.sep2.messages.modes import CURVES, Channel, Setting
+from bessctl.protocols.sep2.messages.wishes import Asked, Control, asked
 from bessctl.protocols.sep2.profiles import Profile
 from bessctl.protocols.sep2.session.board import Board, Segment
-from bessctl.protocols.sep2.session.events import Code, Event, Phase, Run, Status
+from bessctl.protocols.sep2.session.events import FLOW, Code, Event, Phase, Run, Status, kind_of
 
 HOUR_S = 3600
 FORGET_S = 86_400
@@ -37,6 +38,8 @@ class Said:
     status: int
     created_s: float
     reply_to: str
+    kind: str = "der"
+    """Of the event: der, demand or flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,14 @@ class Engine:
     last: dict[Channel, Segment] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     changed_copies: int = 0
+    curve_fault: Callable[[str, Channel], str] = lambda ref, channel: ""
+    """Why a curve that was read cannot be followed; empty = it can, or was not read yet."""
     said: list[Said] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
     """mRIDs whose record changed since it was last kept."""
     _listed: dict[str, set[str]] = field(default_factory=dict)
+    _ahead: Schedule | None = None
+    """The last look ahead; it holds until something happens."""
 
     def __post_init__(self) -> None:
         self.board.other_program = self.profile.superseded_by_other_program
@@ -95,33 +102,42 @@ class Engine:
     # --- what the server says -----------------------------------------------------------------------------------------------------------
 
     def programs(self, found: Mapping[str, int], *, whole: bool) -> None:
-        """Programs by href with their primacy. `whole`: no others exist; their defaults are gone, their events are not (rule 11)."""
+        """Programs by href with their primacy. `whole`: no others are assigned to us.
+
+        The default of a program that is not assigned any more is gone, its events that wait sleep until it is assigned again, and one that
+        runs goes on to its end (rule 12).
+        """
         if whole:
             self.primacy = dict(found)
             self.defaults = {href: default for href, default in self.defaults.items() if href in found}
+            granted = {run.event.program for run in self.runs.values() if run.event.kind == FLOW}
+            self._listed = {program: mrids for program, mrids in self._listed.items() if program in found or program in granted}
         else:
             self.primacy.update(found)
         for run in self.runs.values():
             run.primacy = self.primacy.get(run.event.program, run.primacy)
+            if whole or run.event.program in found:
+                run.asleep = run.phase is Phase.WAITING and run.event.kind != FLOW and run.event.program not in found
         self.board.stale = True
 
     def default(self, program: str, control: DefaultDerControl | None) -> None:
         """A program's default (rule 10); None = it has none."""
+        self._ahead = None
         if control is None:
             self.defaults.pop(program, None)
             return
-        said = asked(control.base, self.enabled)
+        said = asked(control, self.enabled)
         if said.invalid:
             self.notes.append(f"default of {program}: invalid {said.invalid}; not used")
             self.defaults.pop(program, None)
             return
         self.defaults[program] = Default(said.settings, control.grad_w, control.mrid or "")
 
-    def see(self, program: str, controls: Iterable[DerControl], now_s: float, *, whole: bool) -> None:
+    def see(self, program: str, controls: Iterable[Control], now_s: float, *, whole: bool) -> None:
         """A program's list of controls. `whole`: it was read to its end."""
         self.advance(now_s)
         listed = set()
-        fresh: list[tuple[DerControl, Run]] = []
+        fresh: list[tuple[Control, Run]] = []
         for control in controls:
             if control.device_category is not None and not control.device_category & self.category:
                 continue  # rule 17
@@ -143,17 +159,17 @@ class Engine:
 
     # --- first sight --------------------------------------------------------------------------------------------------------------------
 
-    def _first_sight(self, program: str, control: DerControl, now_s: float) -> Run:
-        event = self._event(program, control, now_s)
-        run = Run(event, self.primacy.get(program, LOWEST_PRIMACY), left=set(event.settings))
+    def _first_sight(self, program: str, control: Control, now_s: float) -> Run:
+        said = asked(control, self.enabled)
+        event = self._event(program, control, said, now_s)
+        run = Run(event, self.primacy.get(program, LOWEST_PRIMACY), left=set(event.settings), copy_seen=control)
         self.runs[event.mrid] = run
         self.dirty.add(event.mrid)
         self.board.stale = True
-        said = asked(control.base, self.enabled)
         if event.end_s <= now_s:
             self._refuse(run, Code.EXPIRED, now_s)
-        elif said.invalid or event.duration_s <= 0:
-            self.notes.append(f"event {event.mrid}: invalid {said.invalid or 'duration'}")
+        elif fault := said.invalid or self._unfit(event) or ("" if event.duration_s > 0 else "duration"):
+            self.notes.append(f"event {event.mrid}: invalid {fault}")
             self._refuse(run, Code.INVALID, now_s)
         elif control.status.current in {Status.CANCELLED, Status.CANCELLED_RANDOM}:
             self._refuse(run, Code.CANCELLED, now_s)
@@ -167,7 +183,11 @@ class Engine:
                 self._say(run, Code.NOT_APPLICABLE, now_s)
         return run
 
-    def _event(self, program: str, control: DerControl, now_s: float) -> Event:
+    def _unfit(self, event: Event) -> str:
+        curves = [(setting.ref, channel) for channel, setting in event.settings.items() if channel in CURVES]
+        return ", ".join(filter(None, (self.curve_fault(ref, channel) for ref, channel in curves)))
+
+    def _event(self, program: str, control: Control, said: Asked, now_s: float) -> Event:
         start_window_s, duration_window_s = _hour(control.randomize_start_s), _hour(control.randomize_duration_s)
         return Event(
             mrid=control.mrid,
@@ -176,13 +196,14 @@ class Engine:
             start_s=control.interval.start_s,
             duration_s=control.interval.duration_s,
             seen_s=now_s,
-            settings=dict(asked(control.base, self.enabled).settings),
+            settings=dict(said.settings),
             start_window_s=start_window_s,
             duration_window_s=duration_window_s,
             start_draw_s=self._draw(start_window_s),
             duration_draw_s=self._draw(duration_window_s),
             reply_to=control.reply_to or "",
             response_required=control.response_required or 0,
+            kind=kind_of(control),
         )
 
     def _draw(self, window_s: int) -> int:
@@ -198,11 +219,13 @@ class Engine:
 
     # --- afterwards ---------------------------------------------------------------------------------------------------------------------
 
-    def _check_copy(self, run: Run, control: DerControl) -> None:
-        kept = run.event
-        settings = asked(control.base, self.enabled).settings
+    def _check_copy(self, run: Run, control: Control) -> None:
+        if run.copy_seen is not None and _same_copy(run.copy_seen, control):
+            return
+        run.copy_seen, kept = control, run.event
         now = (control.interval.start_s, control.interval.duration_s, _hour(control.randomize_start_s), _hour(control.randomize_duration_s))
-        if now != (kept.start_s, kept.duration_s, kept.start_window_s, kept.duration_window_s) or dict(settings) != dict(kept.settings):
+        same = now == (kept.start_s, kept.duration_s, kept.start_window_s, kept.duration_window_s)
+        if not same or dict(asked(control, self.enabled).settings) != dict(kept.settings):
             self.changed_copies += 1
             if self.changed_copies < 10 or self.changed_copies % 100 == 0:
                 self.notes.append(f"event {kept.mrid} changed under its mRID; the first copy stays ({self.changed_copies} so far)")
@@ -238,7 +261,7 @@ class Engine:
             and other.event.start_s < event.end_s
             and event.start_s < other.event.end_s
             for other in self.runs.values()
-            if other is not run
+            if other is not run and not other.asleep
         )
 
     def _end_superseded(self, run: Run, now_s: float) -> None:
@@ -258,7 +281,7 @@ class Engine:
         gone = [
             mrid
             for mrid, run in self.runs.items()
-            if run.phase is Phase.OVER and mrid not in listed and run.event.end_s + HOUR_S + FORGET_S < now_s
+            if (run.phase is Phase.OVER or run.asleep) and mrid not in listed and run.event.end_s + HOUR_S + FORGET_S < now_s
         ]
         self.board.stale |= bool(gone)
         for mrid in gone:
@@ -270,7 +293,8 @@ class Engine:
     def advance(self, now_s: float) -> float | None:
         """Live through what is due; returns when something happens next."""
         board = self.board
-        board.advance(now_s)
+        if board.advance(now_s):
+            self._ahead = None
         for run, code, at_s in board.said:
             self.dirty.add(run.event.mrid)
             self._say(run, code, at_s)
@@ -289,7 +313,12 @@ class Engine:
                 self._say(run, Code.OPT_OUT, now_s)
 
     def schedule(self) -> Schedule:
-        """Everything that is known to come, after `advance`."""
+        """Everything that is known to come, after `advance`. The same object for as long as nothing happens."""
+        if self._ahead is None or self.board.stale:
+            self._ahead = self._look_ahead()
+        return self._ahead
+
+    def _look_ahead(self) -> Schedule:
         ahead = self.board.ahead()
         ahead.advance(float("inf"))
         by_channel: dict[Channel, list[Segment]] = {channel: [last] for channel, last in self.last.items()}
@@ -316,7 +345,7 @@ class Engine:
         event = run.event
         wanted = event.response_required & NEEDED_BIT.get(Code(code), 2)
         if wanted and event.reply_to and code in self.profile.responses:
-            self.said.append(Said(event.mrid, int(code), at_s, event.reply_to))
+            self.said.append(Said(event.mrid, int(code), at_s, event.reply_to, event.kind))
 
 
 def bridged(segments: list[Segment], bridge_s: float) -> tuple[Segment, ...]:
@@ -330,6 +359,11 @@ def bridged(segments: list[Segment], bridge_s: float) -> tuple[Segment, ...]:
                 out[-1] = replace(before, end_s=segment.start_s)
         out.append(segment)
     return tuple(out)
+
+
+def _same_copy(a: Control, b: Control) -> bool:
+    """Apart from its status, word for word."""
+    return {**vars(a), "status": None} == {**vars(b), "status": None}
 
 
 def _hour(window_s: int | None) -> int:

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from bessctl.protocols.sep2.messages.demand import EndDeviceControl
+from bessctl.protocols.sep2.messages.flow import FlowReservationResponse
 from bessctl.protocols.sep2.messages.modes import Channel, Setting, Unit
+from bessctl.protocols.sep2.messages.wishes import Control
+
+DER, DEMAND, FLOW = "der", "demand", "flow"
+
+
+def kind_of(control: Control) -> str:
+    """Which function set an event is of; its answers are named after it."""
+    return DEMAND if isinstance(control, EndDeviceControl) else FLOW if isinstance(control, FlowReservationResponse) else DER
 
 
 class Status(IntEnum):
@@ -61,6 +71,7 @@ class Event:
     duration_draw_s: int = 0
     reply_to: str = ""
     response_required: int = 0
+    kind: str = DER
 
     @property
     def end_s(self) -> int:
@@ -95,6 +106,10 @@ class Run:
     end_s: float = 0.0
     cancelled: bool = False
     overridden: bool = False
+    asleep: bool = False
+    """Waiting, and its program is not assigned to us at present; not kept."""
+    copy_seen: Control | None = None
+    """As the server listed it last; not kept."""
 
     @property
     def rank(self) -> tuple[int, int, str]:
@@ -104,7 +119,16 @@ class Run:
     def copy(self) -> Run:
         """For a look ahead."""
         return Run(
-            self.event, self.primacy, self.phase, self.status, set(self.left), set(self.holds), self.end_s, self.cancelled, self.overridden
+            self.event,
+            self.primacy,
+            self.phase,
+            self.status,
+            set(self.left),
+            set(self.holds),
+            self.end_s,
+            self.cancelled,
+            self.overridden,
+            self.asleep,
         )
 
 
@@ -117,10 +141,10 @@ def to_json(run: Run) -> dict[str, Any]:
     return {
         "mrid": event.mrid, "program": event.program, "creation_s": event.creation_s, "start_s": event.start_s,
         "duration_s": event.duration_s, "seen_s": event.seen_s,
-        "settings": {channel.value: [s.value, s.unit.value, s.ramp_s] for channel, s in event.settings.items()},
+        "settings": {channel.value: [s.value, s.unit.value, s.ramp_s, s.ref, s.energy_wh] for channel, s in event.settings.items()},
         "start_window_s": event.start_window_s, "duration_window_s": event.duration_window_s,
         "start_draw_s": event.start_draw_s, "duration_draw_s": event.duration_draw_s,
-        "reply_to": event.reply_to, "response_required": event.response_required,
+        "reply_to": event.reply_to, "response_required": event.response_required, "kind": event.kind,
         "run": {
             "primacy": run.primacy, "phase": run.phase.value, "status": int(run.status), "left": sorted(run.left),
             "holds": sorted(run.holds), "end_s": run.end_s, "cancelled": run.cancelled, "overridden": run.overridden,
@@ -132,7 +156,7 @@ def from_json(kept: Mapping[str, Any]) -> Run:
     """What to_json made."""
     words = dict(kept)
     state = words.pop("run")
-    settings = {Channel(c): Setting(value, Unit(unit), ramp_s) for c, (value, unit, ramp_s) in words.pop("settings").items()}
+    settings = {Channel(c): Setting(value, Unit(unit), *rest) for c, (value, unit, *rest) in words.pop("settings").items()}
     return Run(
         Event(settings=settings, **words),
         state["primacy"],

@@ -14,7 +14,7 @@ from bessctl.protocols.sep2.config import Ratings
 from bessctl.protocols.sep2.messages.codec import encode
 from bessctl.protocols.sep2.messages.control import DefaultDerControl
 from bessctl.protocols.sep2.messages.der import DerAvailability, DerCapability, DerSettings, DerStatus, Stated, StatedBits
-from bessctl.protocols.sep2.messages.modes import AUS, Channel, aus_bits, mode_bits
+from bessctl.protocols.sep2.messages.modes import AUS, REACTIVE, Channel, aus_bits, mode_bits
 from bessctl.protocols.sep2.messages.reports import LogEvent
 from bessctl.protocols.sep2.messages.resources import Der
 from bessctl.protocols.sep2.messages.values import Scaled, scaled
@@ -137,11 +137,15 @@ class Reports:
             max_charge_rate=scaled(r.charge_w),
             max_discharge_rate=scaled(r.discharge_w),
             max_va=scaled(r.max_va),
+            max_var=self._max_var(),
             max_w=scaled(r.max_w),
             max_wh=_maybe(r.max_wh),
             type=OTHER_STORAGE,
             doe_modes_supported=aus_bits(self.supported) if self.profile.channels & AUS else None,
         )
+
+    def _max_var(self) -> Scaled | None:
+        return scaled(self.ratings.max_var) if self.supported & REACTIVE else None
 
     def _settings(self, at_s: int) -> DerSettings:
         r = self.ratings
@@ -153,6 +157,7 @@ class Reports:
             max_charge_rate=scaled(r.charge_w),
             max_discharge_rate=scaled(r.discharge_w),
             max_va=scaled(r.max_va),
+            max_var=self._max_var(),
             max_w=scaled(r.max_w),
             max_wh=_maybe(r.max_wh),
             updated_s=at_s,

@@ -1,0 +1,1 @@
+"""Curves of a PCS; the rules stand in curves.pxd. C only."""
