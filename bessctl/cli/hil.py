@@ -35,6 +35,7 @@ def _group() -> None:
 @hil.command()
 def run(  # noqa: PLR0917 (each is an option)
     scenarios: Annotated[list[Path], typer.Argument(help="Scenario files (YAML), or folders of them.")],
+    rig: Annotated[Path | None, typer.Option("--rig", help="Real devices: the rig file (YAML); docs/howto/hil.md builds one.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Folder for junit.xml, results.json, CSV and report.html.")] = None,
     where: Annotated[
         Where, typer.Option("--time", help="Without a rig: simulated time, real time against the simulated plant, or both.")
@@ -55,7 +56,15 @@ def run(  # noqa: PLR0917 (each is an option)
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    results = main.run(scenarios, where.value, sabotage, report, say, jobs)
+    if rig is not None:
+        from bessctl.errors import UsageError
+        from bessctl.hil.rigrun import run_on_rig
+
+        if sabotage:
+            raise UsageError("--sabotage takes protection away; at a rig nothing is taken away")
+        results = run_on_rig(scenarios, rig, report, say)
+    else:
+        results = main.run(scenarios, where.value, sabotage, report, say, jobs)
     if output is Output.JSON:
         from bessctl.hil.report import as_json
 

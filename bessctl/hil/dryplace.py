@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bessctl.corelink.dry import DryPlant, S
+from bessctl.hil.faults import Injection
 from bessctl.hil.place import CannotPlay, Evidence
 from bessctl.hil.record import Recording
 from bessctl.hil.signals import INVERTER, Column
@@ -20,6 +21,7 @@ class DryPlace:
     """bessctl.hil.place.Place in simulated time."""
 
     name = "simulated time"
+    lease_most_s = 3600.0
 
     def __init__(self, files: StageFiles, sabotage: str = "") -> None:
         self.server = files.server()
@@ -67,6 +69,9 @@ class DryPlace:
 
     def command(self, word: str, local: bool, source: str = "") -> None:
         self.dry.command(word, local=local, source=source)
+
+    def plays(self, injection: Injection) -> None:
+        """Nobody else is needed."""
 
     def plant(self, unit: int, values: dict[str, Any]) -> None:
         self.server.plants[unit].set(**values)

@@ -25,6 +25,7 @@ from bessctl.corelink.rt import bins as wake_bins
 from bessctl.demo.stage import bessctl
 from bessctl.errors import BessctlError, NotReachable, OperationFailed, Refused
 from bessctl.hil.dryplace import evidence
+from bessctl.hil.faults import Injection
 from bessctl.hil.place import CannotPlay, Evidence
 from bessctl.hil.record import Recording
 from bessctl.hil.sabotage import sabotaged
@@ -91,6 +92,7 @@ class LivePlace:
     """bessctl.hil.place.Place in real time against the simulated plant, all in a folder of its own."""
 
     name = "real time"
+    lease_most_s = 3600.0
 
     def __init__(self, files: StageFiles, sabotage: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bessctl-hil-")
@@ -250,6 +252,9 @@ class LivePlace:
         request = {"command": word.replace("_", "-") if word != "release" else word, **({"source": source} if source else {})}
         with suppress(OSError):
             request_line(self.folder / "run" / "control.sock", request)
+
+    def plays(self, injection: Injection) -> None:
+        """Nobody else is needed."""
 
     def plant(self, unit: int, values: dict[str, Any]) -> None:
         self.talk.ask(set=values, plant=unit)

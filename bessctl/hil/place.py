@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bessctl.corelink.words import Site
+from bessctl.hil.faults import Injection
 from bessctl.hil.record import Recording
 from bessctl.hil.signals import Column
 from bessctl.model.plan import Plan
@@ -29,11 +30,20 @@ class Evidence:
         return f"{'proved' if self.proved else 'NOT PROVED'} at rest: {power}; {rest}"
 
 
+class Waits(Protocol):
+    """Somebody who acts meanwhile."""
+
+    def done(self) -> bool:
+        """Raises CannotPlay when it will not happen."""
+
+
 class Place(Protocol):
     """All instants are CLOCK_MONOTONIC ns of the place's own clock. Methods raise CannotPlay for what this place has not."""
 
     name: str
     site: Site
+    lease_most_s: float
+    """Plans are not held longer than this without being written again."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -54,6 +64,9 @@ class Place(Protocol):
 
     def command(self, word: str, local: bool, source: str = "") -> None:
         """stop, start, out_of_service, reset, release."""
+
+    def plays(self, injection: Injection) -> Waits | None:
+        """Somebody else plays this fault: whom to wait for. None: the calls below do it at once."""
 
     def plant(self, unit: int, values: dict[str, Any]) -> None:
         """Change the world at a unit's devices."""

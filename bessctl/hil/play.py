@@ -8,7 +8,7 @@ from typing import Any
 
 from bessctl.errors import PlanRefused
 from bessctl.hil.faults import Injection
-from bessctl.hil.place import CannotPlay, Evidence, Place
+from bessctl.hil.place import CannotPlay, Evidence, Place, Waits
 from bessctl.hil.record import Done, Recording
 from bessctl.hil.scenario import Scenario, Step
 from bessctl.hil.signals import Column, Signals
@@ -83,6 +83,7 @@ class Player:
             self._play()
         except CannotPlay as e:
             self.record.ended = str(e)
+        self.place.take(self.record, self._zero_ns)
         evidence = self.place.finish()
         self.place.take(self.record, self._zero_ns)
         return evidence
@@ -167,7 +168,7 @@ class Player:
 
     def _write(self, source: _Speaking) -> None:
         now_ns = self.place.now_ns
-        source.due_ns = now_ns + round(source.wish.lease_s * S / 3)
+        source.due_ns = now_ns + round(min(source.wish.lease_s, self.place.lease_most_s) * S / 3)
         plan: Plan = source.wish.plan(source.since_ns, now_ns)
         try:
             why = self.place.write(source.wish.source, plan, source.wish.old_boot)
@@ -178,6 +179,10 @@ class Player:
             source.silent = True
 
     def _inject(self, injection: Injection) -> None:
+        waiting = self.place.plays(injection)
+        if waiting is not None:
+            self._wait_for(waiting)
+            return
         if injection.over_s:
             (key,) = injection.values
             start = float(self.place.truth(injection.unit)[SHOWN_AS.get(key, key)])
@@ -194,6 +199,17 @@ class Player:
             self.place.foreign(injection.unit, injection.values["w"])
         else:
             self._at_site(injection.values)
+
+    def _wait_for(self, waiting: Waits) -> None:
+        """The scenario's clock stands while somebody acts; the sources go on speaking."""
+        self.place.take(self.record, self._zero_ns)
+        began_ns = self.place.now_ns
+        while not waiting.done():
+            if why := self.place.advance(self.place.now_ns + MOVE_NS):
+                raise CannotPlay(why)
+            self._jobs()
+        self._zero_ns += self.place.now_ns - began_ns
+        self.place.take(Recording(self.record.columns), self._zero_ns)
 
     def _at_site(self, values: dict[str, Any]) -> None:
         for key, value in values.items():

@@ -159,7 +159,7 @@ def load(start: Head, site: Site, truth: bool = True) -> Scenario:
         lasts_s=lasts_s,
         steps=steps,
         expectations=expectations,
-        places=tuple(_one_of(r, ("places", i), place, PLACES) for i, place in enumerate(top.get("places", PLACES[:2]))),
+        places=tuple(_one_of(r, ("places", i), place, PLACES) for i, place in enumerate(top.get("places", PLACES))),
     )
     if not expectations:
         r.wrong(("steps",), "nothing is expected: a scenario that cannot fail proves nothing")
