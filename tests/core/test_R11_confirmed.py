@@ -1,0 +1,59 @@
+"""R11: a set point and the timer that ends it go in one write, and only a read-back proves them; what the loop can no longer take back
+ends by itself.
+
+Scenario it was written for: another tool leaves a reversion timer of an hour in the PCS; the loop dies at full power, and nothing stops
+it until then.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bessctl.errors import ConfigError
+from bessctl_core import layout as L
+from bessctl_core.probe import read_back, written
+from bessctl_core.sealed import unpack
+from tests.sites import changed_example, sealed_example
+
+S = 1_000_000_000
+SITE = unpack(sealed_example().content)
+CONFIG = np.frombuffer(SITE.config_bytes, L.dtype("SiteConfig"))[0]
+ROW = int(np.flatnonzero(CONFIG["write_program"][: CONFIG["n_writes"]] == L.Program.PR_SETPOINT)[0])
+ENABLED, WATTS = 1, 1
+REVERSION_S = int(CONFIG["unit_reversion_ns"][0]) // S
+
+
+def test_set_point_mode_and_reversion_to_zero_are_one_request() -> None:
+    """704 WSetEna .. WSetRvrtTms: written apart, a set point would live before its timer runs."""
+    block = written(SITE, ROW, 50_000)
+    assert len(block) == CONFIG["write_count"][ROW] == 11
+    assert block[:4] == [ENABLED, WATTS, 0, 50_000]
+    assert (block[4:6], block[8], block[9:]) == ([0, 0], 1, [0, REVERSION_S]), "expiry value 0 W, enabled, our time"
+
+
+def back(raw: int, left_s: int, **changed: int) -> list[int]:
+    registers = [*written(SITE, ROW, raw), 0, left_s]
+    for index, value in changed.items():
+        registers[int(index.removeprefix("r"))] = value
+    return registers
+
+
+@pytest.mark.parametrize(
+    ("registers", "verdict"),
+    [
+        (back(50_000, REVERSION_S), "ours"),
+        (back(20_000, REVERSION_S), "other"),  # somebody else's watts
+        (back(50_000, REVERSION_S, r0=0), "other"),  # switched off
+        (back(50_000, REVERSION_S, r10=3600), "other"),  # an hour: a timer of another tool
+        (back(50_000, 0), "reverted"),  # its time is over: 0 W, whatever the register says
+    ],
+)
+def test_only_a_read_back_of_all_of_it_confirms(registers: list[int], verdict: str) -> None:
+    assert read_back(SITE, ROW, registers, 50_000, 0) == verdict
+
+
+def test_what_runs_on_too_long_without_the_loop_is_refused_before_it_starts() -> None:
+    """1.5 x the reversion time (device timers run late) and the PCS's ramp, against loop.max_uncontrolled_s."""
+    with pytest.raises(ConfigError, match=r"reversion_s.*runs on for 11 s.*\(R11\)"):
+        changed_example(("    reversion_s: 5 ", "    reversion_s: 7 "))

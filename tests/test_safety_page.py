@@ -1,0 +1,77 @@
+"""docs/safety.md and the code say the same: every function, every alarm with its action, every default, every rule with its test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bessctl.config.alarms import BMS_BITS, PCS_BITS, Bit
+from bessctl.config.catalogue import KINDS, Kind
+from bessctl.config.loop import Loop, Pcc, Unit
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "safety.md").read_text()
+MODELS = {"loop": Loop, "pcc": Pcc, "unit": Unit}
+RULES = [f"R{n}" for n in range(1, 17)]
+
+
+def section(title: str) -> list[list[str]]:
+    """The rows of the one table below a heading."""
+    text = PAGE.split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def default_of(kind: Kind) -> str:
+    if kind.warn_only:
+        return "off; may only warn"
+    return "none: must be stated or disabled with a reason" if kind.needs else "off"
+
+
+def test_every_protection_function_is_on_the_page_with_its_default() -> None:
+    listed = [(row[0], row[2], row[3], row[4]) for row in section("Functions")]
+    assert listed == [(kind.name, kind.way, "beyond" if kind.unseen_trips else "blind", default_of(kind)) for kind in KINDS]
+
+
+def test_every_function_gives_its_reason_and_what_acts_without_us() -> None:
+    assert all(len(row) == 7 and row[5] and row[6] for row in section("Functions"))
+
+
+@pytest.mark.parametrize(("title", "bits"), [("Alarms of the BMS", BMS_BITS), ("Alarms of the PCS", PCS_BITS)])
+def test_every_alarm_is_on_the_page_with_its_action(title: str, bits: tuple[Bit, ...]) -> None:
+    expected = [[bit.name, str(bit.bit), bit.default.action, bit.default.reset, bit.why] for bit in bits]
+    assert section(title) == expected
+
+
+def test_every_time_on_the_page_is_the_codes_default() -> None:
+    rows = section("Times and bounds with a default")
+    assert rows
+    for key, value, _ in rows:
+        place, _, name = key.partition(".")
+        assert float(value) == MODELS[place].model_fields[name].default, key
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_a_test_of_its_name_that_says_what_it_was_written_for(rule: str) -> None:
+    (row,) = (row for row in section("The sixteen rules and their tests") if row[0] == rule)
+    assert row[2].startswith(f"test_{rule}_")
+    file = ROOT / "tests" / "core" / row[2]
+    if rule in {"R8", "R12", "R16"} and not file.exists():
+        pytest.skip("its test is not in this tree")
+    text = file.read_text()
+    assert re.search(rf'^"""{rule}\b', text), "its docstring begins with the rule"
+
+
+def test_the_alarm_bits_are_those_of_the_standard() -> None:
+    """SunSpec 802 Evt1 and 701 Alrm, as pysunspec2 ships them."""
+    import json  # noqa: PLC0415
+
+    import sunspec2  # noqa: PLC0415
+
+    folder = Path(sunspec2.__file__).parent / "models" / "json"
+    for model, point, bits in ((802, "Evt1", BMS_BITS), (701, "Alrm", PCS_BITS)):
+        points = json.loads((folder / f"model_{model}.json").read_text())["group"]["points"]
+        symbols = next(p["symbols"] for p in points if p["name"] == point)
+        assert [(bit.name, bit.bit) for bit in bits] == [(symbol["name"].lower(), symbol["value"]) for symbol in symbols]
