@@ -3,12 +3,14 @@
 A step in which power is planned is a target. Where nothing is planned there is no target: a source of lower rank may have the battery.
 Holding is a target of 0 W; self-consumption a target of 0 W at the connection point. Limits only narrow: no discharge while the battery is
 at its reserve or below, and with peak shaving the import limit at the connection point. When the lease is over the targets are gone and the
-limits stay to the end of their blocks.
+limits stay to the end of their blocks. A reserve that nobody watches any more must hold as well: from the instant at which full power could
+have reached it, and the lease is over, nothing is discharged. With a supervisor that lives this instant moves ahead and is never reached.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bessctl.model.plan import MAX_BLOCKS, Block, Lapse, Plan, Scope
 from bessctl.plan.shorten import joined, shortened
@@ -28,7 +30,8 @@ def plan_of(config: PolicyConfig, outcome: Outcome | None, guard: bool, now: Now
     if outcome is None:
         return Plan(lease, tuple(b for b in [_limits(config, now.mono_ns, until, guard)] if _says(b)), lapse=Lapse.HOLD)
     blocks = (_block(config, done, guard, now) for done in outcome.steps)
-    near = [block for block in _until(blocks, until) if _says(block)]
+    watched = [part for block in _until(blocks, until) for part in _unwatched(block, _watched_to_ns(config, outcome, now))]
+    near = [block for block in watched if _says(block)]
     return Plan(lease, shortened(joined(near), MAX_BLOCKS), lapse=Lapse.HOLD)
 
 
@@ -37,6 +40,24 @@ def _until(blocks: Iterable[Block], until_ns: int) -> Iterable[Block]:
         if block.start_ns >= until_ns:
             return
         yield block
+
+
+def _watched_to_ns(config: PolicyConfig, outcome: Outcome, now: Now) -> int:
+    """Until when the reserve cannot be passed, whatever is done: the lease, and the time that full power takes down to it."""
+    if config.reserve_pct <= 0:
+        return now.mono_ns + 2 * WRITTEN_NS
+    above_wh = max(0.0, outcome.energy_wh - config.reserve_pct / 100 * outcome.capacity_wh)
+    hours = above_wh * config.battery.discharge_efficiency / config.battery.discharge_max_w
+    return now.mono_ns + round(max(config.lease_s, hours * 3600) * NS)
+
+
+def _unwatched(block: Block, from_ns: int) -> Iterable[Block]:
+    """The block, and from an instant on without discharge."""
+    if block.end_ns <= from_ns:
+        return [block]
+    target = None if block.target_w is None or (block.target_scope is Scope.ESS and block.target_w > 0) else block.target_w
+    rest = replace(block, start_ns=max(block.start_ns, from_ns), ess_hi_w=0.0, target_w=target)
+    return [rest] if block.start_ns >= from_ns else [replace(block, end_ns=from_ns), rest]
 
 
 def _says(block: Block) -> bool:

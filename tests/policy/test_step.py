@@ -118,6 +118,15 @@ def test_without_a_supervisor_the_target_ends_with_the_lease_and_the_peak_stays_
     assert stage.after(5) == pytest.approx(80e3, abs=1000)
 
 
+def test_a_reserve_that_nobody_watches_is_kept_all_the_same() -> None:
+    """40 kWh above it last 684 s at full power and 0.95: so long the peak goes on being shaved, then no more, whatever was really used."""
+    stage = Stage(200e3, peak_shaving=PeakShaving(120e3), reserve_pct=40.0).look()
+    assert stage.after(680) == pytest.approx(80e3, abs=1000)
+    assert stage.after(10) == 0.0
+    stage.look()
+    assert stage.after(5) == pytest.approx(80e3, abs=1000), "watched again"
+
+
 def test_the_reserve_that_was_reached_stays_kept_without_a_supervisor() -> None:
     stage = Stage(reserve_pct=50.0).look()
     stage.manual(40e3)
