@@ -20,6 +20,7 @@ NAMES = {
     "sep2": "IEEE 2030.5: a poll cycle of 20 programs with 50 events each, against pydantic-xml on the same bytes",
     "mqtt": "100 000 messages through spool and broker with two outages, and what a day of them writes to the disk",
     "planner": "seven days of quarter hours planned, beside HiGHS",
+    "ocpp": "200 CSMSs over TLS and 200 hostile ones on one supervisor, beside the plain `ocpp` charge point",
     "command_to_pcs": "an OCPP RemoteStart until the PCS's register and power have changed",
 }
 

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     simulators.command("plant")(sim)
     simulators.command("oscp-cp")(sim_oscp)
     simulators.command("sep2-server")(sim_sep2)
+    simulators.command("ocpp-station")(sim_ocpp)
 
 
 class _Simulators(TyperGroup):
@@ -35,7 +36,9 @@ class _Simulators(TyperGroup):
 
 
 simulators = typer.Typer(
-    cls=_Simulators, help="Simulated counterparts: a plant (bessctl sim FILE), OSCP peers, a 2030.5 server.", no_args_is_help=True
+    cls=_Simulators,
+    help="Simulated counterparts: a plant (bessctl sim FILE), OSCP peers, a 2030.5 server, an OCPP station.",
+    no_args_is_help=True,
 )
 SiteArgument = Annotated[Path, typer.Argument(help="The site file (YAML), already sealed.")]
 
@@ -123,6 +126,17 @@ def sim_sep2(
     from bessctl.sim.sep2_server import run_server
 
     run_server(folder, port, pin)
+
+
+def sim_ocpp(
+    file: Annotated[Path, typer.Argument(help="CSMS, identity, version, state directory (YAML or JSON); see bessctl/app/ocpp_station.py.")],
+) -> None:
+    """Be one OCPP station on a plant that follows at once; the hand at it comes by standard input, one JSON object a line."""
+    import asyncio
+
+    from bessctl.app.ocpp_station import run
+
+    asyncio.run(run(file))
 
 
 def demo(

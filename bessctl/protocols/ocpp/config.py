@@ -79,7 +79,7 @@ class LinkConfig:
     """Nominal phase-to-neutral voltage that turns a profile's amps into watts."""
     call_timeout_s: float = 30.0
     max_frame_bytes: int = 256 * 1024
-    frames_per_s: float = 50.0
+    frames_per_s: float = 10.0
     """What is read of this CSMS in the long run; a flood waits in its own socket, and nobody else does."""
     armed_by_hand: bool = False
     """A start waits until the connector is plugged in by hand (commissioning, conformance tests). A plant has no cable: it is always."""
