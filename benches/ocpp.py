@@ -185,7 +185,9 @@ async def reconnects(park: Park, count: int) -> dict[str, float]:
 
 
 async def measured(park: Park, plant: rig.PlantProcess, process: Process, options: argparse.Namespace) -> Seen:
-    await park.until(lambda: len(good(park)) >= options.links and "probe" in park.peers and park.peers["probe"].booted, 120)
+    await park.until(
+        lambda: len(good(park)) >= options.links and "probe" in park.peers and park.peers["probe"].booted, 40 + options.links / 4
+    )
     await asyncio.sleep(3)
     seen = Seen(transactions=await begin_all(park))
     await asyncio.sleep(5)

@@ -127,7 +127,8 @@ class Park:
         self.hostile[kind] += 1
         flood = FLOOD_201 if connection.subprotocol == "ocpp2.0.1" else FLOOD
         if kind == "slow":  # reads nothing at all, and answers nothing
-            await asyncio.Event().wait()
+            await connection.wait_closed()
+            return
         reading = asyncio.create_task(self._answer_boot(connection))
         try:
             for n in itertools.count():

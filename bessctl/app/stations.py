@@ -38,7 +38,7 @@ def link(entry: section.Link, folder: Path) -> LinkConfig:
         version=tuple(entry.version),
         role=Role(entry.role),
         priority=entry.priority,
-        frames_per_s=entry.frames_per_s,
+        calls_per_s=entry.calls_per_s,
         armed_by_hand=entry.armed_by_hand,
         password_file=place(entry.password_file),
         password_encoding=entry.password_encoding,

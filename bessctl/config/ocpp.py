@@ -53,7 +53,8 @@ class Link(Strict):
     max_w: PositiveWatts | None = None
     phase_voltage_v: Annotated[float, Field(gt=0, le=1000)] = 230.0
     call_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
-    frames_per_s: Annotated[float, Field(gt=0, le=10_000)] = 10.0
+    calls_per_s: Annotated[float, Field(gt=0, le=10_000)] = 2.0
+    """CALLs read of this CSMS in the long run."""
     armed_by_hand: bool = False
     back_off: BackOff = BackOff()
     keys: dict[str, str] = Field(default={})

@@ -79,8 +79,9 @@ class LinkConfig:
     """Nominal phase-to-neutral voltage that turns a profile's amps into watts."""
     call_timeout_s: float = 30.0
     max_frame_bytes: int = 256 * 1024
-    frames_per_s: float = 10.0
-    """What is read of this CSMS in the long run; a flood waits in its own socket, and nobody else does."""
+    calls_per_s: float = 2.0
+    """How many CALLs of this CSMS are read in the long run (half a minute of them at once); malformed frames count tenfold, answers not
+    at all. A flood waits in its own socket, and nobody else does."""
     armed_by_hand: bool = False
     """A start waits until the connector is plugged in by hand (commissioning, conformance tests). A plant has no cable: it is always."""
     back_off: BackOff = BackOff()
@@ -96,7 +97,7 @@ class LinkConfig:
         _check(bool(self.charge_point_id), f"ocpp link {self.name}: charge_point_id is empty")
         _check(":" not in self.charge_point_id, f"ocpp link {self.name}: charge_point_id must not contain ':' (RFC 7617)")
         _check(bool(self.version), f"ocpp link {self.name}: version lists no dialect")
-        _check(self.frames_per_s > 0, f"ocpp link {self.name}: frames_per_s must be above 0")
+        _check(self.calls_per_s > 0, f"ocpp link {self.name}: calls_per_s must be above 0")
         _check(self.lease_s > 0, f"ocpp link {self.name}: lease_s must be above 0")
         _check(self.password_encoding in {"utf8", "hex"}, f"ocpp link {self.name}: password_encoding is utf8 or hex")
         for what, (lo, hi) in (("heartbeat_range_s", self.heartbeat_range_s), ("sample_range_s", self.sample_range_s)):

@@ -23,7 +23,13 @@ QUICK = BackOff(minimum_s=0.02, random_range_s=0.02, repeat_times=2)
 def link_to(csms: Csms, **changes: object) -> LinkConfig:
     """A link to a CSMS, with waits that suit a test."""
     base = LinkConfig(
-        "cpo", csms.url, "BESS1", allow_plain=csms.url.startswith("ws:"), back_off=QUICK, keys={"TransactionMessageRetryInterval": "0"}
+        "cpo",
+        csms.url,
+        "BESS1",
+        allow_plain=csms.url.startswith("ws:"),
+        calls_per_s=1000.0,
+        back_off=QUICK,
+        keys={"TransactionMessageRetryInterval": "0"},
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 

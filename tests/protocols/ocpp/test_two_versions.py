@@ -133,18 +133,29 @@ def test_a_higher_priority_is_served_first() -> None:
 
 def test_a_flood_is_read_at_its_rate() -> None:
     """OCPP-10: no frame is refused and none is answered wrong; beyond the rate the peer waits in its own socket."""
-    flow = Flow(50.0)
+    flow = Flow(2.0)
     burst = sum(flow.pause_s(0.0) == 0.0 for _ in range(1000))
-    assert burst == 50 * BURST_S
+    assert burst == 2 * BURST_S
     assert flow.pause_s(0.0) > 10.0
-    quiet = Flow(50.0)
-    assert all(quiet.pause_s(n / 50) == 0.0 for n in range(1000))
+    quiet = Flow(2.0)
+    assert all(quiet.pause_s(n / 2) == 0.0 for n in range(1000))
+    assert all(quiet.pause_s(500.0, 0.0) == 0.0 for _ in range(1000)), "answers to what we asked are free"
+
+
+@pytest.mark.parametrize(
+    ("text", "charge"),
+    [('[3,"x",{}]', 10.0), ("{", 10.0), ('[2,"a","Nonsense",{}]', 10.0), ('[2,"a","GetLocalListVersion",{}]', 1.0)],
+)
+def test_what_a_frame_counts(text: str, charge: float) -> None:
+    from tests.protocols.ocpp.sansio import Talk  # noqa: PLC0415
+
+    assert Talk().booted().raw(text).charge == charge
 
 
 def test_a_flood_does_not_hold_up_another_link(tmp_path: Path) -> None:
     async def story() -> None:
         async with Csms() as bad, Csms() as good:
-            loud = replace(link_to(bad), frames_per_s=100.0)
+            loud = replace(link_to(bad), calls_per_s=20.0)
             async with running(tmp_path, loud, replace(link_to(good), name="good")):
                 flooder, peer = await bad.station("BESS1"), await good.station("BESS1")
                 await good.wait("StatusNotification", 3)

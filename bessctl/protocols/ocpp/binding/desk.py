@@ -13,6 +13,7 @@ from bessctl.protocols.ocpp.binding.plans import plan_of, same
 from bessctl.protocols.ocpp.binding.readings import reading_of
 from bessctl.protocols.ocpp.config import StationConfig
 from bessctl.protocols.ocpp.session.clock import NS
+from bessctl.protocols.ocpp.session.ending import ZERO_W
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.plant import Reading
 from bessctl.protocols.ocpp.session.station import Station
@@ -40,6 +41,15 @@ class Desk:
         snapshot = self._plant.snapshot()
         self.reading = None if snapshot is None else reading_of(snapshot, self._config.source)
         return self.ledger.observe(self.reading)
+
+    def mark(self) -> object:
+        """What a link must look at at once when it changes; whatever else moves (SoC, power) is soon enough within a second."""
+        reading = self.reading
+        grants = tuple((c.link, c.tx, c.grant_w) for c in self.ledger.claims())
+        if reading is None:
+            return grants
+        sides = tuple((s.offered_w, s.bound_by, s.ours, (s.power_w or 0.0) < ZERO_W) for s in (reading.discharge, reading.charge))
+        return (grants, sides, reading.mode, reading.troubles)
 
     def replan(self, *, renew_only: bool = False) -> None:
         """Write the plan if it says something new, or if its lease moved on. `renew_only`: the latter not more often than renew_s."""

@@ -1,22 +1,25 @@
-"""How fast a CSMS is read: a bucket of frames that fills at a rate and holds a few seconds of it. Time is handed in."""
+"""How fast a CSMS is read: an allowance that grows at a rate and holds `BURST_S` of it. Time is handed in.
+
+Answers to our own CALLs are free: we ask one at a time. A CALL counts one, what is malformed more (`Output.charge`).
+"""
 
 from __future__ import annotations
 
-BURST_S = 4.0
+BURST_S = 30.0
 
 
 class Flow:
     """One connection's."""
 
-    def __init__(self, frames_per_s: float) -> None:
-        self._rate = frames_per_s
-        self._most = max(1.0, frames_per_s * BURST_S)
+    def __init__(self, calls_per_s: float) -> None:
+        self._rate = calls_per_s
+        self._most = max(1.0, calls_per_s * BURST_S)
         self._left = self._most
         self._at_s: float | None = None
 
-    def pause_s(self, now_s: float) -> float:
-        """A frame was read: how long to wait before the next."""
+    def pause_s(self, now_s: float, charge: float = 1.0) -> float:
+        """A frame was read that counts so much: how long to wait before the next."""
         passed = 0.0 if self._at_s is None else max(0.0, now_s - self._at_s)
         self._at_s = now_s
-        self._left = min(self._most, self._left + passed * self._rate) - 1.0
+        self._left = min(self._most, self._left + passed * self._rate) - charge
         return max(0.0, -self._left / self._rate)

@@ -6,7 +6,7 @@ station: what could not be kept must not be acknowledged.
 
 Two tasks live as long as the link: one dials and talks, one keeps time (samples are taken offline too). Jobs run beside them.
 
-What a CSMS may send is bounded: a frame by `max_frame_bytes`, the flow by `frames_per_s` in the long run. Beyond that nothing is read, the
+What a CSMS may send is bounded: a frame by `max_frame_bytes`, its CALLs by `calls_per_s` in the long run. Beyond that nothing is read, the
 peer's own socket fills up, and everybody else is served.
 """
 
@@ -102,10 +102,12 @@ class Link:
             for job in self._jobs:
                 job.cancel()
 
-    def plant_moved(self) -> None:
-        """The plant was read again; this link's own task takes it in, so that its faults stay its own."""
-        self._plant_due = True
-        self._wake.set()
+    def plant_moved(self, *, now: bool = True) -> None:
+        """The plant was read again; this link's own task takes it in, so that its faults stay its own. `now` False = it can wait."""
+        self.station.see(self._desk.reading)
+        if now:
+            self._plant_due = True
+            self._wake.set()
 
     def hand(self, order: HandOrder) -> str | None:
         """What the hand at the station does; returns why it does nothing."""
@@ -230,15 +232,16 @@ class Link:
                 raise outcome
 
     async def _receive(self, connection: Connection, endpoint: Endpoint) -> None:
-        flow = Flow(self.config.frames_per_s)
+        flow = Flow(self.config.calls_per_s)
         async for message in connection:
             was = self.station.accepted
-            self._carry_out(self.station.received(message, self._desk.clock.now()))
+            output = self.station.received(message, self._desk.clock.now())
+            self._carry_out(output)
             if self.station.accepted and not was:
                 self._retry.good()
                 self.station.network.good(endpoint)
                 self._carry_out(self.station.tick(self._desk.clock.now()))
-            pause_s = flow.pause_s(self._loop.time())
+            pause_s = flow.pause_s(self._loop.time(), output.charge)
             if pause_s:
                 await asyncio.sleep(pause_s)
 

@@ -108,10 +108,12 @@ def _of_store(error: BaseException) -> bool:
 
 async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link], store: Store) -> None:
     kept_ns, moved, forget_ns = desk.clock.now().mono_ns, False, 0
+    looks, mark, each_second = 0, desk.mark(), max(1, round(1.0 / config.plant_poll_s))
     while True:
         moved |= desk.look()
+        looks, before, mark = looks + 1, mark, desk.mark()
         for link in links.values():
-            link.plant_moved()
+            link.plant_moved(now=mark != before or looks % each_second == 0)
         desk.replan(renew_only=True)
         now = desk.clock.now().mono_ns
         utc = desk.clock.now().utc_ns

@@ -49,6 +49,8 @@ from bessctl.protocols.ocpp.session.variables import Sources, Variables
 from bessctl.protocols.ocpp.session.vault import NoVault, Vault
 from bessctl.protocols.ocpp.session.writes import Output, PutState, Saved
 
+BAD_CHARGE = 10.0
+"""A malformed frame costs its peer as much as ten CALLs: it costs us a line in log and audit."""
 FULL_STATUS = "OCPPCommCtrlr.OfflineThreshold"
 
 
@@ -165,10 +167,12 @@ class Station:
         self._evidence_ns = now.mono_ns
         match self._rpc.receive(text):
             case Called() as call:
+                core.out.charge = 1.0
                 self._called(call)
             case Answered() as answered:
                 self._answered(answered)
             case Rejected(field, why, reply):
+                core.out.charge = BAD_CHARGE
                 core.audit("malformed", f"{field}: {why}", None, WARNING)
                 core.out.frames += [reply] if reply else []
         return self._end()
@@ -184,6 +188,10 @@ class Station:
         """The plant as it is now; the ledger has seen it already."""
         self._begin(now).reading = reading
         return self._end()
+
+    def see(self, reading: Reading | None) -> None:
+        """The plant as it is now, where nothing in it asks for a step."""
+        self._core.reading = reading
 
     def tick(self, now: Now) -> Output:
         """Time has passed."""
@@ -344,6 +352,7 @@ class Station:
             command = core.spoken.decode(call.action, call.payload)
             answer = self._handle(command, call.id)
         except c.CallRefused as refused:
+            core.out.charge = BAD_CHARGE
             core.audit("call_refused", f"{call.action[:50]!r}: {refused.code}: {refused}", None, WARNING)
             core.out.frames.append(frames.error_text(call.id, refused.code, str(refused)))
             return
