@@ -150,6 +150,6 @@ def check_commissioned(rig: Rig) -> None:
     try:
         found = json.loads(path.read_text()).get("hash", "")
     except (OSError, ValueError, AttributeError):
-        raise Refused(f"{path}: this rig was not commissioned; a rig starts only after `bessctl commission`") from None
+        raise Refused(f"{path}: this rig was not commissioned; a rig starts only after `bessctl hil commission`") from None
     if found != rig.digest:
         raise Refused(f"{path}: commissioned with configuration {found[:16]}, sealed is {rig.digest[:16]}; commission it again")

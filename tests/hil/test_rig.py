@@ -14,6 +14,7 @@ import pytest
 
 from bessctl.corelink.seal import unpack
 from bessctl.errors import ConfigError, NotReachable, Refused
+from bessctl.hil.commission import commission
 from bessctl.hil.judge import NOT_RUN, PASSED
 from bessctl.hil.liveplace import LivePlace
 from bessctl.hil.rig import load_rig
@@ -137,9 +138,21 @@ def test_nothing_is_commanded_before_commissioning_or_without_an_answer(bench: B
     assert bench.place.talk.ask(command_log=True)["command_log"] == []
 
 
+def test_commissioning_compares_ac_dc_and_connection(bench: Bench) -> None:
+    """R16: stored with the hash when everything agrees, refused with both values when it does not."""
+    bench.start()
+    (bench.folder / "state" / "commissioned.json").unlink()
+    bench.place.plant(0, {"meter_wrong_sign": 1})
+    with pytest.raises(Refused, match="the connection by"):
+        commission(bench.folder / "site.yaml", "manual", quiet)
+    bench.place.plant(0, {"meter_wrong_sign": 0})
+    assert not (bench.folder / "state" / "commissioned.json").exists()
+    found = commission(bench.folder / "site.yaml", "manual", quiet)
+    assert found["hash"] == unpack(bench.place.sealed.read_bytes()).digest.hex()
+
+
 def test_a_scenario_runs_at_the_rig_and_a_relay_plays_its_fault(bench: Bench, tmp_path: Path) -> None:
     """The same file; what nobody plays leaves it not run."""
-    bench.start()
     text = SCENARIO + "  - at: 1 s\n    inject: {load: 30 kW}\n"
     (result,) = run_on_rig([bench.scenario(text)], bench.rig, tmp_path, quiet)
     assert (result.verdict, result.why) == (PASSED, "")
