@@ -24,6 +24,9 @@ AUS = "https://csipaus.org/ns"
 AUS_READ = (AUS, *(f"{AUS}/v1.{minor}" for minor in range(4)))
 """The extension's namespace grew a version; all of them are read alike."""
 
+PARSER = etree.XMLParser(
+    resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, remove_comments=True, remove_pis=True, collect_ids=False
+)
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 
@@ -170,11 +173,8 @@ def document(body: bytes) -> Node:
         raise Malformed("a document type or entities; 2030.5 has none")
     if body[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in body[:64]:
         raise Malformed("not UTF-8")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, remove_comments=True, remove_pis=True
-    )
     try:
-        root = etree.fromstring(body, parser)
+        root = etree.fromstring(body, PARSER)
     except (etree.XMLSyntaxError, ValueError) as e:
         raise Malformed(f"not well-formed XML: {str(e)[:120]}") from None
     if root is None:

@@ -95,8 +95,8 @@ class Board:
 
     def _try_start(self, run: Run, at_s: float) -> None:
         event = run.event
-        beaten = [h for h in self._speakers(run.left) if run.rank < h.rank and not _follows(run, h)]
-        at_once = any(not h.event.in_start_window(event.start_s) for h in beaten)
+        beaten = (h for h in self._speakers(run.left) if run.rank < h.rank and not _follows(run, h))
+        at_once = bool(self._holder) and any(not h.event.in_start_window(event.start_s) for h in beaten)
         wanted_s = max(float(event.start_s if at_once else event.drawn_start_s), event.seen_s)
         if at_s < wanted_s:
             self.deferred.add(event.mrid)

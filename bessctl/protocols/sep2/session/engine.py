@@ -81,6 +81,7 @@ class Engine:
     dirty: set[str] = field(default_factory=set)
     """mRIDs whose record changed since it was last kept."""
     _listed: dict[str, set[str]] = field(default_factory=dict)
+    _forgot_s: float = 0.0
     _ahead: Schedule | None = None
     """The last look ahead; it holds until something happens."""
 
@@ -115,7 +116,7 @@ class Engine:
         else:
             self.primacy.update(found)
         for run in self.runs.values():
-            run.primacy = self.primacy.get(run.event.program, run.primacy)
+            run.assign(self.primacy.get(run.event.program, run.primacy))
             if whole or run.event.program in found:
                 run.asleep = run.phase is Phase.WAITING and run.event.kind != FLOW and run.event.program not in found
         self.board.stale = True
@@ -276,7 +277,10 @@ class Engine:
                 self._cancel(run, now_s, now_s)
 
     def _forget(self, now_s: float) -> None:
-        """Events that are over for a day and in nobody's list."""
+        """Events that are over for a day and in nobody's list; looked at once an hour."""
+        if now_s - self._forgot_s < HOUR_S:
+            return
+        self._forgot_s = now_s
         listed = set().union(*self._listed.values())
         gone = [
             mrid

@@ -110,26 +110,24 @@ class Run:
     """Waiting, and its program is not assigned to us at present; not kept."""
     copy_seen: Control | None = None
     """As the server listed it last; not kept."""
+    rank: tuple[int, int, str] = (0, 0, "")
+    """Lower outranks: primacy number, then later creation (rule 1); the mRID makes it total."""
 
-    @property
-    def rank(self) -> tuple[int, int, str]:
-        """Lower outranks: primacy number, then later creation (rule 1); the mRID makes it total."""
-        return (self.primacy, -self.event.creation_s, self.event.mrid)
+    def __post_init__(self) -> None:
+        self.assign(self.primacy)
+
+    def assign(self, primacy: int) -> None:
+        """Its program has this primacy."""
+        self.primacy = primacy
+        self.rank = (primacy, -self.event.creation_s, self.event.mrid)
 
     def copy(self) -> Run:
-        """For a look ahead."""
-        return Run(
-            self.event,
-            self.primacy,
-            self.phase,
-            self.status,
-            set(self.left),
-            set(self.holds),
-            self.end_s,
-            self.cancelled,
-            self.overridden,
-            self.asleep,
-        )
+        """For a look ahead; made by hand, for there are a thousand of them."""
+        run = Run.__new__(Run)
+        run.event, run.primacy, run.rank, run.phase, run.status = self.event, self.primacy, self.rank, self.phase, self.status
+        run.left, run.holds, run.end_s = set(self.left), set(self.holds), self.end_s
+        run.cancelled, run.overridden, run.asleep, run.copy_seen = self.cancelled, self.overridden, self.asleep, None
+        return run
 
 
 # --- as it is kept --------------------------------------------------------------------------------------------------------------
