@@ -131,6 +131,24 @@ def test_a_card_of_the_same_group_ends_it(version: str) -> None:
     assert not begun(t)
 
 
+def test_a_master_pass_ends_any_and_begins_none() -> None:
+    """2.0.1 C16."""
+    t = talk("2.0.1", LINK, **{"AuthCtrlr.MasterPassGroupId": "MASTER"})
+    group = {"idToken": "MASTER", "type": "Central"}
+
+    def authorize(p: dict[str, Any]) -> dict[str, Any]:
+        return {"idTokenInfo": {"status": "Accepted", **({"groupIdToken": group} if p["idToken"]["idToken"] == "POLICE" else {})}}
+
+    t.replies["Authorize"] = authorize
+    t.hand("swipe", token="POLICE", connectors=(1,))
+    assert not begun(t)
+    t.hand("swipe", token="CARD", connectors=(1,))
+    assert begun(t)
+    t.hand("swipe", token="POLICE", connectors=(1,))
+    assert not begun(t)
+    assert t.of("TransactionEvent")[-1]["transactionInfo"]["stoppedReason"] == "MasterPass"
+
+
 @pytest.mark.parametrize(
     ("keys", "list_says", "begins"),
     [

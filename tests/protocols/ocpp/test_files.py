@@ -25,6 +25,7 @@ class FakeVault:
 
     def __init__(self) -> None:
         self.why: str | None = None
+        self.old = False
         self.kept: list[tuple[str, CertificateHash]] = []
 
     def install(self, kind: str, pem: str) -> tuple[str, str]:
@@ -45,6 +46,9 @@ class FakeVault:
 
     def accept(self, chain: str, name: str) -> str | None:
         return self.why
+
+    def expiring(self) -> bool:
+        return self.old
 
     def firmware_signer(self, pem: str) -> str | None:
         return self.why
@@ -298,6 +302,19 @@ def test_a_new_certificate_is_asked_for_taken_and_used(version: str) -> None:
     assert t.redials == ["a new certificate"]
     t.pass_time(1000)
     assert len(t.of("SignCertificate")) == 3
+
+
+@VERSIONS
+def test_a_certificate_that_is_over_soon_is_renewed(version: str) -> None:
+    """A03: looked at once a day, asked for by ourselves."""
+    vault = FakeVault()
+    vault.old = True
+    t = talk(version, vault=vault)
+    assert len(t.of("SignCertificate")) == 1
+    assert t.call("CertificateSigned", {"certificateChain": "PEM"}) == {"status": "Accepted"}
+    vault.old = False
+    t.pass_time(90_000)
+    assert len(t.of("SignCertificate")) == 1
 
 
 @VERSIONS

@@ -269,6 +269,7 @@ def test_our_own_certificate(tmp_path: Path) -> None:
     assert vault.tls(Tls()).cert_file is None
     later = FileVault(tmp_path, lambda: datetime.now(UTC) + timedelta(days=2))
     assert later.tls(Tls()).cert_file == tmp_path / "client.pem"
+    assert later.expiring(), "nine days are left, thirty are wanted"
     assert (tmp_path / "client.key").stat().st_mode & 0o777 == 0o600
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES
 ALGORITHMS = {"SHA256": hashlib.sha256, "SHA384": hashlib.sha384, "SHA512": hashlib.sha512}
 MANUFACTURER = "ManufacturerRootCertificate"
 CSMS = "CSMSRootCertificate"
+RENEW = timedelta(days=30)
+"""So long before its end a new certificate is asked for (2.0.1 A03)."""
 
 
 def hash_of(certificate: x509.Certificate, algorithm: str = "SHA256") -> CertificateHash:
@@ -141,6 +143,13 @@ class FileVault:
             write_private(self._folder / "client.key", key_file.read_bytes())
             write_private(self._folder / "client.pem", chain.encode())
         return why
+
+    def expiring(self) -> bool:
+        cert = self._folder / "client.pem"
+        if not cert.exists():
+            return False
+        leaf = x509.load_pem_x509_certificates(cert.read_bytes())[0]
+        return leaf.not_valid_after_utc - self._now() < RENEW
 
     def firmware_signer(self, pem: str) -> str | None:
         try:

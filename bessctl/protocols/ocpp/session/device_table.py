@@ -90,6 +90,7 @@ STATION: tuple[Spec, ...] = (
         _v("AuthorizeRemoteStart", "boolean", key="AuthorizeRemoteTxRequests"),
         _v("LocalAuthorizeOffline", "boolean", key="LocalAuthorizeOffline"),
         _v("LocalPreAuthorize", "boolean", key="LocalPreAuthorize"),
+        _v("MasterPassGroupId", key="AuthCtrlr.MasterPassGroupId"),
         _v("OfflineTxForUnknownIdEnabled", "boolean", key="AllowOfflineTxForUnknownId"),
     ),
     *_of(

@@ -22,6 +22,7 @@ from bessctl.protocols.ocpp.session.vault import Vault
 
 WAIT_S = 30
 REPEATS = 3
+DAY_S = 86_400
 MAX_CHAIN = 10_000
 OURS = "ChargingStationCertificate"
 # 1.6's names of events that 2.0.1 renamed.
@@ -40,6 +41,7 @@ class Security:
         self._told: set[str] = set()
         self._tries = 0
         self._again_ns: int | None = None
+        self._look_ns = 0
 
     def count(self) -> int:
         """Certificates kept."""
@@ -112,7 +114,13 @@ class Security:
         return self._vault.firmware_signer(pem)
 
     def step(self) -> None:
-        """Ask again where no certificate came."""
+        """Ask again where no certificate came; once a day, ask for one where ours is over soon."""
+        core = self._core
+        if core.registration.accepted and core.now.mono_ns >= self._look_ns:
+            self._look_ns = core.now.mono_ns + DAY_S * NS
+            if self._forbidden() is None and self._again_ns is None and self._vault.expiring():
+                self._tries = 0
+                self._ask()
         if self._again_ns is not None and self._core.now.mono_ns >= self._again_ns:
             self._again_ns = None
             if self._tries <= REPEATS:

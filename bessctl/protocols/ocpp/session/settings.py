@@ -22,6 +22,11 @@ def password(text: str) -> str | None:
     return text if 16 <= len(text) <= 40 and text.isprintable() and text.isascii() else None
 
 
+def group(text: str) -> str | None:
+    """An IdToken's 36 characters at most; empty = none."""
+    return text if len(text) <= 36 else None
+
+
 def table(link: LinkConfig) -> tuple[Key, ...]:
     """Every setting of 2.0.1 alone."""
     measurands = members(MEASURANDS, len(MEASURANDS))
@@ -30,6 +35,7 @@ def table(link: LinkConfig) -> tuple[Key, ...]:
     return (
         Key("AlignedDataCtrlr.Enabled", "true", boolean),
         Key("AlignedDataCtrlr.SendDuringIdle", "true", boolean),
+        Key("AuthCtrlr.MasterPassGroupId", "", group),
         Key("DisplayMessageCtrlr.Enabled", "true", boolean),
         Key("MonitoringCtrlr.Enabled", "true", boolean),
         Key("MonitoringCtrlr.MonitoringBase", "All"),

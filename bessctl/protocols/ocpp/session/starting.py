@@ -7,7 +7,7 @@ The CSMS's start, first row that holds:
               or kept for another token; the profile is no TxProfile or not acceptable; the ledger grants nothing
     Accepted  else. With AuthorizeRemoteTxRequests the token is asked about first
 A token at the station:
-    on a running transaction   its own token or group ends it (reason Local); another token is refused
+    on a running transaction   its own token or group ends it (reason Local), a master pass any (MasterPass); another token is refused
     online    LocalPreAuthorize and locally known as Accepted: begins at once; else the CSMS is asked
     offline   LocalAuthorizeOffline and locally Accepted, or unknown and AllowOfflineTxForUnknownId: begins; else refused
 Where `armed_by_hand` is set a start waits for the plug, at most ConnectionTimeOut (0 = without end). Whatever is refused is audited with
@@ -129,6 +129,9 @@ class Starting:
             return
         if reply is not None and reply.status == "Accepted":
             parent = None if reply.parent is None else self._core.digest(reply.parent)
+            if parent is not None and parent == self._master():
+                self._drop("a master pass begins no transaction")
+                return
             if not self._p.reservations.fits(pending.connector, self._core.digest(token), parent):
                 self._drop("the connector is kept for another token")
                 return
@@ -235,7 +238,10 @@ class Starting:
         if ident == tx.token or (parent is not None and parent == tx.parent):
             self._p.ending.end(tx, "Local", trigger="StopAuthorized", token=token)
             return None
-        if tx.parent is None or not self._core.online:
+        if parent is not None and parent == self._master():
+            self._p.ending.end(tx, "MasterPass", trigger="StopAuthorized", token=token)
+            return None
+        if (tx.parent is None and self._master() is None) or not self._core.online:
             return "the transaction was begun by another token"
         self._asked_to_stop = (token, tx_id)
         self._core.ask(Authorize(token, "ISO14443"))
@@ -246,8 +252,17 @@ class Starting:
         assert asked is not None
         tx = self._p.transactions.running(asked[1])
         same = reply is not None and reply.status == "Accepted" and reply.parent is not None
-        if tx is not None and same and reply is not None and self._core.digest(reply.parent or "") == tx.parent:
-            self._p.ending.end(tx, "Local", trigger="StopAuthorized", token=token)
+        if tx is None or not same or reply is None:
+            return
+        parent = self._core.digest(reply.parent or "")
+        if parent in (tx.parent, self._master()):
+            reason = "Local" if parent == tx.parent else "MasterPass"
+            self._p.ending.end(tx, reason, trigger="StopAuthorized", token=token)
+
+    def _master(self) -> str | None:
+        """Digest of the group whose cards end any transaction and begin none (2.0.1 C16); None = there is none."""
+        group = self._core.keys.text("AuthCtrlr.MasterPassGroupId")
+        return self._core.digest(group) if group else None
 
     # Against it.
 

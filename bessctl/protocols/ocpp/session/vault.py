@@ -26,6 +26,9 @@ class Vault(Protocol):
     def accept(self, chain: str, name: str) -> str | None:
         """Use a signed certificate from now on, if it belongs to the newest request and is valid; returns why not."""
 
+    def expiring(self) -> bool:
+        """Is the certificate in use one that a CSMS gave us, and over soon?"""
+
     def firmware_signer(self, pem: str) -> str | None:
         """Is it a valid certificate below a manufacturer root we hold? Returns why not."""
 
@@ -49,6 +52,9 @@ class NoVault:
 
     def accept(self, chain: str, name: str) -> str | None:
         return self.WHY
+
+    def expiring(self) -> bool:
+        return False
 
     def firmware_signer(self, pem: str) -> str | None:
         return self.WHY
