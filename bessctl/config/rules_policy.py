@@ -20,7 +20,7 @@ def policies(site: Site) -> Findings:
     policy = site.policy
     if policy is None:
         return
-    for check in (_slot, _connection, _bands, _forces):
+    for check in (_slot, _connection, _bands, _forces, _asking):
         for path, message in check(site, policy):
             yield ("policy", *path), message
     yield from _fails(("policy", "time_zone"), lambda: zone(policy.time_zone))
@@ -91,6 +91,12 @@ def _forces(site: Site, policy: Policy) -> Findings:
         if not -charge <= force.power_w <= discharge:
             yield ("forces", index, "power_w"), f"{force.power_w:g} is beyond the units' {-charge:g} to {discharge:g} W; correct it"
         yield from _when(("forces", index, "at"), force.at)
+
+
+def _asking(site: Site, policy: Policy) -> Findings:
+    peers = site.oscp.peers if site.oscp is not None else []
+    if policy.ask_capacity != "off" and not any("cp" in peer.roles and peer.adjust != "off" for peer in peers):
+        yield ("ask_capacity",), f"{policy.ask_capacity}, and no capacity provider may be asked; set adjust in oscp.peers, or off here"
 
 
 def _when(at: Path, when: When) -> Findings:

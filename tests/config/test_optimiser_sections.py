@@ -138,6 +138,8 @@ WRONG = [
     (TOP, "policy:\n  source: manual\n  self_consumption: true\n  reserve", "policy.self_consumption", "needs scope pcc"),
     (TOP, "policy:\n  lease_s: 3700\n  reserve", "policy.lease_s", "3700 is above lease_max_s 3600"),
     (TOP, "policy:\n  lease_s: 100\n  reserve", "policy.lease_s", "100 is below 2 times replan_s 60"),
+    (TOP, "policy:\n  ask_capacity: more\n  reserve", "policy.ask_capacity", "no capacity provider may be asked; set adjust in oscp.peers"),
+    (TOP, "policy:\n  ask_capacity: less\n  reserve", "policy.ask_capacity", "'less' is not one of off, more, more_and_less"),
     (TOP, "policy:\n  horizon_h: 200\n  reserve", "policy.horizon_h", "200 is too large; allowed: a number from 6 to 168"),
     (", may_force: discharge}", "}", "policy.peak_shaving", "needs source 'policy' to have scope pcc and may_force: discharge"),
     ("{import_max_w: 200000}", "{import_max_w: 260000}", "policy.peak_shaving.import_max_w", "260000 is above pcc.import_max_w 250000"),
