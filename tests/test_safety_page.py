@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bessctl.config.alarms import BMS_BITS, PCS_BITS, Bit
+from bessctl.config.base import Strict
 from bessctl.config.catalogue import KINDS, Kind
 from bessctl.config.loop import Loop, Pcc, Unit
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "safety.md").read_text()
-MODELS = {"loop": Loop, "pcc": Pcc, "unit": Unit}
+MODELS: dict[str, type[Strict]] = {"loop": Loop, "pcc": Pcc, "unit": Unit}
 RULES = [f"R{n}" for n in range(1, 17)]
 
 
