@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check build bench hil lock clean FORCE
+.PHONY: demo test check coverage mutate build bench hil lock clean FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -22,6 +22,13 @@ test: build .venv/.debian-test
 
 check: build
 	@$(B)/python -m tools.check $(ARGS)
+
+# Branches of the step that no quick test takes; mutants of it that none notices (half an hour).
+coverage: build
+	@$(B)/python -m tools.coverage $(ARGS)
+
+mutate: build
+	@$(B)/python -m tools.mutate $(ARGS)
 
 build: .venv/.built
 

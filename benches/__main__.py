@@ -21,6 +21,9 @@ NAMES = {
     "mqtt": "100 000 messages through spool and broker with two outages, and what a day of them writes to the disk",
     "planner": "seven days of quarter hours planned, beside HiGHS",
     "ocpp": "200 CSMSs over TLS and 200 hostile ones on one supervisor, beside the plain `ocpp` charge point",
+    "trip": "a threshold crossed at a device until the set-point register holds 0, over TCP and serial lines, against what check prints",
+    "scale": "1 to 32 devices in parallel, and what the step costs with plans, blocks, rows and units",
+    "rtu": "Modbus RTU at real baud rates against what the wire allows",
     "command_to_pcs": "an OCPP RemoteStart until the PCS's register and power have changed",
 }
 

@@ -48,8 +48,10 @@ class PlantProcess:
         first = self._process.stdout.readline()
         if not first:
             raise RuntimeError("the simulated plant did not start")
-        self.ports: list[int] = json.loads(first)["ports"]
-        self.port = self.ports[0]
+        hello = json.loads(first)
+        self.ports: list[int] = hello["ports"]
+        self.lines: list[str] = hello["pty_paths"]
+        self.port = self.ports[0] if self.ports else 0
         keep_prompt(self._process.pid)
 
     def ask(self, **request: Any) -> dict[str, Any]:

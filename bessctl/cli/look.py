@@ -48,9 +48,12 @@ def status(run_dir: RunDirOption = RUN_DIR, output: OutputOption = Output.TABLE)
         show(report, output)
     else:
         print(pairs(report["plant"]))
-        for name in ("units", "sources", "buses", "alarms"):
-            if report[name]:
-                print(f"\n{table(report[name])}")
+        buses = [{key: value for key, value in bus.items() if key not in ("faults", "hints")} for bus in report["buses"]]
+        for rows in (report["units"], report["sources"], buses, report["alarms"]):
+            if rows:
+                print(f"\n{table(rows)}")
+        for bus in report["buses"]:
+            print("".join(f"\n{bus['bus']}: {hint}" for hint in bus["hints"]), end="\n" if bus["hints"] else "")
         print(f"\n{pairs(report['loop'])}")
     raise typer.Exit(0 if report["healthy"] else 1)
 

@@ -57,6 +57,11 @@ class Device(Strict):
     timeout_s: Annotated[float, Field(ge=0.01, le=10)] = 0.3
     response_s: Annotated[float, Field(ge=0, le=5)] = 0.01
     """How long the device usually takes to answer, beside the time on the wire; refresh times are estimated with it."""
+    worst_s: Annotated[float, Field(ge=0.001, le=30)] | None = None
+    """The longest it may ever take to answer; absent = 1 s, or timeout_s where that is more. After a time-out a serial line stays quiet
+    for the rest of it, so that a late reply is never taken for the answer to something else."""
+    pipelined: bool = False
+    """TCP: it takes further questions before it has answered the first. Most devices do not."""
     poll: Poll = Poll()
     heartbeat: Literal["required", "none"] = "required"
     """R4: required = 715 DERHb or 802 Hb must be there and move."""

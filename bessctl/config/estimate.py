@@ -13,6 +13,8 @@ from bessctl.devices.maps import MapRead, Pace
 
 BITS_PER_CHARACTER = 11  # start, 8 data, parity or second stop, stop
 TCP_ROUND_TRIP_S = 0.0005
+WORST_S = 1.0
+CHECK_RUN = 20  # registers: CHECK_RUN_MAX of verify.pyx
 
 _PCS_MODELS = (701, 702, 713, 714, 715)
 _BMS_MODELS = (802, 803)
@@ -116,6 +118,82 @@ def meter_age_s(site: Site) -> float:
 def uncontrolled_s(unit: Unit) -> float:
     """R11: after the loop died its PCS is at 0 W within this time. Device timers run late by half: 60 s set, 80 s seen."""
     return 1.5 * unit.reversion_s + unit.ramp_to_zero_s
+
+
+def worst_s(device: Device) -> float:
+    """The longest a device may ever take to answer; a second where nobody says."""
+    return max(device.timeout_s, WORST_S if device.worst_s is None else device.worst_s)
+
+
+def give_up_s(site: Site, bus: Bus) -> float:
+    """R4: a half-open connection is found within the tightest data age of what is behind it."""
+    ages = [meter_age_s(site) for device in site.devices if device.bus == bus.name and device.name == site.pcc.meter]
+    for unit in site.units:
+        if any(device.bus == bus.name and device.name in (unit.pcs, unit.bms) for device in site.devices):
+            ages.append(unit.data_age_s)
+    return min(ages, default=2.0)
+
+
+def silence_s(bus: Bus) -> float:
+    """What a serial line rests before each frame (Serial Line V1.02, 2.5.1.1)."""
+    return 0.0 if bus.rtu is None else max(3.5 * BITS_PER_CHARACTER / bus.rtu.baud, 0.00175)
+
+
+def longest_s(site: Site, bus: Bus) -> float:
+    """The longest transaction that may be under way on a bus when a command comes: a read of the plan, a check, a read-back or a write."""
+    longest = 0.0
+    for device in site.devices:
+        if device.bus == bus.name:
+            counts = [CHECK_RUN, maps.WSET_READ_BACK, *(read.count for read in nominal_reads(site, device))]
+            longest = max(longest, *(read_s(bus, device, count) for count in counts))
+    return longest
+
+
+def lost_answer_s(site: Site, bus: Bus) -> float:
+    """What one unanswered question costs a bus: its frames, the time-out, and the quiet time for a late reply."""
+    devices = [device for device in site.devices if device.bus == bus.name]
+    wait = max((max(device.timeout_s, worst_s(device) if bus.rtu else 0.0) for device in devices), default=0.0)
+    return wait + (longest_s(site, bus) + silence_s(bus) if bus.rtu else 0.0)
+
+
+def command_s(site: Site, unit: Unit) -> tuple[Bus, float]:
+    """The bus of a unit's PCS, and how long a set point is under way on it, the longest transaction in front of it included."""
+    device = site.device(unit.pcs)
+    assert device is not None
+    bus = bus_of(site, device)
+    return bus, longest_s(site, bus) + transaction_s(bus, device, 9 + 2 * maps.WSET_COUNT, 8)
+
+
+def poll_s(site: Site, device: Device, pace: Pace) -> float:
+    """How long after a change at a device its value is here, at worst and with every question answered: the plan's period, everything else
+    on the bus once in front, the read itself. A bus with more to ask than time takes all of it in turn."""
+    bus = bus_of(site, device)
+    reads = [(other, read) for other in site.devices if other.bus == bus.name for read in nominal_reads(site, other)]
+    once_s = sum(read_s(bus, other, read.count) for other, read in reads) + longest_s(site, bus)
+    own_s = max((read_s(bus, device, read.count) for read in nominal_reads(site, device) if read.pace == pace), default=0.0)
+    period = period_s(device, pace)
+    return max(period + once_s, period * bus_load(site, bus) + longest_s(site, bus) + own_s)
+
+
+def bus_of(site: Site, device: Device) -> Bus:
+    return next(bus for bus in site.buses if bus.name == device.bus)
+
+
+def crossing_to_wire_s(site: Site, unit: Unit | None, quantity: str) -> float | None:
+    """From a threshold crossed at the device until the set point has arrived at every PCS it concerns, at worst and without the row's own
+    delay: the poll plan, a tick, the longest transaction in front of the command, one answer lost on the way. None for quantities of no
+    single point, which are judged in each tick."""
+    source = source_of(site, unit, quantity)
+    if source is None:
+        return None
+    buses = {source[0].bus}
+    slowest = 0.0
+    for each in site.units if unit is None else [unit]:
+        bus, seconds = command_s(site, each)
+        buses.add(bus.name)
+        slowest = max(slowest, seconds)
+    lost = max(lost_answer_s(site, bus) for bus in site.buses if bus.name in buses)
+    return poll_s(site, *source) + 1.0 / site.loop.rate_hz + slowest + lost
 
 
 def detection_s(site: Site, refreshed_s: float, delay_s: float) -> float:

@@ -34,7 +34,7 @@ def fill(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
     for index, row in enumerate(expanded(site)):
         _row(c, index, row, site)
     for index, bus in enumerate(site.buses):
-        _bus(c, index, bus)
+        _bus(c, index, bus, site)
     for index, device in enumerate(site.devices):
         _device(c, index, device, site, plans[device.name])
     placed = [(index, place_of(site, device), device, plans[device.name]) for index, device in enumerate(site.devices)]
@@ -166,10 +166,11 @@ def _lines(c: Any, site: Site) -> None:
         c["line_healthy"][i], c["line_bias"][i] = closed_is, BIAS.index(gpio.bias)
 
 
-def _bus(c: Any, i: int, bus: Bus) -> None:
+def _bus(c: Any, i: int, bus: Bus, site: Site) -> None:
     c["bus_kind"][i] = number("BUS", "tcp" if bus.tcp else "rtu")
     if bus.tcp is not None:
         c["bus_port"][i] = bus.tcp.port
+        c["bus_give_up_ns"][i] = ns(estimate.give_up_s(site, bus))
         path = bus.tcp.host
     else:
         assert bus.rtu is not None
@@ -188,6 +189,8 @@ def _device(c: Any, i: int, device: Device, site: Site, plan: DevicePlan) -> Non
     c["dev_place"][i] = place_of(site, device)
     c["dev_bus"][i] = next(k for k, bus in enumerate(site.buses) if bus.name == device.bus)
     c["dev_timeout_ns"][i] = ns(device.timeout_s)
+    c["dev_worst_ns"][i] = ns(estimate.worst_s(device))
+    c["dev_pipelined"][i] = device.pipelined
     for curve in plan.curves:
         k = i * LIMITS["curves"] + number("CURVE", curve.kind)
         c["curve_addr"][k], c["curve_points_max"][k] = curve.address, curve.points

@@ -28,6 +28,9 @@ class Tier(Strict):
     """Older data counts as not seen; absent = the unit's data_age_s."""
     reset: Literal["auto", "any", "local"] = "auto"
     """auto: it does not latch; any: latched until the operator or a protocol resets it; local: only the operator at the machine may."""
+    act_within_ms: Annotated[float, Field(gt=0, le=60000)] | None = None
+    """From the threshold crossed at the device to the command on the wire, without the row's own delay; absent = 100 for currents, else no
+    bound. `check` refuses a bus and a poll plan that cannot keep it."""
 
 
 class Warn(Tier):

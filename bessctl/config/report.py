@@ -8,7 +8,7 @@ from bessctl.config import estimate
 from bessctl.config.buses import Device
 from bessctl.config.load import LoadedSite
 from bessctl.config.rows import SealedRow, expanded
-from bessctl.config.rules_protection import pickup
+from bessctl.config.rules_protection import act_within_ms, pickup
 from bessctl.config.site import Site
 from bessctl.devices.address import Address
 
@@ -53,6 +53,7 @@ def _row(site: Site, row: SealedRow) -> dict[str, Any]:
     source = estimate.source_of(site, unit, row.kind.quantity)
     start = pickup(row.kind, row.tier)
     # An age is known at each tick and passes its threshold by itself.
+    wire_s = estimate.crossing_to_wire_s(site, unit, row.kind.quantity) if row.tier_name != "warn" else None
     waiting = (start or 0.0) if row.kind.age_of else estimate.refresh_s(site, *source) if source else 1.0
     return {
         "row": row.name,
@@ -62,6 +63,8 @@ def _row(site: Site, row: SealedRow) -> dict[str, Any]:
         "way": row.direction,
         "pickup": start,
         "dropoff": row.tier.dropoff,
+        "to_wire_ms": None if wire_s is None else round(1e3 * wire_s, 1),
+        "allowed_ms": act_within_ms(row.kind, row.tier) if row.tier_name != "warn" else None,
         "detected_within_s": round(estimate.detection_s(site, waiting, row.tier.pickup_delay_s), 3),
     }
 

@@ -15,6 +15,8 @@ from bessctl.config.site import Site
 Finding = tuple[Path, str]
 Findings = Iterator[Finding]
 
+CURRENT_WITHIN_MS = 100.0
+
 # Rows of one quantity that leave a band between them.
 BANDS = (("cell_v_low", "cell_v_high"), ("pack_v_low", "pack_v_high"), ("soc_low", "soc_high"), ("cell_temp_low", "cell_temp_high"))
 
@@ -31,7 +33,7 @@ def protection(site: Site) -> Findings:
             continue
         yield from _row(site, kind, row)
         for tier_name, tier in row.tiers():
-            for key, message in (*_tier(site, kind, tier), *_action(site, kind, tier)):
+            for key, message in (*_tier(site, kind, tier), *_action(site, kind, tier), *_in_time(site, kind, tier_name, tier)):
                 yield ("protection", name, tier_name, *key), message
     yield from _bands(rows)
     yield from _connection(site, rows)
@@ -115,6 +117,29 @@ def _tier(site: Site, kind: Kind, tier: TierOf) -> Findings:
         )
     if tier.max_age_s is not None or kind.age_of:
         yield from _age(site, kind, tier, start)
+
+
+def act_within_ms(kind: Kind, tier: TierOf) -> float | None:
+    """The bound a row that acts must keep: stated, 100 ms for currents, else none."""
+    return tier.act_within_ms or (CURRENT_WITHIN_MS if kind.suffix == "a" else None)
+
+
+def _in_time(site: Site, kind: Kind, name: str, tier: TierOf) -> Findings:
+    """Whether bus and poll plan can keep the row's bound, one lost answer included."""
+    allowed = act_within_ms(kind, tier)
+    if allowed is None or name == "warn":
+        return
+    for unit in site.units if kind.per_unit else [None]:
+        seconds = estimate.crossing_to_wire_s(site, unit, kind.quantity)
+        if seconds is not None and 1e3 * seconds > allowed:
+            yield (
+                ("act_within_ms",) if tier.act_within_ms else (),
+                (
+                    f"the command may come {1e3 * seconds:.0f} ms after the threshold{f' of {unit.name}' if unit else ''}; allowed: "
+                    f"{allowed:g}; poll faster, shorten timeout_s and worst_s, put fewer devices on the bus, or state act_within_ms"
+                ),
+            )
+            return
 
 
 def _derate(kind: Kind, tier: Derate) -> Findings:

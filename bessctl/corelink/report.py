@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bessctl.corelink import view, words
+from bessctl.corelink import bus_hints, view, words
 from bessctl.corelink.why import why
 from bessctl.corelink.words import Site
 from bessctl.model.snapshot import Binding
@@ -92,7 +92,12 @@ def _source(state: State, slot: Any) -> dict[str, Any]:
 
 
 def _bus(site: Site, state: State, index: int) -> dict[str, Any]:
-    return {"bus": site.buses[index], **{name: state[f"bus_{name}"][index] for name in BUS_COUNTERS}}
+    return {
+        "bus": site.buses[index],
+        **{name: state[f"bus_{name}"][index] for name in BUS_COUNTERS},
+        "faults": bus_hints.counters(state, index),
+        "hints": bus_hints.hints(state, index),
+    }
 
 
 def _alarm(state: State, alarm: Any) -> dict[str, Any]:

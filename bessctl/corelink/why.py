@@ -58,6 +58,13 @@ def of_device(site: Site, state: State, _: int, unit: int, __: str) -> str:
     return f"not ready: {view.unit_state(site, state, unit)}"
 
 
+def of_commission(_: Site, state: State, __: int, unit: int, ___: str) -> str:
+    """R16: what was never tried gives little; while one is tried the others give nothing."""
+    if state["unit_commissioned"][unit] or state["unit_hi_w"][unit] == state["unit_lo_w"][unit]:
+        return "another unit is being tried"
+    return "never tried under this configuration: 5 % of its rating at most; `bessctl commission` tries it"
+
+
 def of_meter(_: Site, state: State, *__: Any) -> str:
     """Beyond the hold the worst load and generation of the site count (R10)."""
     sampled_ns = state["sampled_ns"][PLANT * view.QUANTITIES + Q.Q_PCC_W]
@@ -86,6 +93,7 @@ REASONS: dict[int, tuple[Callable[[Site], int] | None, Callable[..., str | None]
     B.BIND_ROW: (lambda site: len(site.rows), of_row),
     B.BIND_BMS: (lambda site: len(site.units), of_bms),
     B.BIND_DEVICE: (lambda site: len(site.units), of_device),
+    B.BIND_COMMISSION: (lambda site: len(site.units), of_commission),
     B.BIND_METER: (None, of_meter),
     B.BIND_MODE: (None, of_mode),
     B.BIND_SLOT: (lambda site: len(site.sources), of_slot),

@@ -29,6 +29,12 @@ FLAGS = words_of(layout.Flag, "FLAG_")
 BINDS = {**words_of(layout.BindKind, "BIND_"), int(layout.BindKind.BIND_SLOT): "source"}
 COMMANDS = {word: code for code, word in words_of(layout.CommandCode, "CMD_").items()}
 METER = {0: "samples come again", 1: "no sample, what it said last is held", 2: "no sample, the worst case of the site counts"}
+COMMISSION = {
+    0: "was never tried under this configuration and gives 5 % of its rating at most; `bessctl commission` tries it",
+    1: "is being tried, the other units give nothing meanwhile",
+    2: "the trial is over",
+    3: "is commissioned under this configuration",
+}
 LEVELS = ("info", "warning", "alarm")
 PLANT = layout.LIMITS["plant"]
 
@@ -91,6 +97,9 @@ class Site:
         self.buses: list[str] = names.get("buses", [])
         self.rows = [self._row(i, names.get("rows", []), facts) for i in range(facts["rows"])]
         self.unit_wh: list[float] = facts["unit_wh"]
+        self.unit_w_dis_max: list[float] = facts["unit_w_dis_max"]
+        self.unit_w_cha_max: list[float] = facts["unit_w_cha_max"]
+        self.has_meter: bool = facts["has_meter"]
         self.unit_has_bms: list[bool] = facts["unit_has_bms"]
         self.unit_data_age_ns: list[int] = facts["unit_data_age_ns"]
         self.max_lease_ns: list[int] = facts["slot_max_lease_ns"]
@@ -128,7 +137,7 @@ class Site:
 def bound_name(site: Site, bind: int, ident: int) -> str:
     """What `bind_id` means for this kind of binding."""
     kind = layout.BindKind
-    if bind in (kind.BIND_RATING, kind.BIND_BMS, kind.BIND_DEVICE):
+    if bind in (kind.BIND_RATING, kind.BIND_BMS, kind.BIND_DEVICE, kind.BIND_COMMISSION):
         return site.unit(ident) or ("connection" if ident == PLANT else "")
     if bind == kind.BIND_ROW:
         unit = site.rows[ident].unit if 0 <= ident < len(site.rows) else ""
@@ -190,6 +199,7 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_CONTACTOR: lambda _, raw: tell.CONTACTORS.get(raw["detail"], str(raw["detail"])).format(raw["value"]),
     layout.EventCode.EV_CURVE: lambda _, raw: _curve(raw["detail"]),
     layout.EventCode.EV_METER: lambda _, raw: METER.get(raw["detail"], str(raw["detail"])),
+    layout.EventCode.EV_COMMISSION: lambda _, raw: COMMISSION.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
     layout.EventCode.EV_STOPPED: lambda _, raw: STOPPED[raw["detail"] == 1],
     layout.EventCode.EV_UNCONFIRMED: lambda _, raw: UNCONFIRMED[raw["detail"] == 1],

@@ -19,6 +19,7 @@ from bessctl.app.lines import request_line
 from bessctl.config import seal as sealing
 from bessctl.config.load import load_site
 from bessctl.corelink import attach, names
+from bessctl.corelink.commission import begin_commissioned
 from bessctl.corelink.health import percentile_us
 from bessctl.corelink.link import CoreLink
 from bessctl.corelink.rt import bins as wake_bins
@@ -130,6 +131,7 @@ class LivePlace:
         content = sealing.seal(loaded, found).content
         self.sealed = self.folder / "site.sealed"
         self.sealed.write_bytes(sabotaged(content, sabotage) if sabotage else content)
+        begin_commissioned(str(self.folder / "state"), str(self.sealed))
         self.site = files.words(self.sealed.read_bytes())
         self._logged = [0] * len(hello["plants"])
 

@@ -64,6 +64,7 @@ SENTENCES = {
     "order_late": "{device} does not obey the order to {word} within {limit} s, its state is {value}",
     "start_given_up": "{device} did not start in {detail} tries; it waits for a start or reset of the operator",
     "contactor": "battery{at_unit}: {word}",
+    "commission": "{unit}: {word}",
     "events_lost": "{detail} events were overwritten before they were read",
 }
 """Words they may use: unit, at_unit, row, row_or_machine, device, source, detail, value, limit and `word`, what `detail` is called."""

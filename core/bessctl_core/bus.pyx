@@ -2,13 +2,16 @@
 
 Rules
 - One question is out at a time. Commands go before polls, each in its order.
+- TCP, where the device takes it (Transaction.pipelined): up to PIPELINE_MAX questions are out, each with its own id and deadline. A
+  question that is not pipelined waits until nothing is out, and nothing passes it meanwhile.
+- After a time-out what else waits for the same unit goes behind what waits for others: a dead device costs its neighbours one time-out.
 - A deadline is absolute, set when the question is sent: bytes that trickle in never extend it.
 - Every transaction ends: answered, refused, timed out, or failed at once with the reason when its connection ends or cannot be had.
   Nothing is repeated here: whether to ask again is the driver's decision.
 - A connection given up is reset, not closed: the kernel would go on delivering an old command, perhaps behind a newer one on the next
   connection. A serial line drops what it has not sent for the same reason.
-- TCP: an answer is known by its transaction id. A late one is dropped and counted. A stream out of step is closed, as is one on which
-  `max_timeouts` questions in a row stayed unanswered (a peer that is half-open behind a gateway still acknowledges).
+- TCP: an answer is known by its transaction id. A late one is dropped and counted. A stream out of step is closed, as is one that is
+  half-open behind a gateway that still acknowledges: `max_timeouts` questions in a row unanswered, or none answered for give_up_ns.
 - RTU: an answer has no id. What is not the answer is dropped and the wait goes on to the deadline, so that the answer is never left over
   for the next question. After a time-out the line stays quiet for the rest of the device's worst time, and what comes then is a late
   reply. The receive buffer is flushed before each question, which waits for t3.5 of silence (Serial Line V1.02, 2.5.1.1).
@@ -22,7 +25,7 @@ State       leaves to      when
 DOWN        CONNECTING     retry_ns reached and the connection is under way; IDLE when it is there at once
 CONNECTING  IDLE, DOWN     connected; refused or connect_timeout_ns over
 IDLE        AWAIT, DOWN    a question is queued and next_tx_ns reached; the peer closed
-AWAIT       IDLE           answered, or (TCP) timed out
+AWAIT       IDLE           answered, or (TCP) timed out, and nothing else is out
             QUIET          timed out (RTU)
             DOWN           the connection ended; the stream is out of step; too many time-outs (TCP)
 QUIET       IDLE, DOWN     the worst time of the device is over; the line is gone
@@ -34,8 +37,8 @@ from libc.string cimport memset
 
 from bessctl_core.bus_listen cimport receive_step
 from bessctl_core.bus_state cimport (
-    BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, MS, QUEUE_MAX, SILENT_NS, Ring, connect_step, fail_queued,
-    finish_current, go_down, later, random_u64, take,
+    BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, MS, PIPELINE_MAX, QUEUE_MAX, SILENT_NS, Flight, Ring,
+    connect_step, fail_queued, finish_all_out, finish_out, go_down, later, random_u64, set_deadline, take,
 )
 from bessctl_core.frames cimport encode_rtu, encode_tcp, expect_of, reply_length, request_ok
 from bessctl_core.link cimport LINK_RTU, LINK_TCP, link_close, link_flush, link_init_rtu, link_init_tcp, link_send
@@ -145,52 +148,119 @@ cdef void prepare_rtu(Bus* b, Transaction* t, int64_t now_ns) noexcept nogil:
 
 
 cdef void ask(Bus* b, Transaction* t, int64_t now_ns) noexcept nogil:
+    cdef Flight* out = &b.out[b.n_out]
     expect_of(&b.expect, t)
     b.tx_done = 0
+    out.t, out.expect, out.deadline_ns = t, b.expect, now_ns + t.timeout_ns
     if b.link.kind == LINK_TCP:
         b.transaction_id += 1
+        out.transaction_id = b.transaction_id
         b.tx_len = encode_tcp(b.tx, b.transaction_id, t)
-        b.deadline_ns = now_ns + t.timeout_ns
+        note_asked(b, now_ns)
     else:
         prepare_rtu(b, t, now_ns)
+        out.deadline_ns = b.deadline_ns
     t.status = SENT
     t.sent_ns = now_ns
     t.epoch = b.epoch
-    b.current = t
+    b.n_out += 1
     b.state = BUS_AWAIT
+    set_deadline(b)
     push(b, now_ns)
 
 
+cdef void note_asked(Bus* b, int64_t now_ns) noexcept nogil:
+    # Patience with a silent connection counts only while questions are out: after a pause it begins anew.
+    if b.unanswered_ns == 0 or (b.n_out == 0 and b.opt.give_up_ns and now_ns - b.unanswered_ns >= b.opt.give_up_ns):
+        b.unanswered_ns = now_ns
+
+
+cdef inline Ring* next_ring(Bus* b) noexcept nogil:
+    return &b.commands if b.commands.count else &b.polls
+
+
+cdef bint may_ask(Bus* b, int64_t now_ns) noexcept nogil:
+    """Whether the next question that waits may go out now."""
+    cdef Ring* q = next_ring(b)
+    cdef int i
+    if q.count == 0 or now_ns < b.next_tx_ns:
+        return False
+    if b.state == BUS_IDLE:
+        return True
+    if b.state != BUS_AWAIT or b.link.kind != LINK_TCP or b.n_out >= PIPELINE_MAX or not q.slot[q.head].pipelined:
+        return False
+    for i in range(b.n_out):
+        if not b.out[i].t.pipelined:
+            return False
+    return True
+
+
 cdef void send_step(Bus* b, int64_t now_ns) noexcept nogil:
-    cdef Transaction* t
+    cdef int i
     if b.state == BUS_AWAIT and b.tx_done < b.tx_len:
         push(b, now_ns)
-    elif b.state == BUS_IDLE and now_ns >= b.next_tx_ns:
-        t = take(&b.commands if b.commands.count else &b.polls)
-        if t is not NULL:
-            ask(b, t, now_ns)
+    for i in range(PIPELINE_MAX):
+        if (b.state == BUS_AWAIT and b.tx_done < b.tx_len) or not may_ask(b, now_ns):
+            break
+        ask(b, take(next_ring(b)), now_ns)
 
 
 # Time
 
-cdef void timed_out(Bus* b, int64_t now_ns) noexcept nogil:
-    cdef bint cut = b.tx_done < b.tx_len
+cdef void defer(Ring* q, uint8_t unit_id) noexcept nogil:
+    # What waits for this unit goes to the end; the order is kept otherwise.
+    cdef Transaction* t
+    cdef int i, behind
+    cdef Ring made
+    made.head = made.count = 0
+    for behind in range(2):
+        for i in range(q.count):
+            t = q.slot[(q.head + i) % QUEUE_MAX]
+            if (t.unit_id == unit_id) == behind:
+                made.slot[made.count] = t
+                made.count += 1
+    q[0] = made
+
+
+cdef void give_up_question(Bus* b, int i, int64_t now_ns) noexcept nogil:
+    cdef uint8_t unit_id = b.out[i].t.unit_id
     b.timeouts_in_row += 1
-    finish_current(b, b.suspect if b.suspect else FAULT_TIMEOUT, now_ns)
-    if b.link.kind == LINK_TCP:
-        b.state = BUS_IDLE
-        if cut or (b.opt.max_timeouts and b.timeouts_in_row >= b.opt.max_timeouts):
-            go_down(b, FAULT_TIMEOUT, ETIMEDOUT, now_ns)
-        return
-    if cut:
+    b.count.slow += b.rx_len > 0
+    finish_out(b, i, b.suspect if b.suspect else FAULT_TIMEOUT, now_ns)
+    defer(&b.commands, unit_id)
+    defer(&b.polls, unit_id)
+
+
+cdef void timed_out_tcp(Bus* b, int64_t now_ns) noexcept nogil:
+    cdef bint cut = b.tx_done < b.tx_len
+    cdef bint silent = b.opt.give_up_ns and b.timeouts_in_row and b.unanswered_ns and now_ns - b.unanswered_ns >= b.opt.give_up_ns
+    cdef int i = 0
+    while i < b.n_out:
+        if now_ns >= b.out[i].deadline_ns:
+            give_up_question(b, i, now_ns)
+        else:
+            i += 1
+    b.state = BUS_AWAIT if b.n_out else BUS_IDLE
+    if b.n_out:
+        set_deadline(b)
+    if cut or silent or (b.opt.max_timeouts and b.timeouts_in_row >= b.opt.max_timeouts):
+        go_down(b, FAULT_TIMEOUT, ETIMEDOUT, now_ns)
+
+
+cdef void timed_out_rtu(Bus* b, int64_t now_ns) noexcept nogil:
+    if b.tx_done < b.tx_len:
         link_flush(&b.link, True)
+    give_up_question(b, 0, now_ns)
     b.deadline_ns = later(b.worst_until_ns, now_ns)
     b.state = BUS_QUIET
 
 
 cdef void time_step(Bus* b, int64_t now_ns) noexcept nogil:
     if b.state == BUS_AWAIT and now_ns >= b.deadline_ns:
-        timed_out(b, now_ns)
+        if b.link.kind == LINK_TCP:
+            timed_out_tcp(b, now_ns)
+        else:
+            timed_out_rtu(b, now_ns)
     if b.state == BUS_QUIET and now_ns >= b.deadline_ns:
         b.state = BUS_IDLE
 
@@ -210,7 +280,8 @@ cdef int bus_step(Bus* b, int64_t now_ns, short revents) noexcept nogil:
 
 
 cdef int bus_pump(Bus* b, int64_t now_ns) noexcept nogil:
-    """Moves on what can be moved on: at most 512 bytes, 16 frames and one question. Returns how many transactions ended."""
+    """Moves on what can be moved on: at most 512 bytes, 16 frames, and one question (with pipelining PIPELINE_MAX). Returns how many
+    transactions ended."""
     return bus_step(b, now_ns, POLLIN | POLLOUT)
 
 
@@ -246,7 +317,7 @@ cdef int64_t bus_deadline_ns(const Bus* b) noexcept nogil:
 
 cdef void bus_close(Bus* b, int64_t now_ns) noexcept nogil:
     """Ends everything: what waits fails as `stopped`, nothing is tried again. Idempotent."""
-    link_close(&b.link, b.current is not NULL)
+    link_close(&b.link, b.n_out > 0)
     b.state = BUS_CLOSED
-    finish_current(b, FAULT_STOPPED, now_ns)
+    finish_all_out(b, FAULT_STOPPED, now_ns)
     fail_queued(b, FAULT_STOPPED, now_ns)

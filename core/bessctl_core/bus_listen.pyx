@@ -3,18 +3,19 @@
 The rules stand on top of bus.pyx; what a frame means is decided in frames.pyx alone.
 """
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t
 from libc.string cimport memcmp, memmove
 
 from bessctl_core.bus_state cimport (
-    BUS_AWAIT, BUS_IDLE, BUS_QUIET, ECHO_NO, ECHO_UNKNOWN, ECHO_YES, EXCEPTION_CODES, RX_MAX, SILENT_NS, Bus, finish_current, go_down, later,
+    BUS_AWAIT, BUS_IDLE, BUS_QUIET, ECHO_NO, ECHO_UNKNOWN, ECHO_YES, EXCEPTION_CODES, RX_MAX, SILENT_NS, Bus, finish_out, go_down, later,
+    set_deadline,
 )
 from bessctl_core.frames cimport (
     FAULT_CLOSED, FAULT_CRC, FAULT_GARBAGE, FAULT_NONE, FAULT_WRONG_ECHO, FAULT_WRONG_FUNCTION, FAULT_WRONG_LENGTH, FAULT_WRONG_PROTOCOL,
-    FAULT_WRONG_UNIT, FRAME_BROKEN, FRAME_EXCEPTION, FRAME_FOREIGN, FRAME_MORE, FRAME_OK, FRAME_STALE, WRITE_SINGLE_COIL,
+    FAULT_WRONG_UNIT, FRAME_BROKEN, FRAME_EXCEPTION, FRAME_FOREIGN, FRAME_MORE, FRAME_OK, WRITE_SINGLE_COIL,
     WRITE_SINGLE_REGISTER, Reply, judge_rtu, judge_tcp,
 )
-from bessctl_core.link cimport LINK_TCP, link_recv
+from bessctl_core.link cimport LINK_RTU, LINK_TCP, link_recv
 from bessctl_core.posix_io cimport EPROTO, POLLERR, POLLHUP, POLLIN, POLLRDHUP
 
 cdef enum:
@@ -33,18 +34,25 @@ cdef void note(Bus* b, uint8_t fault) noexcept nogil:
         b.count.wrong_length += 1
     elif fault == FAULT_WRONG_ECHO:
         b.count.wrong_echo += 1
+    elif fault == FAULT_WRONG_PROTOCOL:
+        b.count.wrong_protocol += 1
 
 
-cdef void answered(Bus* b, const Reply* r, int64_t now_ns) noexcept nogil:
+cdef void answered(Bus* b, int i, const Reply* r, int64_t now_ns) noexcept nogil:
+    # The question out[i] has its answer, right or wrong.
     b.timeouts_in_row = 0
+    b.unanswered_ns = now_ns if b.n_out > 1 else 0
     b.backoff_ns = b.opt.backoff_min_ns
     b.next_tx_ns = later(b.next_tx_ns, now_ns + b.opt.min_gap_ns)
-    b.state = BUS_IDLE
     note(b, r.fault)
     if r.verdict == FRAME_EXCEPTION:
-        b.current.exception_code = r.exception_code
+        b.out[i].t.exception_code = b.exception_code = r.exception_code
         b.count.exceptions[r.exception_code if r.exception_code < EXCEPTION_CODES else 0] += 1
-    finish_current(b, r.fault, now_ns)
+    finish_out(b, i, r.fault, now_ns)
+    if b.n_out:
+        set_deadline(b)
+    else:
+        b.state = BUS_IDLE
 
 
 cdef void drop_front(Bus* b, int n) noexcept nogil:
@@ -53,12 +61,34 @@ cdef void drop_front(Bus* b, int n) noexcept nogil:
         memmove(b.rx, b.rx + n, b.rx_len)
 
 
+cdef int question_of(const Bus* b, int pos) noexcept nogil:
+    # Which question that is out has the transaction id of the frame at pos; -1: none, or it cannot be said yet.
+    cdef int i
+    if b.rx_len - pos < 2:
+        return -1
+    for i in range(b.n_out):
+        if b.out[i].transaction_id == (b.rx[pos] << 8 | b.rx[pos + 1]):
+            return i
+    return -1
+
+
+cdef void judge_front(Bus* b, int pos, int i, Reply* r) noexcept nogil:
+    # A frame of no question that is out is judged against an id it cannot have: stale, or a stream out of step.
+    cdef uint16_t other
+    if i >= 0:
+        judge_tcp(b.rx + pos, b.rx_len - pos, b.out[i].transaction_id, &b.out[i].expect, b.out[i].t.regs, r)
+    else:
+        other = 0 if b.rx_len - pos < 2 else <uint16_t> ~(b.rx[pos] << 8 | b.rx[pos + 1])
+        judge_tcp(b.rx + pos, b.rx_len - pos, other, &b.expect, NULL, r)
+
+
 cdef void look_tcp(Bus* b, int64_t now_ns) noexcept nogil:
     cdef Reply r
-    cdef int i
+    cdef int frames, i
     cdef int pos = 0
-    for i in range(FRAMES_PER_STEP):
-        judge_tcp(b.rx + pos, b.rx_len - pos, b.transaction_id, &b.expect, NULL if b.current is NULL else b.current.regs, &r)
+    for frames in range(FRAMES_PER_STEP):
+        i = question_of(b, pos)
+        judge_front(b, pos, i, &r)
         if r.verdict == FRAME_MORE:
             break
         pos += r.used
@@ -66,14 +96,17 @@ cdef void look_tcp(Bus* b, int64_t now_ns) noexcept nogil:
             note(b, r.fault)
             go_down(b, r.fault, EPROTO, now_ns)
             return
-        if r.verdict == FRAME_STALE or b.current is NULL:
+        if i < 0:
+            # Too late, and yet a sign of life.
             b.count.late_replies += 1
-        elif b.tx_done < b.tx_len:
+            b.unanswered_ns = now_ns if b.n_out else 0
+        elif i == b.n_out - 1 and b.tx_done < b.tx_len:
             # An answer to a question that is not asked to its end yet.
+            note(b, FAULT_WRONG_PROTOCOL)
             go_down(b, FAULT_WRONG_PROTOCOL, EPROTO, now_ns)
             return
         else:
-            answered(b, &r, now_ns)
+            answered(b, i, &r, now_ns)
     drop_front(b, pos)
     b.more = r.verdict != FRAME_MORE and b.rx_len > 0
 
@@ -112,7 +145,7 @@ cdef void answered_rtu(Bus* b, const Reply* r, int64_t now_ns) noexcept nogil:
         return
     if b.echo == ECHO_UNKNOWN and not same_bytes_answer(b):
         b.echo = ECHO_NO
-    answered(b, r, now_ns)
+    answered(b, 0, r, now_ns)
 
 
 cdef void look_rtu(Bus* b, int64_t now_ns) noexcept nogil:
@@ -130,7 +163,7 @@ cdef void look_rtu(Bus* b, int64_t now_ns) noexcept nogil:
         if echo > 0:
             pos += echo
             continue
-        judge_rtu(b.rx + pos, b.rx_len - pos, final, &b.expect, NULL if b.current is NULL else b.current.regs, &r)
+        judge_rtu(b.rx + pos, b.rx_len - pos, final, &b.expect, b.out[0].t.regs if b.n_out else NULL, &r)
         if r.verdict == FRAME_MORE:
             break
         pos += r.used
@@ -160,6 +193,7 @@ cdef bint receive(Bus* b, int64_t now_ns) noexcept nogil:
         go_down(b, FAULT_CLOSED, -n, now_ns)
         return False
     if n > 0:
+        b.count.gaps += b.link.kind == LINK_RTU and b.rx_len > 0 and now_ns - b.last_rx_ns > b.opt.silence_ns
         b.rx_len += n
         b.count.bytes_in += n
         b.last_rx_ns = now_ns

@@ -26,11 +26,29 @@ cdef void finish(Bus* b, Transaction* t, uint8_t fault, int64_t now_ns) noexcept
     b.completed += 1
 
 
-cdef void finish_current(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil:
-    cdef Transaction* t = b.current
-    b.current = NULL
-    if t is not NULL:
-        finish(b, t, fault, now_ns)
+cdef void set_deadline(Bus* b) noexcept nogil:
+    """AWAIT: when the first question that is out ends, or the patience with a connection that answers nothing."""
+    cdef int i
+    b.deadline_ns = b.out[0].deadline_ns
+    for i in range(1, b.n_out):
+        b.deadline_ns = b.out[i].deadline_ns if b.out[i].deadline_ns < b.deadline_ns else b.deadline_ns
+    if b.opt.give_up_ns and b.timeouts_in_row and b.unanswered_ns and b.unanswered_ns + b.opt.give_up_ns < b.deadline_ns:
+        b.deadline_ns = b.unanswered_ns + b.opt.give_up_ns
+
+
+cdef void finish_out(Bus* b, int i, uint8_t fault, int64_t now_ns) noexcept nogil:
+    cdef Transaction* t = b.out[i].t
+    b.n_out -= 1
+    for i in range(i, b.n_out):
+        b.out[i] = b.out[i + 1]
+    finish(b, t, fault, now_ns)
+
+
+cdef void finish_all_out(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil:
+    """`fault` is the oldest question's; those behind it learn only that the connection is over."""
+    while b.n_out:
+        finish_out(b, 0, fault, now_ns)
+        fault = FAULT_CLOSED if fault != FAULT_STOPPED else fault
 
 
 cdef Transaction* take(Ring* q) noexcept nogil:
@@ -55,13 +73,14 @@ cdef void go_down(Bus* b, uint8_t fault, int error, int64_t now_ns) noexcept nog
     b.last_errno = error
     b.count.connect_failures += fault == FAULT_CONNECT
     b.count.disconnects += fault != FAULT_CONNECT
+    b.count.half_open += fault == FAULT_TIMEOUT
     b.rx_len = b.tx_len = b.tx_done = 0
     b.more = 0
     b.backoff_ns = later(b.backoff_ns, b.opt.backoff_min_ns)
     b.retry_ns = now_ns + b.backoff_ns * 3 / 4 + <int64_t>(random_u64(b) % (<uint64_t>b.backoff_ns / 2 + 1))
     b.backoff_ns = b.backoff_ns * 2 if b.backoff_ns < b.opt.backoff_max_ns / 2 else b.opt.backoff_max_ns
     b.state = BUS_DOWN
-    finish_current(b, fault, now_ns)
+    finish_all_out(b, fault, now_ns)
     fail_queued(b, FAULT_CONNECT if fault == FAULT_CONNECT else FAULT_CLOSED, now_ns)
 
 
@@ -69,6 +88,7 @@ cdef void go_up(Bus* b, int64_t now_ns) noexcept nogil:
     b.epoch += 1
     b.count.connects += 1
     b.timeouts_in_row = 0
+    b.unanswered_ns = 0
     b.echo = ECHO_UNKNOWN
     b.next_tx_ns = now_ns + b.opt.silence_ns
     b.state = BUS_IDLE

@@ -2,9 +2,9 @@
 
 Rules.
 - `control.sock` in the run directory has mode 0600; besides root only the configured owner is heard, as the kernel names the peer.
-- A peer sends one JSON object on a line, `{"command": "stop" | "start" | "out-of-service" | "reset" | "status"}` or
-  `{"command": "release", "source": NAME}`, and gets one line back: `{"ok", "outcome": "done" | "refused" | "unknown", "reason"}`;
-  a status also `"status"`.
+- A peer sends one JSON object on a line, `{"command": "stop" | "start" | "out-of-service" | "reset" | "status"}`,
+  `{"command": "release", "source": NAME}` or `{"command": "try" | "commissioned", "unit": NAME}` (R16; a try of "" ends it), and gets one
+  line back: `{"ok", "outcome": "done" | "refused" | "unknown", "reason"}`; a status also `"status"`.
 - `done` is said when the loop says it, and the loop says it once the journal holds what must survive. No word from the loop within
   ANSWER_S is `unknown`: it may still happen.
 - One thread serves all peers and never waits for one: who sends too much, or does not read its answer, is cut off.
@@ -38,7 +38,13 @@ COMMANDS = {
     "out-of-service": layout.CommandCode.CMD_OUT_OF_SERVICE,
     "reset": layout.CommandCode.CMD_RESET,
     "release": layout.CommandCode.CMD_RELEASE,
+    "try": layout.CommandCode.CMD_TRY,
+    "commissioned": layout.CommandCode.CMD_COMMISSIONED,
 }
+
+
+# Requests that name something: the key, and the sealed list of names.
+NAMED = {"release": ("source", "slots"), "try": ("unit", "units"), "commissioned": ("unit", "units")}
 
 
 class Core(Protocol):
@@ -204,20 +210,24 @@ class ControlServer:
         except (ValueError, TypeError, KeyError, RecursionError):
             self._send(peer, answer("refused", f"not understood; known are {', '.join((*COMMANDS, 'status'))}"))
             return
-        ident = self.core.request(code, arg) if arg >= 0 and len(self._waiting) < MAX_WAITING else None
-        if arg < 0:
-            self._send(peer, answer("refused", f"no such source; there are {', '.join(map(str, self.names.get('slots', [])))}"))
+        ident = self.core.request(code, arg) if arg is not None and len(self._waiting) < MAX_WAITING else None
+        if arg is None:
+            word, kind = NAMED[command]
+            self._send(peer, answer("refused", f"no such {word}; there are {', '.join(map(str, self.names.get(kind, [])))}"))
         elif ident is None:
             self._send(peer, answer("refused", "too many requests wait for the loop already"))
         else:
             self._waiting[ident] = Request(peer, command, self.clock() + ANSWER_S)
 
-    def _argument(self, asked: dict[str, Any]) -> int:
-        """The slot a release is about; -1 when no source has that name."""
-        if asked["command"] != "release":
+    def _argument(self, asked: dict[str, Any]) -> int | None:
+        """The slot or unit that a request names; None when there is none of that name."""
+        if asked["command"] not in NAMED:
             return 0
-        slots = self.names.get("slots", [])
-        return slots.index(asked["source"]) if asked["source"] in slots else -1
+        word, kind = NAMED[asked["command"]]
+        names = self.names.get(kind, [])
+        if asked["command"] == "try" and asked[word] == "":
+            return -1
+        return names.index(asked[word]) if asked[word] in names else None
 
     def _reason(self, request: Request, row: int) -> str:
         rows = self.names.get("rows", [])

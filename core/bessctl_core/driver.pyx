@@ -6,8 +6,9 @@ Rules
   commanded once the settings it needs stand (prepare.pxd).
 - A check that fails is a refusal with both values: this is not the device that was sealed. It is tried again with a back-off, because devices
   are exchanged while we run, and it is told again only when another value is found.
-- Three transactions in a row without an answer: the device is down. An exception reply is an answer; what it refused stays old, and the age
-  of the data speaks (R4).
+- Three transactions in a row without an answer: the device is down, and from then on it is probed every 5 s, behind every command that waits.
+  One that was silent less often is looked for again sooner. An exception reply is an answer; what it refused stays old, and the age of the
+  data speaks (R4).
 - A device that answers while its heartbeat stands still for frozen_ns is frozen (R4). One without a heartbeat is taken as frozen when under
   load none of its analogues changes in any bit.
 - Commands to a PCS: the set point (setpoint.pxd) first, then the other orders (orders.pxd). A PCS switched to local control is not commanded
@@ -49,6 +50,7 @@ cdef enum:
     BACKOFF_MIN_NS = 250000000
 
 cdef int64_t BACKOFF_MAX_NS = 10 * <int64_t> NS_PER_S
+cdef int64_t PROBE_NS = 5 * <int64_t> NS_PER_S
 
 # SunSpec 701 InvSt on its way, 715 LocRemCtl.
 cdef enum:
@@ -77,6 +79,10 @@ cdef inline bint takes_setpoint(const SiteConfig* c, const Device* dev) noexcept
     return c.dev_kind[dev.index] == DEV_PCS and dev.setpoint.rows.count > 0 and is_unit(dev)
 
 
+cdef void knows_device(const SiteConfig* c, int index, Transaction* t) noexcept nogil:
+    t.worst_ns, t.pipelined = c.dev_worst_ns[index], c.dev_pipelined[index]
+
+
 cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogil:
     cdef int64_t timeout_ns = c.dev_timeout_ns[index]
     cdef int modbus_id = c.dev_modbus_id[index]
@@ -92,6 +98,12 @@ cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogi
         orders_init(c, dev)
         feed_init(c, dev)
         prepare_init(c, dev)
+    knows_device(c, index, &dev.setup)
+    knows_device(c, index, &dev.beat)
+    knows_device(c, index, &dev.switch)
+    knows_device(c, index, &dev.limits)
+    knows_device(c, index, &dev.setpoint.write)
+    knows_device(c, index, &dev.setpoint.readback)
 
 
 cdef int device_state(const Device* dev) noexcept nogil:
@@ -118,6 +130,8 @@ cdef void go_offline(Device* dev, int64_t now_ns) noexcept nogil:
 
 cdef void lose(Device* dev, const Bus* bus, int fault, EventSink* sink, int64_t now_ns) noexcept nogil:
     go_offline(dev, now_ns)
+    if dev.silent >= SILENT_MAX:
+        dev.retry_ns = now_ns + PROBE_NS
     dev.frozen = 0
     tell_down(dev, bus, fault, sink, now_ns)
 
@@ -185,6 +199,7 @@ cdef void take_setup(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* i
         # "No such function, register or value": an answer that the sealed device would not give.
         refuse(dev, dev.setup.address, NAN, NAN, sink, now_ns)
     elif dev.setup.status == FAILED:
+        dev.silent += dev.silent < 255 and dev.setup.fault != FAULT_CLOSED and dev.setup.fault != FAULT_CONNECT
         lose(dev, bus, dev.setup.fault, sink, now_ns)
     elif not (checks_hold(c, dev, &finding) if dev.phase == PHASE_VERIFY else take_factor(c, dev, inp, &finding)):
         refuse(dev, finding.register, finding.found, finding.expected, sink, now_ns)

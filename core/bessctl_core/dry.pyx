@@ -135,6 +135,9 @@ cdef class DryLoop:
         facts.journal_broken = journal_lost
         fleet_init(self._c, self._f, &self._inp, self.now_ns)
         step_init(self._c, self._s, &facts, &self._disk if self._on_disk and not journal_lost else NULL)
+        if not self._on_disk:
+            # Simulated units need no trial (R16).
+            memset(self._s.commission.done, 1, sizeof(self._s.commission.done))
         emit(&self._s.sink, self.now_ns, EV_STARTED, LEVEL_INFO, -1, -1, -1, warm, self._c.rate_hz, NAN)
         self._wet_due_ns = 0
         self._tick_ns = self.now_ns + self._period_ns
@@ -320,6 +323,7 @@ cdef class DryLoop:
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
             ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
+            ("bus_exception_code", s.bus_exception_code[:MAX_BUSES]), ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
         ):
             fields[name] = codes
         return fields

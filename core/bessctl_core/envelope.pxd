@@ -1,7 +1,7 @@
 # What is allowed now, per unit and for the plant, and who says so.
 #
 # The device interval of a unit is the smallest of: rating, the rating the PCS states, apparent power, the BMS's current limits as watts (R14),
-# derating and protection; nothing for a unit that does not follow or whose battery is not connected. It always contains 0 and never yields. The plant's device interval is the
+# derating and protection, what an untried unit may give (R16); nothing for a unit that does not follow or whose battery is not connected. It always contains 0 and never yields. The plant's device interval is the
 # sum over its units and over what units beyond our command may be giving (R9): those watts flow whatever is decided here, so the plant's
 # limits hold for all of them together, and dispatch.pxd leaves their share to them.
 #
@@ -18,6 +18,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t
 
 from .contactor cimport ContactorTable
 from .layout cimport MAX_UNITS, Inputs, Outputs, SiteConfig
+from .commission cimport Commission
 from .pcc cimport Pcc
 from .plans cimport SlotTable
 from .protect cimport RowTable
@@ -49,7 +50,7 @@ cdef struct Envelope:
 
 # Rating, BMS, rows: the part no source touches. `mode_blocks`: the mode allows no power; `mode` names it.
 cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const UnitTable* u, const ContactorTable* contactors,
-                          Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil
+                          const Commission* k, Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil
 
 # The sources, class by class. Marks in `p` whether any of them speaks of the PCC.
 cdef void arbitrate(const SiteConfig* c, const SlotTable* slots, Pcc* p, Envelope* e, int64_t now_ns) noexcept nogil

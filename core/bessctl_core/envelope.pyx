@@ -4,9 +4,10 @@ from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.math cimport INFINITY, NAN, fabs, isfinite
 
 from .layout cimport (
-    ACT_ZERO, BIND_BMS, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_PHASE, BIND_RATING, BIND_ROW, CLASS_MARKET, PLANT, QUANTITIES,
+    ACT_ZERO, BIND_BMS, BIND_COMMISSION, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_PHASE, BIND_RATING, BIND_ROW, CLASS_MARKET, PLANT, QUANTITIES,
     Q_AC_W, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_SOC_PCT, Q_W_MAX_CHA, Q_W_MAX_DIS,
 )
+from .commission cimport commission_share
 from .pcc cimport METER_LOST, PARTS, pcc_bounds, phase_bounds
 from .plans cimport Ask
 from .units cimport is_mapped, unit_sees
@@ -85,10 +86,17 @@ cdef void unit_rows(const SiteConfig* c, const RowTable* rows, int place, int un
         lo[0] = hi[0]
 
 
-cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, bint follows, Envelope* e, int unit, bint mode_blocks,
-                        int mode, int64_t now_ns) noexcept nogil:
+cdef void unit_trial(const SiteConfig* c, double share, int unit, Bound* lo, Bound* hi) noexcept nogil:
+    if share < 1:
+        at_most(hi, share * c.unit_w_dis_max[unit], BIND_COMMISSION, unit, 0)
+        at_least(lo, -share * c.unit_w_cha_max[unit], BIND_COMMISSION, unit, 0)
+
+
+cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, bint follows, double share, Envelope* e, int unit,
+                        bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi
     unit_ratings(c, inp, unit, &lo, &hi, now_ns)
+    unit_trial(c, share, unit, &lo, &hi)
     unit_rows(c, rows, unit, unit, &lo, &hi)
     unit_rows(c, rows, PLANT, unit, &lo, &hi)
     # A stop by a row is the better answer to "who limits me" than the silence it may come from.
@@ -138,7 +146,7 @@ cdef void weigh(const SiteConfig* c, const Inputs* inp, Envelope* e, int64_t now
 # --- the plant ----------------------------------------------------------------------------------------------------------------------------
 
 cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const UnitTable* u, const ContactorTable* contactors,
-                          Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
+                          const Commission* k, Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef int hi_by = 0
     cdef int lo_by = 0
@@ -149,7 +157,7 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
     cdef double hi = e.giving_hi_w
     cdef double lo = e.giving_lo_w
     for unit in range(c.n_units):
-        unit_interval(c, inp, rows, u.follows[unit] and contactors.ready[unit], e, unit, mode_blocks, mode, now_ns)
+        unit_interval(c, inp, rows, u.follows[unit] and contactors.ready[unit], commission_share(k, unit), e, unit, mode_blocks, mode, now_ns)
         hi += e.unit_hi[unit].w
         lo += e.unit_lo[unit].w
         # The plant's side is bound by the first unit that something other than its rating limits.

@@ -1,6 +1,7 @@
 """All buses and all devices of the site; see fleet.pxd."""
 
 from libc.math cimport NAN
+from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from posix.time cimport timespec
 
@@ -8,11 +9,12 @@ from .bus cimport (
     BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUED, QUEUE_MAX, SENT, bus_close, bus_deadline_ns,
     bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
 )
+from .bus_state cimport BusCounters
 from .curves cimport curves_init, curves_send, curves_take
 from .driver cimport PHASE_UP, device_init, device_note, device_release, device_seen, device_send, device_state, device_stopped, device_take
 from .frames cimport READ_HOLDING_REGISTERS
 from .layout cimport (
-    BUS_TCP, CURVES, DEV_DOWN, DEV_METER, DEV_PCS, FLAG_SETPOINT_HELD, MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
+    BUS_RTU, BUS_TCP, CURVES, DEV_DOWN, DEV_METER, DEV_PCS, FLAG_SETPOINT_HELD, MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
 )
 from .points cimport index_points, take_points
 from .rt cimport monotonic_ns, sleep_until
@@ -25,7 +27,9 @@ cdef extern from "<poll.h>" nogil:
     int ppoll(pollfd* fds, unsigned long count, const timespec* timeout, const void* mask)
 
 cdef enum:
-    USER_TIMEOUT_MS = 2000      # a pulled cable ends the connection after this long
+    USER_TIMEOUT_MS = 2000      # a pulled cable ends the connection after this long, where no data age says otherwise
+    MS = 1000000
+    LINE_AHEAD = 2              # polls that wait on a serial line: enough to keep it busy from tick to tick
     ROUNDS_PER_WAIT = 512       # a peer that floods us gets no more of the time between two ticks
 
 
@@ -33,8 +37,12 @@ cdef enum:
 
 cdef bint open_bus(const SiteConfig* c, int index, Bus* bus, int64_t seed) noexcept nogil:
     cdef const char* path = &c.bus_path[index * TEXT]
+    cdef int64_t give_up_ns = c.bus_give_up_ns[index]
     if c.bus_kind[index] == BUS_TCP:
-        return bus_init_tcp(bus, path, c.bus_port[index], USER_TIMEOUT_MS, seed)
+        if not bus_init_tcp(bus, path, c.bus_port[index], <int> (give_up_ns // MS) if give_up_ns >= MS else USER_TIMEOUT_MS, seed):
+            return False
+        bus.opt.give_up_ns = give_up_ns
+        return True
     return bus_init_rtu(bus, path, c.bus_baud[index], c.bus_parity[index], c.bus_stop_bits[index], c.bus_rs485[index], seed)
 
 
@@ -70,7 +78,8 @@ cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) 
         t.function = c.read_function[i] if c.read_function[i] else <int> READ_HOLDING_REGISTERS
         t.unit_id = c.dev_modbus_id[c.read_device[i]]
         t.address, t.count = <int> c.read_addr[i], <int> c.read_count[i]
-        t.timeout_ns = c.dev_timeout_ns[c.read_device[i]]
+        t.timeout_ns, t.worst_ns = c.dev_timeout_ns[c.read_device[i]], c.dev_worst_ns[c.read_device[i]]
+        t.pipelined = c.dev_pipelined[c.read_device[i]]
     return -1
 
 
@@ -132,10 +141,26 @@ cdef bint is_loaded(const SiteConfig* c, const Device* dev, const Outputs* out) 
     return False
 
 
+cdef bint asked_already(const SiteConfig* c, const Fleet* f, int device) noexcept nogil:
+    cdef int i
+    for i in range(c.n_reads):
+        if c.read_device[i] == device and f.read[i].status != IDLE:
+            return True
+    return False
+
+
+cdef bint is_due(const SiteConfig* c, const Fleet* f, int read, int64_t now_ns) noexcept nogil:
+    """A device that left a question unanswered is asked one at a time: its neighbours lose no more than one time-out to it in a row."""
+    cdef const Device* dev = &f.device[c.read_device[read]]
+    if dev.phase != PHASE_UP or f.read[read].status != IDLE or now_ns < f.read_due_ns[read]:
+        return False
+    return dev.silent == 0 or not asked_already(c, f, dev.index)
+
+
 cdef void send_read(const SiteConfig* c, Fleet* f, int read, int64_t now_ns) noexcept nogil:
     cdef Transaction* t = &f.read[read]
     cdef Bus* bus = &f.bus[c.dev_bus[c.read_device[read]]]
-    if f.device[c.read_device[read]].phase != PHASE_UP or t.status != IDLE or now_ns < f.read_due_ns[read] or bus.polls.count >= QUEUE_MAX:
+    if bus.polls.count >= QUEUE_MAX or not is_due(c, f, read, now_ns):
         return
     if bus_submit_poll(bus, t):
         f.read_due_ns[read] = max(f.read_due_ns[read] + c.read_period_ns[read], now_ns)
@@ -143,8 +168,21 @@ cdef void send_read(const SiteConfig* c, Fleet* f, int read, int64_t now_ns) noe
         t.status = IDLE
 
 
+cdef void send_line_reads(const SiteConfig* c, Fleet* f, int bus, int64_t now_ns) noexcept nogil:
+    """On a serial line the read that is due longest goes first, and few wait: what becomes urgent meanwhile is not far behind."""
+    cdef int i, ahead, best
+    for ahead in range(f.bus[bus].polls.count, LINE_AHEAD):
+        best = -1
+        for i in range(c.n_reads):
+            if c.dev_bus[c.read_device[i]] == bus and is_due(c, f, i, now_ns) and (best < 0 or f.read_due_ns[i] < f.read_due_ns[best]):
+                best = i
+        if best < 0:
+            return
+        send_read(c, f, best, now_ns)
+
+
 cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Outputs* out, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef int i
+    cdef int i, read
     cdef bint handed = True
     f.ticks += 1
     for i in range(c.n_devices):
@@ -152,8 +190,12 @@ cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Out
         handed = device_send(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, out, f.ticks, sink, now_ns) and handed
     # Where more is due than a queue holds, each tick begins with another read, so that none waits for ever.
     for i in range(c.n_reads):
-        send_read(c, f, <int> ((f.ticks + i) % c.n_reads), now_ns)
+        read = <int> ((f.ticks + i) % c.n_reads)
+        if c.bus_kind[c.dev_bus[c.read_device[read]]] == BUS_TCP:
+            send_read(c, f, read, now_ns)
     for i in range(c.n_buses):
+        if c.bus_kind[i] == BUS_RTU:
+            send_line_reads(c, f, i, now_ns)
         if connected(&f.bus[i]):
             bus_step(&f.bus[i], now_ns, 0)
     return handed
@@ -238,11 +280,27 @@ cdef void fleet_account(const SiteConfig* c, const Fleet* f, PlantState* state) 
         state.bus_ok[i] = <int> b.count.ok
         state.bus_timeouts[i] = <int> b.count.faults[<int> FAULT_TIMEOUT]
         state.bus_late[i] = <int> b.count.late_replies
-        state.bus_bad[i] = <int> (b.count.crc_errors + b.count.wrong_unit + b.count.wrong_function + b.count.wrong_length + b.count.wrong_echo)
         state.bus_exceptions[i] = exceptions_of(b)
+        state.bus_exception_code[i] = b.exception_code
         state.bus_reconnects[i] = b.epoch - 1 if b.epoch > 0 else 0
+        account_frames(&b.count, state, i)
+        account_connections(&b.count, state, i)
     for i in range(c.n_devices):
         state.flags |= FLAG_SETPOINT_HELD if f.device[i].setpoint.saving else 0
+
+
+cdef void account_frames(const BusCounters* n, PlantState* state, int i) noexcept nogil:
+    state.bus_slow[i], state.bus_gaps[i], state.bus_echoes[i] = <uint32_t> n.slow, <uint32_t> n.gaps, <uint32_t> n.echoes
+    state.bus_crc[i], state.bus_wrong_unit[i] = <uint32_t> n.crc_errors, <uint32_t> n.wrong_unit
+    state.bus_wrong_function[i], state.bus_wrong_length[i] = <uint32_t> n.wrong_function, <uint32_t> n.wrong_length
+    state.bus_wrong_echo[i], state.bus_wrong_protocol[i] = <uint32_t> n.wrong_echo, <uint32_t> n.wrong_protocol
+    state.bus_garbage[i] = <uint32_t> n.garbage_bytes
+    state.bus_bad[i] = <uint32_t> (n.crc_errors + n.wrong_unit + n.wrong_function + n.wrong_length + n.wrong_echo + n.wrong_protocol)
+
+
+cdef void account_connections(const BusCounters* n, PlantState* state, int i) noexcept nogil:
+    state.bus_refused[i], state.bus_closed[i] = <uint32_t> n.connect_failures, <uint32_t> n.disconnects
+    state.bus_half_open[i] = <uint32_t> n.half_open
 
 
 cdef int exceptions_of(const Bus* b) noexcept nogil:

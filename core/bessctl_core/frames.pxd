@@ -67,6 +67,7 @@ cdef struct Transaction:
     uint16_t count
     uint8_t unit_id
     uint8_t function
+    uint8_t pipelined       # TCP: may be asked while other such questions of this connection are out
 
     uint8_t status
     uint8_t fault

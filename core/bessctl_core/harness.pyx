@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from .layout cimport (
-    MAX_ROWS, MAX_SLOTS, MAX_UNITS, PLACES, QUANTITIES, Event, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig,
+    EV_COMMISSION, MAX_ROWS, MAX_SLOTS, MAX_UNITS, PLACES, QUANTITIES, Event, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig,
 )
 from .state cimport StartFacts, StepState
 from .step cimport step_ask_stop, step_init, step_journal, step_offer_plan, step_run, step_stopped
@@ -36,7 +36,8 @@ cdef class StepHarness:
         free(self._s)
 
     def __init__(self, config, *, int64_t now_ns=1_000_000_000_000, int64_t realtime_s=1_700_000_000, boot_id=(1, 2),
-                 bytes config_hash=b"\0" * 32, bytes journal=None, bint journal_broken=False, bint warm=False, bint rt_refused=False):
+                 bytes config_hash=b"\0" * 32, bytes journal=None, bint journal_broken=False, bint warm=False, bint rt_refused=False,
+                 bint commissioned=True):
         cdef const uint8_t[::1] view = config
         cdef StartFacts facts
         cdef JournalRecord record
@@ -57,6 +58,19 @@ cdef class StepHarness:
             memcpy(&record, <const char*> journal, sizeof(JournalRecord))
         self.now_ns = now_ns
         step_init(self._c, self._s, &facts, &record if journal is not None else NULL)
+        if commissioned:
+            self._commission()
+
+    def _commission(self):
+        """As if every unit had been tried before (R16)."""
+        cdef int i
+        cdef int kept = 0
+        memset(self._s.commission.done, 1, sizeof(self._s.commission.done))
+        for i in range(self._s.sink.count):
+            if self._s.sink.item[i].code != EV_COMMISSION:
+                self._s.sink.item[kept] = self._s.sink.item[i]
+                kept += 1
+        self._s.sink.count = kept
 
     def set(self, int place, int quantity, double value, sampled_ns=None) -> None:
         """A measurement; `sampled_ns` is now where not given."""
@@ -131,6 +145,7 @@ cdef class StepHarness:
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
             ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
+            ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
         ):
             fields[name] = codes
         return fields

@@ -6,6 +6,7 @@ NAMES: tuple[str, str]
 BEGUN: str
 
 def check_sum(data: bytes) -> int: ...
+def begin_commissioned(folder: str, config_hash: bytes, units: int) -> bool: ...
 
 @final
 class Journal:

@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from .atomics cimport load_acquire_u64, store_release_u64
 from .handover cimport handover_read, handover_write
-from .layout cimport LAYOUT_VERSION, JournalRecord
+from .layout cimport LAYOUT_VERSION, MAX_UNITS, MODE_RUN, JournalRecord
 from .rt cimport wake
 
 NAMES = ("journal.a", "journal.b")
@@ -148,6 +148,27 @@ cdef class Journal:
             if self._files[index] >= 0:
                 os.close(self._files[index])
                 self._files[index] = -1
+
+
+def begin_commissioned(str folder, bytes config_hash, int units) -> bool:
+    """A first journal that says that these units were tried under this configuration (R16): for simulated plants, where nobody could be
+    mistaken about a cable. False, and nothing done, where there is a journal already. Raises OSError.
+    """
+    cdef JournalRecord record
+    if len(config_hash) != 32 or not 0 <= units <= MAX_UNITS:
+        raise ValueError("a hash has 32 bytes, a plant at most 16 units")
+    journal = Journal(folder)
+    try:
+        if journal.found or journal.broken:
+            return False
+        memset(&record, 0, sizeof(JournalRecord))
+        record.seq, record.operator_mode = 1, MODE_RUN
+        memcpy(record.config_hash, <const char*> config_hash, 32)
+        memset(record.commissioned, 1, units)
+        journal.post((<const char*> &record)[:sizeof(JournalRecord)])
+        return journal.write_due()
+    finally:
+        journal.close()
 
 
 cdef int create(str path, bytes data) except -1:

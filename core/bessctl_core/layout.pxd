@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 6
+    LAYOUT_VERSION = 7
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant
@@ -233,6 +233,7 @@ cpdef enum Flag:
     FLAG_SOC_FROZEN = 512   # R4: a SoC does not move with the coulomb count and is not believed
     FLAG_CONTACTOR = 4096   # R13: a battery could not be connected and waits for the operator
     FLAG_INPUT_LOST = 8192  # a digital input cannot be read and counts as active
+    FLAG_UNCOMMISSIONED = 16384   # R16: a unit was never tried under this configuration: it gives 5 % at most
 
 # Who sets a side of the envelope.
 cpdef enum BindKind:
@@ -248,6 +249,7 @@ cpdef enum BindKind:
     BIND_DEVICE = 9         # a unit that is not there: silent, not verified, in local control or in fault
     BIND_INTERNAL = 10
     BIND_PHASE = 11         # current of one phase at the PCC, 0..2 in bind_id
+    BIND_COMMISSION = 12    # R16: the unit is not commissioned, or another one is being tried
 
 cpdef enum EventCode:
     EV_NONE = 0
@@ -286,6 +288,7 @@ cpdef enum EventCode:
     EV_FLAG = 28            # detail: Flag, value: 1 it is up, 0 it is down again; for flags that no other event tells of
     EV_CONTACTOR = 29       # detail: ContactorStep of contactor.pxd, value: how often it was ordered
     EV_CURVE = 70           # detail: CurveKind * 8 + CurveState; value: points of the curve, or the phase that failed; row is the device
+    EV_COMMISSION = 39      # R16; detail: 0 a unit was never tried (place), 1 it alone may give power, 2 that is over, 3 it proved right
 
 cpdef enum CommandCode:
     CMD_NONE = 0
@@ -294,6 +297,8 @@ cpdef enum CommandCode:
     CMD_OUT_OF_SERVICE = 3
     CMD_RESET = 4
     CMD_RELEASE = 5         # the operator removes a slot's plan; arg: slot
+    CMD_TRY = 6             # R16: only this unit may give power, for a while; arg: unit, -1 ends it
+    CMD_COMMISSIONED = 7    # R16: the unit was tried and proved right; arg: unit
 
 cpdef enum DeviceKind:
     DEV_NONE = 0
@@ -528,6 +533,7 @@ cdef struct SiteConfig:
     int32_t bus_baud[MAX_BUSES]
     int32_t bus_port[MAX_BUSES]
     char bus_path[MAX_BUSES * TEXT]     # host or serial device
+    int64_t bus_give_up_ns[MAX_BUSES]   # TCP: a connection on which nothing was answered for so long is half-open and given up
     uint8_t dev_kind[MAX_DEVICES]
     uint8_t dev_modbus_id[MAX_DEVICES]
     int16_t dev_place[MAX_DEVICES]      # unit or PLANT
@@ -550,6 +556,8 @@ cdef struct SiteConfig:
     double curve_y_scale[MAX_DEVICES * CURVES]
     double curve_s_scale[MAX_DEVICES * CURVES]      # s per count of RspTms; 0: it has none
     uint8_t curve_points_max[MAX_DEVICES * CURVES]  # NPt
+    int64_t dev_worst_ns[MAX_DEVICES]   # the longest it may ever take to answer: after a time-out a serial line stays quiet until then
+    uint8_t dev_pipelined[MAX_DEVICES]  # TCP: it takes further questions before it has answered the first
     # what is read: one request each
     int32_t read_device[MAX_READS]
     int32_t read_addr[MAX_READS]
@@ -748,6 +756,21 @@ cdef struct PlantState:
     uint32_t bus_bad[MAX_BUSES]             # frames that could not be believed
     uint32_t bus_exceptions[MAX_BUSES]
     uint32_t bus_reconnects[MAX_BUSES]
+    uint32_t bus_slow[MAX_BUSES]            # time-outs in the middle of an answer
+    uint32_t bus_crc[MAX_BUSES]             # the next six: what `bad` is made of
+    uint32_t bus_wrong_unit[MAX_BUSES]
+    uint32_t bus_wrong_function[MAX_BUSES]
+    uint32_t bus_wrong_length[MAX_BUSES]
+    uint32_t bus_wrong_echo[MAX_BUSES]
+    uint32_t bus_wrong_protocol[MAX_BUSES]
+    uint32_t bus_garbage[MAX_BUSES]         # bytes
+    uint32_t bus_gaps[MAX_BUSES]            # answers with a silence inside
+    uint32_t bus_echoes[MAX_BUSES]
+    uint32_t bus_refused[MAX_BUSES]         # connections that could not be had
+    uint32_t bus_closed[MAX_BUSES]          # connections that ended
+    uint32_t bus_half_open[MAX_BUSES]       # of them: given up because nothing was answered
+    uint8_t bus_exception_code[MAX_BUSES]   # the last one
+    uint8_t unit_commissioned[MAX_UNITS]    # R16
 
 # --- the journal: what survives a power cut -----------------------------------------------------------------------------------------------
 
@@ -765,3 +788,4 @@ cdef struct JournalRecord:
     uint8_t latched[MAX_ROWS]
     double import_wh[MAX_UNITS]
     double export_wh[MAX_UNITS]
+    uint8_t commissioned[MAX_UNITS]         # R16: under config_hash

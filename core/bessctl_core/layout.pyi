@@ -35,6 +35,7 @@ class BindKind(IntFlag):
     BIND_DEVICE = 9
     BIND_INTERNAL = 10
     BIND_PHASE = 11
+    BIND_COMMISSION = 12
 
 class BlindRule(IntFlag):
     BLIND_HOLDS = 0
@@ -52,6 +53,8 @@ class CommandCode(IntFlag):
     CMD_OUT_OF_SERVICE = 3
     CMD_RESET = 4
     CMD_RELEASE = 5
+    CMD_TRY = 6
+    CMD_COMMISSIONED = 7
 
 class CurveKind(IntFlag):
     CURVE_VOLT_VAR = 0
@@ -122,6 +125,7 @@ class EventCode(IntFlag):
     EV_FLAG = 28
     EV_CONTACTOR = 29
     EV_CURVE = 70
+    EV_COMMISSION = 39
 
 class FieldSource(IntFlag):
     SRC_CONST = 0
@@ -150,6 +154,7 @@ class Flag(IntFlag):
     FLAG_SOC_FROZEN = 512
     FLAG_CONTACTOR = 4096
     FLAG_INPUT_LOST = 8192
+    FLAG_UNCOMMISSIONED = 16384
 
 class Internal(IntFlag):
     TRIP_ASSERTION = 1

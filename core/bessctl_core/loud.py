@@ -39,6 +39,10 @@ FLAGS: dict[int, tuple[str, str]] = {
         "see the write budget in the device's profile, and who changes the target so often",
     ),
     Flag.FLAG_CONTACTOR: ("a battery could not be connected", "check the BMS and its contactors, then `bessctl reset`"),
+    Flag.FLAG_UNCOMMISSIONED: (
+        "a unit was never tried under this configuration and gives 5 % of its rating at most",
+        "`bessctl commission` tries each unit (R16)",
+    ),
     Flag.FLAG_INPUT_LOST: ("a digital input cannot be read and counts as active", "check its module, wiring and power"),
 }
 """Flag -> what it means, and what to do."""

@@ -25,9 +25,11 @@ class Master:
         user_timeout_s: float = 3.0,
         connect_timeout_s: float = 1.0,
         max_timeouts: int = 3,
+        give_up_s: float = 0.0,
         seed: int = 1,
     ) -> Master:
-        """`host` is numeric (ValueError otherwise). `max_timeouts` unanswered questions in a row end the connection, 0: never."""
+        """`host` is numeric (ValueError otherwise). `max_timeouts` unanswered questions in a row end the connection, and so does no answer to
+        any for `give_up_s`; 0: never."""
 
     @staticmethod
     def rtu(
@@ -72,6 +74,7 @@ class Master:
         timeout_ns: int = 0,
         worst_ns: int = 0,
         command: bool = False,
+        pipelined: bool = False,
     ) -> int:
         """Queues a question; returns a ticket. Nothing moves until pump. A refused one shows in outcome at once."""
 
@@ -98,3 +101,10 @@ class Master:
     @property
     def last_errno(self) -> int: ...
     def counters(self) -> dict[str, int]: ...
+
+def read_together(masters: Sequence[Master], unit: int, address: int, count: int, took_ns: Any) -> None:
+    """FC03 of all masters at once, again and again, in one thread without the GIL, as the loop looks after its buses.
+
+    `took_ns`: int64, a row for each cycle; a column for each master (its answer after the cycle's begin) and one for the whole cycle.
+    BusError at the first failure, ValueError for a wrong shape.
+    """

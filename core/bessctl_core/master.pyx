@@ -24,6 +24,7 @@ STATUSES = ("idle", "queued", "sent", "done", "failed")
 
 cdef enum:
     TICKETS = 80
+    TOGETHER_MAX = 40
 
 
 class BusError(Exception):
@@ -54,6 +55,39 @@ cdef int64_t run_two(Bus* b, Transaction* first, Transaction* second) noexcept n
     return io_now_ns() - start_ns
 
 
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd* fds, unsigned long count, int timeout_ms)
+
+
+cdef bint under_way(const Transaction* t) noexcept nogil:
+    return t.status == QUEUED or t.status == SENT
+
+
+cdef int look_after(Bus** buses, Transaction** asked, int count) noexcept nogil:
+    """One wait for all buses with a question out, and what came of it; how many are still out."""
+    cdef pollfd[TOGETHER_MAX] fds
+    cdef int64_t now_ns = io_now_ns()
+    cdef int64_t next_ns = now_ns + 1000000000
+    cdef int i
+    cdef int left = 0
+    for i in range(count):
+        fds[i].fd, fds[i].events, fds[i].revents = -1, 0, 0
+        if under_way(asked[i]):
+            fds[i].fd, fds[i].events = bus_fd(buses[i]), bus_events(buses[i])
+            next_ns = min(next_ns, bus_deadline_ns(buses[i]))
+    poll(fds, count, <int> max(<int64_t> 0, (next_ns - now_ns + 999999) // 1000000))
+    now_ns = io_now_ns()
+    for i in range(count):
+        if under_way(asked[i]):
+            bus_step(buses[i], now_ns, fds[i].revents)
+            left += under_way(asked[i])
+    return left
+
+
 cdef inline bint bits(uint8_t function) noexcept:
     return function == READ_COILS or function == READ_DISCRETE_INPUTS or function == WRITE_MULTIPLE_COILS
 
@@ -65,13 +99,14 @@ cdef class Master:
     cdef int64_t timeout_ns
 
     @staticmethod
-    def tcp(host, port, timeout_s=1.0, *, user_timeout_s=3.0, connect_timeout_s=1.0, max_timeouts=3, seed=1):
+    def tcp(host, port, timeout_s=1.0, *, user_timeout_s=3.0, connect_timeout_s=1.0, max_timeouts=3, give_up_s=0.0, seed=1):
         cdef Master m = Master()
         cdef bytes ip = host.encode()
         if not bus_init_tcp(&m.bus, ip, port, int(user_timeout_s * 1000), seed):
             raise ValueError(f"{host!r} is no numeric IPv4 or IPv6 address")
         m.bus.opt.connect_timeout_ns = int(connect_timeout_s * 1e9)
         m.bus.opt.max_timeouts = max_timeouts
+        m.bus.opt.give_up_ns = int(give_up_s * 1e9)
         m.timeout_ns = int(timeout_s * 1e9)
         return m
 
@@ -170,10 +205,11 @@ cdef class Master:
         self.check(first)
         self.check(second)
 
-    def submit(self, unit, fc, address, count, regs=(), *, timeout_ns=0, worst_ns=0, command=False):
+    def submit(self, unit, fc, address, count, regs=(), *, timeout_ns=0, worst_ns=0, command=False, pipelined=False):
         cdef int number = self.next_ticket
         cdef Transaction* t = self.fill(number, unit, fc, address, count, regs, timeout_ns or self.timeout_ns)
         t.worst_ns = worst_ns
+        t.pipelined = pipelined
         self.next_ticket = (number + 1) % TICKETS
         if command:
             bus_submit_command(&self.bus, t)
@@ -220,16 +256,47 @@ cdef class Master:
             **{f"failed_{FAULTS[i]}": c.faults[i] for i in range(1, FAULT_COUNT)},
             **{f"exception_{i}": c.exceptions[i] for i in range(EXCEPTION_CODES) if c.exceptions[i]},
             "late_replies": c.late_replies,
+            "slow": c.slow,
             "crc_errors": c.crc_errors,
             "wrong_unit": c.wrong_unit,
             "wrong_function": c.wrong_function,
             "wrong_length": c.wrong_length,
             "wrong_echo": c.wrong_echo,
+            "wrong_protocol": c.wrong_protocol,
             "garbage_bytes": c.garbage_bytes,
+            "gaps": c.gaps,
             "echoes": c.echoes,
             "connects": c.connects,
             "connect_failures": c.connect_failures,
             "disconnects": c.disconnects,
+            "half_open": c.half_open,
             "bytes_in": c.bytes_in,
             "bytes_out": c.bytes_out,
         }
+
+
+def read_together(masters, unit, address, count, int64_t[:, ::1] took_ns):
+    cdef Bus* buses[TOGETHER_MAX]
+    cdef Transaction* asked[TOGETHER_MAX]
+    cdef Master m
+    cdef int n = len(masters)
+    cdef int i
+    cdef Py_ssize_t cycle
+    cdef int64_t start_ns
+    if not 1 <= n <= TOGETHER_MAX or took_ns.shape[1] != n + 1:
+        raise ValueError(f"1 to {TOGETHER_MAX} masters, and a column more than masters")
+    for i in range(n):
+        m = masters[i]
+        buses[i], asked[i] = &m.bus, m.fill(0, unit, 3, address, count, (), m.timeout_ns)
+    for cycle in range(took_ns.shape[0]):
+        with nogil:
+            start_ns = io_now_ns()
+            for i in range(n):
+                bus_submit_poll(buses[i], asked[i])
+                bus_step(buses[i], start_ns, 0)
+            while look_after(buses, asked, n):
+                pass
+            took_ns[cycle, n] = io_now_ns() - start_ns
+        for i in range(n):
+            (<Master> masters[i]).check(asked[i])
+            took_ns[cycle, i] = asked[i].done_ns - start_ns

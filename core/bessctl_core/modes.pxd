@@ -16,7 +16,7 @@
 #
 # Requests. Stop and out-of-service act at once; start and reset act when the journal holds them; all are acknowledged only then (R6). A reset
 # is refused while a latched row sees that it is still active, and for rows marked local when it does not come by the operator's own socket; internal
-# trips are local. What trips again before the journal holds the reset calls it off, and it is answered as refused. The network may ask for
+# trips are local. A trial and its proof (R16) are the local operator's alone. What trips again before the journal holds the reset calls it off, and it is answered as refused. The network may ask for
 # nothing but a reset. A newer request of the same kind replaces one that still waits, which is answered as refused.
 
 from libc.stdint cimport int64_t

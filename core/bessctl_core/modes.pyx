@@ -3,10 +3,11 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
+from .commission cimport commission_init, commission_settle, commission_try
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
-    ACT_BLOCK, CMD_OUT_OF_SERVICE, CMD_RELEASE, CMD_RESET, CMD_START, CMD_STOP, DEV_UP, EV_ACQUIRED, EV_COMMAND_DONE,
-    EV_COMMAND_REFUSED, EV_INTERNAL, EV_MODE, EV_RESET_DONE, EV_RESET_REFUSED, LAYOUT_VERSION, MAX_ROWS, MODE_ACQUIRE,
+    ACT_BLOCK, CMD_COMMISSIONED, CMD_OUT_OF_SERVICE, CMD_RELEASE, CMD_RESET, CMD_START, CMD_STOP, CMD_TRY, DEV_UP, EV_ACQUIRED, EV_COMMAND_DONE,
+    EV_COMMAND_REFUSED, EV_INTERNAL, EV_MODE, EV_RESET_DONE, EV_RESET_REFUSED, LAYOUT_VERSION, MAX_ROWS, MAX_UNITS, MODE_ACQUIRE,
     MODE_OUT_OF_SERVICE, MODE_RUN, MODE_STANDBY, MODE_START_FAILED, MODE_STOPPED, MODE_STOPPING, MODE_TRIPPED, NS_PER_S, PLANT, Command,
     TRIP_JOURNAL, TRIP_OTHER_CONFIG, TRIP_STARTS,
 )
@@ -50,6 +51,13 @@ cdef void recall(const SiteConfig* c, StepState* s, const JournalRecord* journal
         s.internal |= TRIP_OTHER_CONFIG
 
 
+cdef const uint8_t* commissioned(const StepState* s, const JournalRecord* journal) noexcept nogil:
+    """R16: what was tried counts under the configuration it was tried with."""
+    if journal == NULL or memcmp(journal.config_hash, s.config_hash, 32) != 0:
+        return NULL
+    return journal.commissioned
+
+
 cdef bint starts_too_often(const StepState* s) noexcept nogil:
     """Three starts in the window. A clock that ran backwards between them counts as within: unknown is the safe side."""
     return s.start_realtime_s[2] != 0 and s.start_realtime_s[0] - s.start_realtime_s[2] < START_WINDOW_S
@@ -68,6 +76,7 @@ cdef void modes_init(const SiteConfig* c, StepState* s, const StartFacts* facts,
         trip_internal(s, TRIP_JOURNAL, facts.now_ns)
     if starts_too_often(s):
         trip_internal(s, TRIP_STARTS, facts.now_ns)
+    commission_init(c, &s.commission, commissioned(s, journal), &s.sink, facts.now_ns)
     s.rt_blocked = facts.rt_refused and c.rt_required
     s.operator_next = s.operator_mode
     s.warm = facts.warm and s.internal == 0 and s.operator_mode == MODE_RUN and not s.rt_blocked
@@ -141,6 +150,12 @@ cdef void take_command(const SiteConfig* c, const Inputs* inp, StepState* s, int
     elif command.code == CMD_RELEASE and 0 <= command.arg < c.n_slots:
         slot_clear(c, &s.slots, command.arg, now_ns)
         answer(s, command.id, True, -1, now_ns)
+    elif command.code == CMD_TRY and -1 <= command.arg < c.n_units:
+        commission_try(&s.commission, command.arg, &s.sink, now_ns)
+        answer(s, command.id, True, -1, now_ns)
+    elif command.code == CMD_COMMISSIONED and 0 <= command.arg < c.n_units:
+        s.commission.asked[command.arg] = 1
+        wait_for_journal(s, &s.commissioning, command, now_ns)
     else:
         answer(s, command.id, False, -1, now_ns)
 
@@ -158,6 +173,9 @@ cdef void settle_pending(const SiteConfig* c, const Inputs* inp, StepState* s, i
         if s.operator_mode == MODE_RUN:
             begin_again(c, s, s.operator.local)
         settle(s, &s.operator, True, -1, now_ns)
+    if s.commissioning.waiting and inp.journalled_seq >= s.commissioning.journal_seq:
+        commission_settle(c, &s.commission, &s.sink, now_ns)
+        settle(s, &s.commissioning, True, -1, now_ns)
     if s.reset.waiting and inp.journalled_seq >= s.reset.journal_seq:
         cleared = rows_reset(c, &s.rows)
         begin_again(c, s, s.reset.local)
@@ -283,7 +301,7 @@ cdef void journal_update(StepState* s, int64_t now_ns) noexcept nogil:
 
 
 cdef void journal_fill(const StepState* s, JournalRecord* record) noexcept nogil:
-    cdef int row
+    cdef int row, unit
     memset(record, 0, sizeof(JournalRecord))
     record.magic, record.seq, record.layout_version = JOURNAL_MAGIC, s.journal_seq, LAYOUT_VERSION
     memcpy(record.config_hash, s.config_hash, 32)
@@ -297,3 +315,5 @@ cdef void journal_fill(const StepState* s, JournalRecord* record) noexcept nogil
         record.latched[row] = s.rows.latched[row] and not s.rows.resetting[row]
     memcpy(record.import_wh, s.import_wh, sizeof(s.import_wh))
     memcpy(record.export_wh, s.export_wh, sizeof(s.export_wh))
+    for unit in range(MAX_UNITS):
+        record.commissioned[unit] = s.commission.done[unit] or s.commission.asked[unit]

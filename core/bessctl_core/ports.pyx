@@ -13,7 +13,7 @@ from .atomics cimport load_acquire_u64
 from .curves cimport curve_fault
 from .handover cimport Handover, handover_read, handover_version, handover_write
 from .layout cimport (
-    CURVE_STEPS, CURVE_XY, CURVES, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
+    CURVE_STEPS, CURVE_XY, CURVES, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_BUSES, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
     Command, CurvePlan, Event, Plan, PlantState, Series, SiteConfig,
 )
 from .plans cimport plan_fault
@@ -101,6 +101,7 @@ cdef class StatePort:
             ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("unit_curve", s.unit_curve[:MAX_UNITS * CURVES]),
             ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
+            ("bus_exception_code", s.bus_exception_code[:MAX_BUSES]), ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
         ):
             fields[name] = codes
         return fields
@@ -343,6 +344,8 @@ def facts(SealedSite site) -> dict:
     return {
         "rate_hz": c.rate_hz, "units": units, "rows": rows, "slots": slots, "has_meter": bool(c.has_meter),
         "unit_wh": [c.unit_wh[i] for i in range(units)],
+        "unit_w_dis_max": [c.unit_w_dis_max[i] for i in range(units)],
+        "unit_w_cha_max": [c.unit_w_cha_max[i] for i in range(units)],
         "unit_has_bms": [c.unit_bms_device[i] >= 0 for i in range(units)],
         "unit_data_age_ns": [c.unit_data_age_ns[i] for i in range(units)],
         "unit_curves": [unit_curves(c, i) for i in range(units)],

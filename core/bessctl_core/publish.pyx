@@ -65,5 +65,6 @@ cdef void publish(const SiteConfig* c, const Inputs* inp, const StepState* s, co
     for row in range(c.n_rows):
         pub.row_active[row] = s.rows.active[row] | s.rows.blind[row] << 1
     memcpy(pub.unit_contactor, s.contactors.step, sizeof(pub.unit_contactor))
+    memcpy(pub.unit_commissioned, s.commission.done, sizeof(pub.unit_commissioned))
     memcpy(pub.row_latched, s.rows.latched, c.n_rows)
     memcpy(pub.row_since_ns, s.rows.since_ns, c.n_rows * sizeof(int64_t))

@@ -4,6 +4,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from .contactor cimport ContactorTable
 from .derive cimport DeriveState
+from .commission cimport Commission
 from .envelope cimport Envelope
 from .events cimport EventSink
 from .layout cimport MAX_UNITS
@@ -37,6 +38,7 @@ cdef struct StepState:
     Envelope envelope
     RampState ramp
     UnitTable units
+    Commission commission
     Pcc pcc
     DeriveState derived
     ContactorTable contactors
@@ -57,6 +59,7 @@ cdef struct StepState:
     Pending reset
     Pending operator
     uint8_t release             # in this tick a start or reset at the machine became durable
+    Pending commissioning
     uint64_t journal_seq
     uint8_t journal_due
     int64_t journal_ns

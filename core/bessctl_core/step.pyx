@@ -9,12 +9,14 @@ from libc.string cimport memset
 
 from .contactor cimport BATTERY_GAVE_UP, contactors_order, contactors_update
 from .derive cimport derive, derive_init
+from .commission cimport commission_complete, commission_update
 from .dispatch cimport command_zero, commands_hold, dispatch
 from .envelope cimport arbitrate, device_interval
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit, tell_flags
 from .layout cimport (
     ACT_OPEN, ACT_STANDBY, BIND_NONE, EV_LIMITS_DISJOINT, EV_METER, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED,
-    FLAG_CONTACTOR, FLAG_INPUT_LOST, FLAG_LOCAL_CONTROL, FLAG_METER_STALE, FLAG_RT_REFUSED, FLAG_SHED, FLAG_SOC_FROZEN, FLAG_UNCONFIRMED,
+    FLAG_CONTACTOR, FLAG_INPUT_LOST, FLAG_LOCAL_CONTROL, FLAG_METER_STALE, FLAG_RT_REFUSED, FLAG_SHED, FLAG_SOC_FROZEN,
+    FLAG_UNCOMMISSIONED, FLAG_UNCONFIRMED,
     MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_STANDBY, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK, PLAN_STOPPED,
     QUANTITIES, Q_AC_W, Q_LOC_REM, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION, TRIP_METER_SIGN,
 )
@@ -201,7 +203,10 @@ cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int6
     cdef int unit
     cdef bint disjoint = s.envelope.unmet_slot >= 0
     cdef uint32_t before = s.flags
-    s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED | FLAG_METER_STALE | FLAG_SHED | FLAG_SOC_FROZEN | FLAG_CONTACTOR | FLAG_INPUT_LOST)
+    s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED | FLAG_METER_STALE | FLAG_SHED | FLAG_SOC_FROZEN | FLAG_CONTACTOR | FLAG_INPUT_LOST
+                 | FLAG_UNCOMMISSIONED)
+    if not commission_complete(c, &s.commission):
+        s.flags |= FLAG_UNCOMMISSIONED
     for unit in range(c.n_units):
         if inp.value[unit * QUANTITIES + Q_LOC_REM] == 1:
             s.flags |= FLAG_LOCAL_CONTROL
@@ -229,12 +234,13 @@ cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_n
     derive(c, inp, &s.derived, &s.units, &s.envelope, &s.contactors, s.wanted_w, &s.sink, now_ns - s.last_ns, now_ns)
     settle_pending(c, inp, s, now_ns)
     take_command(c, inp, s, now_ns)
+    commission_update(&s.commission, &s.sink, now_ns)
     slots_update(c, &s.slots, &s.sink, now_ns)
     rows_update(c, inp, &s.rows, &s.sink, s.acquired, now_ns)
     measure(c, inp, s, now_ns)
     modes_update(c, inp, s, now_ns)
     contactors_update(c, inp, &s.rows, &s.contactors, s.mode, &s.sink, now_ns)
-    device_interval(c, inp, &s.rows, &s.units, &s.contactors, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
+    device_interval(c, inp, &s.rows, &s.units, &s.contactors, &s.commission, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
     arbitrate(c, &s.slots, &s.pcc, &s.envelope, now_ns)
     command(c, inp, s, next_power(c, s, now_ns), out, now_ns)
     count_energy(c, inp, s, now_ns)

@@ -110,7 +110,8 @@ class Told:
             return "of the connection"
         if self.detail in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_METER):
             return self._name("slots", ident)
-        return self._name("units", ident) if self.detail in (kind.BIND_RATING, kind.BIND_BMS, kind.BIND_DEVICE) and ident >= 0 else ""
+        of_unit = (kind.BIND_RATING, kind.BIND_BMS, kind.BIND_DEVICE, kind.BIND_COMMISSION)
+        return self._name("units", ident) if self.detail in of_unit and ident >= 0 else ""
 
     @property
     def device(self) -> str:
@@ -165,6 +166,13 @@ def asked(t: Told) -> str:
     local, number = divmod(int(t.value), OPERATOR_IDS)
     return f"request {number} of the {'operator' if local else 'supervisor'}"
 
+
+COMMISSION = (
+    "{} was never tried under this configuration and gives 5 % of its rating at most: `bessctl commission` tries it (R16)",
+    "{} is being tried, the other units give nothing meanwhile",
+    "the trial of {} is over",
+    "{} is commissioned under this configuration",
+)
 
 METER = (
     "the meter at the connection gives samples again",
@@ -252,6 +260,7 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
     ),
     E.EV_START_GIVEN_UP: lambda t: f"{t.device} did not start in {t.detail} tries; check it, then `bessctl start` or `bessctl reset`",
     E.EV_CURVE: curve,
+    E.EV_COMMISSION: lambda t: COMMISSION[min(max(t.detail, 0), 3)].format(t.place),
     E.EV_JOURNAL: lambda t: JOURNAL[min(max(t.detail, 0), 2)],
 }
 

@@ -7,7 +7,7 @@ from .frames cimport READ_HOLDING_REGISTERS
 from .points cimport type_registers, typed_value
 
 cdef enum:
-    CHECK_RUN_MAX = 100
+    CHECK_RUN_MAX = 20          # registers; on a slow line a longer read would hold up the neighbours' commands
 
 
 cdef bint next_checks(const SiteConfig* c, Device* dev) noexcept nogil:

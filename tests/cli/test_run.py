@@ -51,8 +51,24 @@ def until(look: Callable[[], Any]) -> Any:
     return pytest.fail("did not happen within a minute")
 
 
+def commissions(run_dir: Path) -> None:
+    """R16: untried it gives 5 %; tried both ways, PCS, DC side and meter agreeing, it gives all, and the journal knows."""
+    capped = json.loads(cli("set", "50kW", "--ttl", 300, "--run-dir", run_dir, "-o", "json").stdout)
+    assert (capped["limited_by"], capped["limited_to_w"]) == ("commission:unit1", 10e3)
+    assert "bessctl commission" in capped["why"]
+    done = cli("commission", "--window-s", 0.5, "--run-dir", run_dir, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["commissioned"] == ["unit1"]
+    for trial, sign in zip(told["trials"], (1, -1), strict=True):
+        assert trial["asked_w"] == sign * 6000
+        for what in ("ac_w", "dc_w", "battery_w", "pcc_w"):
+            assert trial["changes"][what] == pytest.approx(sign * 6000, rel=0.2), what
+    assert json.loads(Path(told["stored"]).read_text())["commissioned"] == ["unit1"]
+
+
 def test_the_spine_from_discovery_to_an_orderly_stop(run_dir: Path) -> None:
-    """CARD-1, CARD-2: the operator's word reaches the PCS's power, within its limits, and is taken back."""
+    """CARD-1, CARD-2, R16: the operator's word reaches the PCS's power, within its limits, and is taken back."""
 
     def plant() -> dict[str, Any]:
         done = cli("status", "-o", "json", "--run-dir", run_dir)
@@ -61,6 +77,7 @@ def test_the_spine_from_discovery_to_an_orderly_stop(run_dir: Path) -> None:
 
     until(lambda: plant().get("mode") == "run")
     until((run_dir / "supervisor.sock").exists)
+    commissions(run_dir)
     assert cli("set", "50kW", "--ttl", 300, "--run-dir", run_dir).returncode == 0
     now = until(lambda: next((seen for seen in [plant()] if abs((seen["power_w"] or 0) - 50e3) < 1e3), None))
     assert now["pcc_w"] == pytest.approx(50e3, abs=2e3)  # the meter's import-positive W, turned once

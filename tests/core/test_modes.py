@@ -217,7 +217,7 @@ def test_R15_the_network_may_ask_for_nothing_but_a_reset(code: int) -> None:
     assert r.state["slot_state"][0] == L.SlotState.SLOT_LIVE, "and no plan was removed"
 
 
-@pytest.mark.parametrize("code", [C.CMD_NONE, 6, 99, 255])
+@pytest.mark.parametrize("code", [C.CMD_NONE, 8, 99, 255])
 def test_an_unknown_request_is_refused_from_the_operator_too(code: int) -> None:
     r = running()
     ask(r, code)

@@ -15,18 +15,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import bessctl_core
 from bessctl.config.seal import seal
+from bessctl.corelink.commission import begin_commissioned
 from bessctl.devices.discovery import FoundDevice
 from bessctl.sim.config import SimConfig
 from bessctl.sim.run import make_server
 from bessctl_core import layout as L
 from bessctl_core.attach import Attachment, attach_plans, attach_state
 from bessctl_core.ports import EventReader, PlanPort, StatePort
+from bessctl_core.sealed import SealError
 from bessctl_core.sim.server import PlantServer
 from tests.sites import changed_example, standard_device
 
@@ -92,8 +94,19 @@ def seal_changed(folder: Path, *changes: tuple[str, str]) -> Path:
 class Loop:
     """A loop process and what a supervisor sees of it."""
 
-    def __init__(self, folder: Path, sealed: Path, *, wrapper: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sealed: Path,
+        *,
+        wrapper: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        commissioned: bool = True,
+    ) -> None:
         self.run_dir, self.state_dir = folder / "run", folder / "state"
+        if commissioned:
+            with suppress(SealError, OSError):
+                begin_commissioned(str(self.state_dir), str(sealed))
         self.command = [sys.executable, "-I", "-S", str(MAIN), str(sealed), "--run-dir", str(self.run_dir)]
         self.command += ["--state-dir", str(self.state_dir), "--log", "json"]
         self.process = subprocess.Popen([*wrapper, *self.command], stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})

@@ -56,7 +56,12 @@ def test_a_plan_becomes_power_in_both_directions_and_nothing_is_left_at_its_end(
 
 def test_the_same_over_one_serial_line_that_three_devices_share(tmp_path: Path) -> None:
     """CARD-1: Modbus RTU. At 115200 baud, each byte taking its time on the wire, one device answers after the other."""
-    slower = (("data_age_s: 0.5", "data_age_s: 1.5"), ("confirm_s: 2", "confirm_s: 4"), ("pickup_s: 0.3", "pickup_s: 0.6"))
+    slower = (
+        ("data_age_s: 0.5", "data_age_s: 1.5"),
+        ("confirm_s: 2", "confirm_s: 4"),
+        ("pickup_s: 0.3", "pickup_s: 0.6"),
+        ("act_within_ms: 500", "act_within_ms: 1500"),
+    )
     with plant_server(None, {"baud": 115200, "paced": True}) as server:
         line = f"rtu: {{device: {server.pty_path}, baud: 115200, parity: even}}"
         sealed = seal_changed(tmp_path, ("tcp: {host: 127.0.0.1, port: 5020}", line), *slower)

@@ -1,0 +1,125 @@
+"""pymodbus as a slave that misbehaves: its own frames, spoilt on their way out, over TCP and a serial line. Never a wrong value (CARD-1).
+
+What tests/scenarios/test_bus_faults.py does with our simulated plant under a running loop: here with a stranger at the bus alone.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pymodbus.server import ModbusBaseServer, ModbusSerialServer, ModbusTcpServer
+
+from bessctl_core import frames
+from bessctl_core.master import BusError, Master
+from tests.core.test_bus_oracle import HOLDING, device, null_modem, serving
+
+TIMEOUT_S = 0.3
+FORGED = b"\x5a\x5a"
+RIGHT = HOLDING[10:14]
+
+Spoil = Callable[[bytes], bytes]
+
+
+class Spoiler:
+    """pymodbus's trace_packet: passes everything on, and spoils one answer when told to."""
+
+    def __init__(self) -> None:
+        self.spoil: Spoil | None = None
+
+    def __call__(self, sending: bool, data: bytes) -> bytes:
+        if not sending or self.spoil is None:
+            return data
+        spoil, self.spoil = self.spoil, None
+        return spoil(data)
+
+
+def crc(body: bytes) -> bytes:
+    return body + struct.pack("<H", frames.crc(body))
+
+
+def forged(answer: bytes, at: int) -> bytes:
+    """The registers of an answer replaced, from `at` on."""
+    return FORGED * ((len(answer) - at) // 2)
+
+
+# name -> what becomes of the answer, the fault of the question (None: it is answered right), the counter that rises
+TCP: dict[str, tuple[Spoil, str | None, str]] = {
+    "another unit": (lambda a: a[:6] + b"\x09" + a[7:9] + forged(a, 9), "wrong_unit", "wrong_unit"),
+    "another function": (lambda a: a[:7] + b"\x04" + a[8:9] + forged(a, 9), "wrong_function", "wrong_function"),
+    "another byte count": (lambda a: a[:8] + bytes([a[8] - 2]) + forged(a, 9), "wrong_length", "wrong_length"),
+    "another protocol": (lambda a: a[:2] + b"\0\1" + a[4:], "wrong_protocol", "wrong_protocol"),
+    "an impossible length": (lambda a: a[:4] + b"\x7f\xff" + a[6:], "wrong_length", "wrong_length"),
+    "another transaction": (lambda a: bytes([a[0] ^ 0x40]) + a[1:9] + forged(a, 9), "timeout", "late_replies"),
+    "another transaction, then the right one": (lambda a: bytes([a[0] ^ 0x40]) + a[1:9] + forged(a, 9) + a, None, "late_replies"),
+    "busy": (lambda a: a[:4] + b"\0\3" + a[6:7] + bytes([a[7] | 0x80, 6]), "exception", "exception_6"),
+    "half of it": (lambda a: a[:11], "timeout", "slow"),
+    "nothing": (lambda a: b"", "timeout", "failed_timeout"),
+}
+RTU: dict[str, tuple[Spoil, str | None, str]] = {
+    "another unit": (lambda a: crc(b"\x09" + a[1:3] + FORGED * 4), "wrong_unit", "wrong_unit"),
+    "another unit in front": (lambda a: crc(b"\x09" + a[1:3] + FORGED * 4) + a, None, "wrong_unit"),
+    "another function": (lambda a: crc(a[:1] + b"\x04" + a[2:3] + FORGED * 4), "wrong_function", "wrong_function"),
+    "another byte count": (lambda a: crc(a[:2] + b"\x06" + FORGED * 3), "wrong_length", "wrong_length"),
+    "a wrong check sum": (lambda a: a[:3] + FORGED * 4 + a[-2:], "crc", "crc_errors"),
+    "a zero in front": (lambda a: b"\0" + a, None, "garbage_bytes"),
+    "bytes behind": (lambda a: a + b"\xaa\x55", None, "garbage_bytes"),
+    "busy": (lambda a: crc(a[:1] + b"\x83\x06"), "exception", "exception_6"),
+    "half of it": (lambda a: a[:6], "timeout", "slow"),
+    "nothing": (lambda a: b"", "timeout", "failed_timeout"),
+}
+
+
+@contextmanager
+def over_tcp(spoiler: Spoiler) -> Iterator[Master]:
+    with serving(lambda: ModbusTcpServer(device(1), address=("127.0.0.1", 0), trace_packet=spoiler)) as server:
+        port = server.transport.sockets[0].getsockname()[1]
+        with Master.tcp("127.0.0.1", port, timeout_s=TIMEOUT_S) as master:
+            yield master
+
+
+@contextmanager
+def over_rtu(spoiler: Spoiler) -> Iterator[Master]:
+    def server() -> ModbusBaseServer:
+        return ModbusSerialServer(device(1), port=lines[1], baudrate=115200, parity="N", stopbits=2, trace_packet=spoiler)
+
+    with null_modem() as lines, serving(server), Master.rtu(lines[0], 115200, "N", 2, timeout_s=TIMEOUT_S, worst_s=TIMEOUT_S) as master:
+        yield master
+
+
+@pytest.fixture(scope="module", params=[over_tcp, over_rtu], ids=["tcp", "rtu"])
+def station(request: pytest.FixtureRequest) -> Iterator[tuple[Master, Spoiler, dict[str, Any]]]:
+    spoiler = Spoiler()
+    with request.param(spoiler) as master:
+        yield master, spoiler, TCP if request.param is over_tcp else RTU
+
+
+def counter(master: Master, name: str) -> int:
+    return master.counters().get(name, 0)
+
+
+@pytest.mark.parametrize("name", sorted({*TCP, *RTU}))
+def test_a_slave_of_other_peoples_making_spoils_its_answer(station: tuple[Master, Spoiler, dict[str, Any]], name: str) -> None:
+    master, spoiler, table = station
+    if name not in table:
+        return
+    spoil, fault, rises = table[name]
+    for _ in range(20):  # a slow machine may lose an answer; what is asserted is the one that was spoilt
+        try:
+            assert master.read(1, 3, 10, 4) == RIGHT
+            break
+        except BusError:
+            continue
+    before = counter(master, rises)
+    spoiler.spoil = spoil
+    if fault is None:
+        assert master.read(1, 3, 10, 4) == RIGHT
+        master.read(1, 3, 0, 1)  # what lay behind the answer is found by the next question at the latest
+    else:
+        with pytest.raises(BusError) as caught:
+            master.read(1, 3, 10, 4)
+        assert caught.value.fault == fault
+    assert counter(master, rises) > before
