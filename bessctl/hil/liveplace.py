@@ -179,18 +179,18 @@ class LivePlace:
 
     def begin(self, columns: tuple[Column, ...], cold: bool) -> int:
         self._columns = columns
-        started_ns = self.now_ns
         self._start_loop()
         until_ns = self.now_ns + round(READY_S * S)
-        while not cold:
+        while True:
             state = self.link.state()
+            if state is not None and cold:
+                return int(state["now_ns"] - state["tick"] * S / self.site.rate_hz)  # its first tick
             if state is not None and names.MODES.get(state["mode"]) == "run":
                 self.advance(self.now_ns + 3 * S)
                 return self.now_ns
             if self.now_ns > until_ns:
                 raise CannotPlay(f"the loop did not come to mode run within {READY_S:g} s: {self._tail()}")
             time.sleep(LOOK_S)
-        return started_ns
 
     def advance(self, until_ns: int) -> str:
         while True:

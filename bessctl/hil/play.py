@@ -227,7 +227,10 @@ class Player:
                 self._clock_steps(value)
 
     def _controller(self, what: str) -> None:
+        began_ns = self.place.now_ns
         self.place.controller(what)
+        # A process takes as long to start as the machine lets it: the scenario's clock stands meanwhile.
+        self._zero_ns += self.place.now_ns - began_ns
         if what == "rebooted":
             self._sources.clear()
         if what == "started" and self._supervisor == "well":

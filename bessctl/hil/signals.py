@@ -19,6 +19,8 @@ Column = tuple[str, str, int]
 """Side ("loop" or "plant"), field, index."""
 
 INVERTER = ("off", "sleeping", "starting", "running", "throttled", "shutting down", "fault", "standby")
+NOBODY = "nobody tells"
+"""What a word is while no loop publishes."""
 BANK = {1: "disconnected", 2: "initializing", 3: "connected", 6: "suspending", 99: "fault"}
 
 
@@ -46,12 +48,12 @@ def total(values: Sequence[float]) -> float:
 
 
 def coded(table: dict[int, str]) -> Callable[[Sequence[float]], str]:
-    return lambda values: table.get(int(values[0]), f"code {values[0]:g}")
+    return lambda values: table.get(int(values[0]), f"code {values[0]:g}") if values[0] == values[0] else NOBODY  # noqa: PLR0124 (NaN)
 
 
 def flagged(yes: str, no: str, bit: int = 0) -> Callable[[Sequence[float]], str]:
     if bit:
-        return lambda values: yes if int(values[0]) & bit else no
+        return lambda values: NOBODY if values[0] != values[0] else yes if int(values[0]) & bit else no  # noqa: PLR0124 (NaN)
     return lambda values: yes if values[0] else no
 
 
@@ -191,6 +193,8 @@ class Signals:
             self._add(f"{word} set by", "", [("loop", f"{side}_bind", 0), ("loop", f"{side}_bind_id", 0)], self._bound, self._binders())
 
     def _bound(self, values: Sequence[float]) -> str:
+        if values[0] != values[0]:  # noqa: PLR0124 (NaN)
+            return NOBODY
         return str(words.binding(self.site, int(values[0]), int(values[1])))
 
     def _binders(self) -> tuple[str, ...]:
