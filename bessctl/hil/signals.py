@@ -48,17 +48,17 @@ def total(values: Sequence[float]) -> float:
 
 
 def coded(table: dict[int, str]) -> Callable[[Sequence[float]], str]:
-    return lambda values: table.get(int(values[0]), f"code {values[0]:g}") if values[0] == values[0] else NOBODY  # noqa: PLR0124 (NaN)
+    return lambda values: table.get(int(values[0]), f"code {values[0]:g}") if values[0] == values[0] else NOBODY
 
 
 def flagged(yes: str, no: str, bit: int = 0) -> Callable[[Sequence[float]], str]:
     if bit:
-        return lambda values: NOBODY if values[0] != values[0] else yes if int(values[0]) & bit else no  # noqa: PLR0124 (NaN)
-    return lambda values: yes if values[0] else no
+        return lambda values: NOBODY if values[0] != values[0] else yes if int(values[0]) & bit else no
+    return lambda values: NOBODY if values[0] != values[0] else yes if values[0] else no
 
 
 def any_of(yes: str, no: str) -> Callable[[Sequence[float]], str]:
-    return lambda values: yes if any(values) else no
+    return lambda values: NOBODY if values[0] != values[0] else yes if any(values) else no
 
 
 class Signals:
@@ -193,7 +193,7 @@ class Signals:
             self._add(f"{word} set by", "", [("loop", f"{side}_bind", 0), ("loop", f"{side}_bind_id", 0)], self._bound, self._binders())
 
     def _bound(self, values: Sequence[float]) -> str:
-        if values[0] != values[0]:  # noqa: PLR0124 (NaN)
+        if values[0] != values[0]:
             return NOBODY
         return str(words.binding(self.site, int(values[0]), int(values[1])))
 
