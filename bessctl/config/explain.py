@@ -59,6 +59,7 @@ _KIND_WORDS = {
     "dict_type": "is not a set of keys",
     "model_type": "is not a set of keys",
     "model_attributes_type": "is not a set of keys",
+    "none_required": "is nothing for this row: it may only warn",
     "finite_number": "is not a finite number",
     "string_pattern_mismatch": "is not in the form expected",
     "string_too_long": "is too long",

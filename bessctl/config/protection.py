@@ -99,7 +99,9 @@ def _with_unit(base: type[Strict], suffix: Suffix) -> type[Strict]:
 
 def _row(suffix: Suffix, warn_only: bool) -> type[Row]:
     tiers: dict[str, Any] = {"warn": (_with_unit(Warn, suffix) | None, None)}
-    if not warn_only:
+    if warn_only:
+        tiers |= {"derate": (None, None), "trip": (None, None)}
+    else:
         tiers["derate"] = (_with_unit(Derate, suffix) | None, None)
         tiers["trip"] = (_with_unit(Trip, suffix) | None, None)
     return create_model(f"Row_{suffix}", __base__=Row, __module__=__name__, **tiers)

@@ -101,6 +101,7 @@ def _writes(role: Role, device: FoundDevice) -> list[Write]:
         writes += _one("beat", _at(bank, maps.BMS_CTRL_HB, "CtrlHb"), Field(0, "beat", "uint16"))
     if role.kind == "bms" or (role.kind == "pcs" and role.battery):
         writes += _one("open", _at(bank, maps.BMS_SET_OP, "SetOp"), Field(0, "const", idle=2))
+        writes += _one("close", _at(bank, maps.BMS_SET_OP, "SetOp"), Field(0, "const", idle=1))
     return writes
 
 

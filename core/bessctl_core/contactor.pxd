@@ -48,7 +48,8 @@ cdef struct ContactorTable:
     uint8_t ordered[MAX_UNITS]      # the order to open is out
     uint8_t ours[MAX_UNITS]         # it was opened by us, or the operator wants it closed
     uint8_t ready[MAX_UNITS]        # the battery may be loaded
-    uint8_t disconnected[MAX_UNITS] # its BMS says that it is not connected
+    uint8_t disconnected[MAX_UNITS] # its BMS says: disconnected
+    uint8_t away[MAX_UNITS]         # its BMS says anything but connected: what is measured behind the contactors is not the battery
     uint8_t fault[MAX_UNITS]
 
 # After the rows and the mode. Loop, nogil, bounded.

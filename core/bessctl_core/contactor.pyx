@@ -108,6 +108,7 @@ cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const RowTab
     cdef int unit
     for unit in range(c.n_units):
         t.disconnected[unit] = disconnected(c, inp, unit, now_ns)
+        t.away[unit] = unit_sees(c, inp, unit, Q_BMS_STATE, now_ns) and not connected(c, inp, unit, now_ns)
         if max(rows.stop[unit], rows.stop[PLANT]) >= ACT_OPEN:
             open_it(c, inp, t, unit, sink, now_ns)
         elif not is_mapped(inp, unit, Q_BMS_STATE):

@@ -7,7 +7,7 @@
 # - A heartbeat's age counts from the question that brought its last change.
 # - SoC that stands still while soc_stuck_pct of the unit's capacity is counted at the battery (Wh, net) is no number until it moves again
 #   (R4). Nothing else here looks at SoC.
-# - The pack voltage of a battery whose contactors are open is no statement about its cells: 802 V is measured behind them. It is no number.
+# - The pack voltage of a battery that is not connected is no statement about its cells: 802 V is measured behind them. It is no number.
 # - Astray: measured power beyond the limits of the unit in the tick before, or against the direction of its command (R12). Following error:
 #   the distance to the command. Both are 0 for a unit that is not ours to command (local control) or does not run.
 # - Conflict: the PCS says that power flows one way at its AC terminals, the battery says the other; the smaller of the two counts.

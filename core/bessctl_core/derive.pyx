@@ -94,7 +94,7 @@ cdef void battery(const SiteConfig* c, Inputs* inp, DeriveState* d, const Contac
     difference(inp, unit, Q_CELL_V_SPREAD, Q_CELL_V_MAX, Q_CELL_V_MIN, 1)
     difference(inp, unit, Q_CELL_TEMP_SPREAD_C, Q_CELL_TEMP_MAX_C, Q_CELL_TEMP_MIN_C, 1)
     put(inp, unit, Q_CONTACTOR_FAULT, contactors.fault[unit], asked_ns(inp, unit, Q_BMS_STATE))
-    if contactors.disconnected[unit]:
+    if contactors.away[unit]:
         inp.value[unit * QUANTITIES + Q_PACK_V] = NAN
 
 

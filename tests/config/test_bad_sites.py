@@ -204,3 +204,83 @@ def test_a_slow_line_is_judged_by_the_time_it_needs() -> None:
     message = told(("    tcp: {host: 127.0.0.1, port: 5020}\n", "    rtu: {device: /dev/ttyS1, baud: 9600}\n"))
     assert "units[0].data_age_s: 0.5 is below 3 refresh times of 'pcs1'" in message
     assert "protection.bms_data_age.warn.pickup_s: 0.3 is below 3 refresh times" in message
+
+
+# --- the protection table and the inputs -------------------------------------------------------------------------------------------------
+
+INPUT = "\ninputs:\n  - {name: estop, function: estop, modbus: {device: io1, address: 0}}\nprotection:\n"
+IO = "devices:                        # what\n"
+ESTOP = "  estop:\n    trip: {action: standby, reset: local}\n"
+
+
+def with_inputs(*changes: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """The example with an io device and an emergency stop on it."""
+    head = next(line for line in TEXT.splitlines() if line.startswith("devices:")) + "\n"
+    device = "  - {name: io1, kind: io, bus: lan, modbus_id: 9}\n"
+    return ((head, head + device), ("\nprotection:\n", INPUT + ESTOP), *changes)
+
+
+def test_a_site_with_inputs_is_accepted() -> None:
+    changed_example(*with_inputs())
+
+
+TRIP_LOW = "dropoff_v: 2.95, pickup_delay_s: 0.2, dropoff_delay_s: 5.0, action: block, recovery_share: 0.1, reset: any"
+NOT_FOLLOWING = "pickup_delay_s: 3.0, dropoff_delay_s: 5.0, action: standby, reset: any"
+HOT = "pickup_c: 58, dropoff_c: 50, pickup_delay_s: 0.2, dropoff_delay_s: 5.0, action: standby, reset: any"
+
+CONTRADICTIONS = [
+    # a row that could never be left again
+    ((TRIP_LOW, TRIP_LOW.replace("block, recovery_share: 0.1", "standby")),
+     "protection.cell_v_low.trip.action: standby forbids the charging that alone brings cell_v_low back; use block"),
+    # actions against themselves
+    ((HOT, HOT.replace("standby", "open_contactor").replace("any", "auto")),
+     "protection.cell_temp_high.trip.reset: auto: a release would restart the plant by itself (R13)"),
+    ((HOT, HOT + ", direction: charge"), "protection.cell_temp_high.trip.direction: standby takes power away in both directions"),
+    ((HOT, HOT + ", recovery_share: 0.1"), "protection.cell_temp_high.trip.recovery_share: only a block of one direction leaves something"),
+    ((HOT, HOT.replace("standby", "block") + ", recovery_share: 0.1"), "recovery_share: only a block of one direction"),
+    ((HOT, HOT.replace("standby", "block") + ", recovery_share: 1.5"), "1.5 is too large"),
+    # R12, R10
+    ((NOT_FOLLOWING, NOT_FOLLOWING.replace("pickup_delay_s: 3.0", "pickup_delay_s: 0.1")),
+     "protection.not_following.trip.pickup_delay_s: 0.1 is shorter than a PCS's ramp (ramp_to_zero_s 0.5)"),
+    (("    warn:   {pickup_w: 255000, dropoff_w: 250000,", "    trip:   {action: zero, reset: any, pickup_w: 240000, dropoff_w: 230000,"),
+     "protection.pcc_import_high.trip: picks up at 240000, within pcc.import_max_w 250000"),
+    (("  following_error:              # % of the rating beside its command\n    warn:",
+      "  following_error:              # % of the rating beside its command\n    trip:"), "is nothing for this row: it may only warn"),
+    # what is so or not has no threshold to write
+    (("    trip:   {pickup_delay_s: 5.0, action: standby, reset: any}", "    trip:   {pickup: 3, action: standby, reset: any}"),
+     "protection.contactor_fault.trip.pickup"),
+    # alarms
+    (("\nprotection:\n", "\nprotection:\n  bms_alarms: {over_tmp_alarm: {action: zero}}\n"), "did you mean 'over_temp_alarm'?"),
+    (("\nprotection:\n", "\nprotection:\n  bms_alarms: {over_temp_alarm: {action: explode}}\n"), "'explode' is not one of warn"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "words"), CONTRADICTIONS, ids=[f"{n}-{row[1][:48]}" for n, row in enumerate(CONTRADICTIONS)])
+def test_a_protection_table_that_contradicts_itself_is_told_with_its_place(change: tuple[str, str], words: str) -> None:
+    message = told(change)
+    assert words in message
+    line = next(line for line in message.splitlines() if words in line)
+    place, column = line.split(": ", 1)[0].rsplit(":", 2)[-2:]
+    assert int(place) > 0 < int(column)
+
+
+BAD_INPUTS = [
+    (("estop, modbus: {device: io1, address: 0}", "estop, modbus: {device: io2, address: 0}"), "there is no device 'io2'"),
+    (("estop, modbus: {device: io1, address: 0}", "estop, modbus: {device: pcs1, address: 0}"), "device 'pcs1' is a pcs, wanted: an io"),
+    (("estop, modbus: {device: io1, address: 0}", "estop"), "needs exactly one of gpio and modbus"),
+    (
+        ("modbus: {device: io1, address: 0}}", "modbus: {device: io1, address: 0}, closed_is: 0}"),
+        "a broken wire usually reads 0, as if closed",
+    ),
+    (("modbus: {device: io1, address: 0}}", "gpio: {chip: /dev/gpiochip0, line: 4, bias: pull_up}}"), "a broken wire would read as closed"),
+    ((ESTOP, ""), "inputs[0].function: nothing acts on it; add protection.estop"),
+    (("reset: local}\n", "reset: auto}\n"), "protection.estop.trip.reset: auto: a release would restart the plant by itself (R13)"),
+    (("function: estop", "function: fire"), "protection.estop: no input has the function estop"),
+    (("address: 0}}\n", "address: 0}}\n  - {name: two, function: estop, modbus: {device: io1, address: 0}}\n"), "lies where 'estop' lies"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), BAD_INPUTS, ids=[f"{n}-{row[1][:40]}" for n, row in enumerate(BAD_INPUTS)])
+def test_an_input_that_is_not_fail_safe_or_does_nothing_is_refused(change: tuple[str, str], words: str) -> None:
+    """R13."""
+    assert words in told(*with_inputs(change))

@@ -14,7 +14,7 @@ from bessctl_core.layout import Action, BlindRule, CommandCode, DeviceState, Dir
 from tests.core.rig import PLANT, Row, S
 
 RUNNING, THROTTLED = 3, 4
-DISCONNECTED, CONNECTED, SUSPENDING = 1, 3, 6
+CONNECTED, SUSPENDING = 3, 6
 STOPS = (Action.ACT_ZERO, Action.ACT_STANDBY, Action.ACT_OPEN)
 
 
@@ -176,12 +176,12 @@ class Model:
             self.reset_seq = None
 
     def _batteries(self, now_ns: int) -> None:
-        """The pack voltage behind open contactors is none, as of the tick after the BMS said so."""
+        """The pack voltage of a battery that is not connected is none, as of the tick after the BMS said so."""
         for unit in range(self.units):
             if unit in self.open:
                 self.samples[unit, Quantity.Q_PACK_V] = Sample(math.nan, self.sample(unit, Quantity.Q_PACK_V).at_ns)
         states = {unit: self.sample(unit, Quantity.Q_BMS_STATE) for unit in range(self.units)}
-        self.open = {unit for unit, state in states.items() if state.seen(now_ns, S) and state.value == DISCONNECTED}
+        self.open = {unit for unit, state in states.items() if state.seen(now_ns, S) and not CONNECTED <= state.value <= SUSPENDING}
 
     def follow(self, mode: int) -> None:
         """The mode the step came to: rows may latch from the first run on, and not while it acquires anew."""
