@@ -13,7 +13,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "site.yaml"
 # Lengths of the standard's models (without ID and L), with one DC port and one battery string.
 LENGTHS = {1: 66, 701: 153, 702: 50, 703: 17, 704: 65, 713: 7, 714: 43, 715: 7, 802: 62, 803: 58, 203: 105}
 CHAINS = {"pcs": (1, 701, 702, 703, 704, 713, 714, 715), "bms": (1, 802, 803), "meter": (1, 203)}
-WRITTEN = {703: ("ES",), 704: ("WSet",), 715: ("ControllerHb", "OpCtl"), 802: ("CtrlHb", "SetOp")}
+WRITTEN = {703: ("ES",), 704: ("WSet", "VarSet"), 715: ("ControllerHb", "OpCtl"), 802: ("CtrlHb", "SetOp")}
 RATINGS = {"WMaxRtg": 200000.0, "WChaRteMaxRtg": 200000.0, "WDisChaRteMaxRtg": 200000.0, "VAMaxRtg": 210000.0}
 
 

@@ -233,7 +233,7 @@ BAD_BLOCKS = [
     (Block(0, 5, rate_w_per_s=0.0), "a rate is above 0"),
     (Block(0, 5, pcc_hi_w=1.0), "a scope its slot may not use"),
     (Block(0, 5, target_w=1.0, target_scope=Scope.PCC), "a scope its slot may not use"),
-    (Block(0, 5, q_kind=QKind.VAR), "does not carry out"),
+    (Block(0, 5, q_kind=QKind.VAR), "a scope its slot may not use"),
 ]
 
 

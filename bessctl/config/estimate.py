@@ -76,6 +76,8 @@ def _orders_load(site: Site, bus: Bus, device: Device) -> float:
         return 0.0
     writes_per_s = sum(3.0 / unit.reversion_s for unit in site.units if unit.pcs == device.name)
     reads_per_s = writes_per_s + 1.0 / maps.READ_BACK_S if writes_per_s else 0.0
+    if writes_per_s and any("reactive" in source.scopes for source in site.sources):
+        reads_per_s, writes_per_s = 2 * reads_per_s, 2 * writes_per_s
     return (1.0 + writes_per_s) * transaction_s(bus, device, 9 + 2 * maps.WSET_COUNT, 8) + reads_per_s * read_s(
         bus, device, maps.WSET_READ_BACK
     )

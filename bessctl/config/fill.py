@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from math import nan
 from typing import Any
 
@@ -58,11 +59,18 @@ def _loop(c: Any, site: Site) -> None:
     c["balance_soc_pct"], c["soc_stuck_pct"] = loop.balance_soc_pct, loop.soc_stuck_pct
     c["ramp_w_per_s"] = loop.ramp_w_per_s
     c["min_power_w"] = loop.min_power_w
+    c["reactive_ramp_var_per_s"] = loop.reactive_ramp_var_per_s or loop.ramp_w_per_s
+    c["reactive_first"] = loop.priority == "reactive"
     stated = {"pcc_import_max_w": pcc.import_max_w, "pcc_export_max_w": pcc.export_max_w, "pcc_phase_max_a": pcc.phase_max_a}
     for key, value in stated.items():
         c[key] = nan if value is None else value
     c["load_max_w"] = nan if pcc.load_max_w is None else pcc.load_max_w
     c["pv_max_w"] = nan if pcc.pv_max_w is None else pcc.pv_max_w
+
+
+def unit_key(name: str) -> int:
+    """Who a unit is to the journal: its name, whatever its place in the list. Never 0."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "little") | 1
 
 
 def _index(site: Site, name: str | None) -> int:
@@ -73,6 +81,8 @@ def _unit(c: Any, i: int, unit: Unit, site: Site) -> None:
     c["unit_w_dis_max"][i] = unit.discharge_max_w
     c["unit_w_cha_max"][i] = unit.charge_max_w
     c["unit_va_max"][i] = unit.apparent_max_va
+    c["unit_var_max"][i] = unit.reactive_max_var or unit.apparent_max_va
+    c["unit_key"][i] = unit_key(unit.name)
     c["unit_wh"][i] = unit.capacity_wh
     c["unit_vdc_min_v"][i] = unit.pack_min_v
     c["unit_eta"][i] = unit.efficiency
@@ -200,6 +210,11 @@ def _device(c: Any, i: int, device: Device, site: Site, plan: DevicePlan) -> Non
     bus = c["dev_bus"][i]
     c["bus_min_gap_ns"][bus] = max(c["bus_min_gap_ns"][bus], ns(plan.min_gap_s))
     c["bus_reconnect_ns"][bus] = max(c["bus_reconnect_ns"][bus], ns(plan.reconnect_s))
+
+
+def reactive(site: Site) -> bool:
+    """Some source may ask for reactive power; else not a register of it is written."""
+    return any("reactive" in source.scopes for source in site.sources)
 
 
 def place_of(site: Site, device: Device) -> int:

@@ -44,7 +44,7 @@ def pace(c: Any, i: int, plan: DevicePlan, reversion_s: float) -> None:
     """What a device's profile says about times, budgets and proof."""
     third = reversion_s / 3
     resend_s = {"never": 0.0, "reversion": third}[plan.resend] if isinstance(plan.resend, str) else plan.resend
-    c["dev_count_w"][i] = plan.count_w
+    c["dev_count_w"][i], c["dev_count_var"][i] = plan.count_w, plan.count_var
     c["dev_resend_ns"][i] = ns(resend_s)
     c["dev_beat_ns"][i] = ns(plan.beat_s)
     c["dev_order_repeat_ns"][i] = ns(plan.order_repeat_s)
@@ -121,7 +121,7 @@ def _factor(c: Any, at: int, index: int, factor: Factor) -> None:
     c["factor_absent"][at] = number("ABSENT", factor.absent)
     c["factor_scale"][at] = factor.scale
     c["factor_least"][at], c["factor_most"][at] = factor.least, factor.most
-    c["factor_of_setpoint"][at] = factor.of_setpoint
+    c["factor_of_setpoint"][at] = 1 if factor.of_setpoint else 2 if factor.of_var else 0
 
 
 def _write(c: Any, at: int, index: int, write: Write, first_factor: int) -> None:

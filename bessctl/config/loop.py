@@ -32,6 +32,10 @@ class Loop(Strict):
     """R11: the longest a PCS may keep its power after the loop died."""
     ramp_w_per_s: Annotated[float, Field(gt=0, le=1e9)]
     """R2: away from zero, the whole plant. Toward zero is never ramped by us."""
+    reactive_ramp_var_per_s: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """The same for reactive power; absent = as many var as ramp_w_per_s has watts."""
+    priority: Literal["active", "reactive"] = "active"
+    """What goes first where apparent power is not enough for both."""
     min_power_w: NotNegativeWatts = 0.0
     """Commands below this magnitude are sent as 0."""
     balance_soc_pct: Annotated[float, Field(ge=0, le=100)] = 10.0
@@ -73,6 +77,8 @@ class Unit(Strict):
     discharge_max_w: PositiveWatts
     charge_max_w: PositiveWatts
     apparent_max_va: PositiveWatts
+    reactive_max_var: PositiveWatts | None = None
+    """Either way; absent = apparent_max_va. Only sources with the scope `reactive` ask for it."""
     capacity_wh: Annotated[float, Field(gt=0, le=1e10)]
     pack_min_v: Annotated[float, Field(gt=0, le=3000)]
     """R14: the lowest voltage the pack may have in operation; amps become watts with it."""

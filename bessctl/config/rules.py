@@ -191,7 +191,12 @@ def meter_ages(site: Site) -> Findings:
 def units(site: Site) -> Findings:
     """Ratings, R4 and R11 per unit."""
     for index, unit in enumerate(site.units):
-        for key, watts in (("discharge_max_w", unit.discharge_max_w), ("charge_max_w", unit.charge_max_w)):
+        powers = (
+            ("discharge_max_w", unit.discharge_max_w),
+            ("charge_max_w", unit.charge_max_w),
+            ("reactive_max_var", unit.reactive_max_var or 0.0),
+        )
+        for key, watts in powers:
             if watts > unit.apparent_max_va:
                 yield ("units", index, key), f"{watts:g} is beyond apparent_max_va {unit.apparent_max_va:g}; lower it or correct the rating"
         seconds = estimate.uncontrolled_s(unit)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bessctl.config.buses import Device
-from bessctl.config.fill import fill
+from bessctl.config.fill import fill, reactive
 from bessctl.config.fill_devices import counted
 from bessctl.config.load import LoadedSite, together
 from bessctl.config.places import Path
@@ -45,6 +45,7 @@ RATINGS = {
     "discharge_max_w": ("WDisChaRteMaxRtg", "WMaxRtg"),
     "charge_max_w": ("WChaRteMaxRtg", "WMaxRtg"),
     "apparent_max_va": ("VAMaxRtg",),
+    "reactive_max_var": ("VarMaxInjRtg",),
 }
 
 
@@ -97,6 +98,7 @@ def role_of(site: Site, name: str) -> Role:
         dc_positive=device.dc_positive,
         meter_positive=device.meter_positive,
         check_serial=device.serial == "checked",
+        reactive=site.loop.priority if reactive(site) else "",
     )
 
 
@@ -133,6 +135,11 @@ def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePl
             yield ("units", index, "pcs"), f"{unit.pcs!r} does not measure AC power (701 W); nothing can be controlled without it"
         if not pcs.has("setpoint"):
             yield ("units", index, "pcs"), f"{unit.pcs!r} takes no set point in watts (704 WSet); it cannot be driven"
+        if not pcs.has("var") and reactive(site):
+            yield (
+                ("units", index, "pcs"),
+                f"{unit.pcs!r} takes no var (704 VarSet); take the scope reactive from all sources, or use a PCS that does",
+            )
     for index, device in enumerate(site.devices):
         if device.kind != "io" and device.heartbeat == "required" and not plans[device.name].heartbeat:
             point = {"pcs": "715 DERHb", "bms": "802 Hb"}.get(device.kind, "heartbeat")
@@ -185,7 +192,7 @@ def beyond_ratings(site: Site, found: dict[str, FoundDevice]) -> Iterator[Findin
         model = found[unit.pcs].find(702)
         for key, points in RATINGS.items():
             rating = next((model.ratings[name] for name in points if name in model.ratings), None) if model else None
-            if rating is not None and getattr(unit, key) > rating:
+            if rating is not None and (getattr(unit, key) or 0.0) > rating:
                 yield (
                     ("units", index, key),
                     f"{getattr(unit, key):g} is beyond what {unit.pcs!r} states as its rating, {rating:g}; lower it",

@@ -26,7 +26,8 @@ class Source(Strict):
     """Whose limits win when limits are disjoint (R3): grid before contract before market."""
     priority: Annotated[int, Field(ge=0, le=1000)]
     """Whose target rules: the lowest number first."""
-    scopes: Annotated[list[Literal["ess", "pcc"]], Field(min_length=1)]
+    scopes: Annotated[list[Literal["ess", "pcc", "reactive"]], Field(min_length=1)]
+    """reactive: it may ask for reactive power; else that is left to the PCS's own functions."""
     lease_max_s: Seconds
     """The longest a plan may stand without being renewed."""
     required: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 from bessctl.corelink import bus_hints, view, words
 from bessctl.corelink.why import why
 from bessctl.corelink.words import Site
-from bessctl.model.snapshot import Binding
+from bessctl.model.snapshot import Binding, Reactive
 from bessctl_core import layout, loud
 
 State = dict[str, Any]
@@ -54,6 +54,7 @@ def status_report(site: Site, state: State) -> dict[str, Any]:
             "hi_w": snapshot.hi.value_w,
             "hi_by": str(snapshot.hi.binding),
             "pcc_w": snapshot.pcc_w,
+            **_reactive(snapshot.reactive),
             "flags": ", ".join(flags) or None,
             **({"remedy": "; ".join(todo)} if todo else {}),
         },
@@ -65,12 +66,34 @@ def status_report(site: Site, state: State) -> dict[str, Any]:
     }
 
 
+def _reactive(reactive: Reactive) -> dict[str, Any]:
+    if reactive.kind == "none":
+        return {"var": reactive.measured_var}
+    return {
+        "var": reactive.measured_var,
+        "command_var": reactive.command_var,
+        "wanted_var": reactive.wanted_var,
+        "var_by": f"{reactive.kind} of {reactive.source}",
+        "var_why": reactive_why(reactive),
+    }
+
+
+def reactive_why(reactive: Reactive) -> str | None:
+    """Why less reactive power is commanded than asked for."""
+    if reactive.wanted_var is None or abs(reactive.wanted_var - reactive.command_var) <= max(ROUNDING_W, 0.001 * abs(reactive.wanted_var)):
+        return None
+    if abs(reactive.wanted_var) > reactive.most_var:
+        return f"the units may give {reactive.most_var:.0f} var beside their active power"
+    return "on its ramp"
+
+
 def _unit(unit: Any) -> dict[str, Any]:
     return {
         "unit": unit.name,
         "state": unit.state,
         "command_w": unit.command_w,
         "power_w": unit.ac_w,
+        "var": unit.ac_var,
         "soc_pct": unit.soc_pct,
         "cell_v_max": unit.cell_v_max_v,
         "cell_v_min": unit.cell_v_min_v,
@@ -147,7 +170,19 @@ def limit_stack(site: Site, state: State) -> list[dict[str, Any]]:
     mode = Binding("mode", words.MODES.get(state["mode"], str(state["mode"])))
     lines.append(_line("applied", state["command_w"], mode, why=_on_the_way(state, wanted)))
     lines.append(_line("measured", words.present(state["ess_w"]), Binding("none", ""), why=_not_followed(state)))
+    reactive = view.reactive(site, state)
+    if reactive.kind != "none":
+        by = Binding("source", reactive.source)
+        asked = f"{reactive.kind} {_asked(state, reactive)}".strip()
+        lines.append({**_line("requested var", None, by), "value_var": reactive.wanted_var, "why": asked})
+        lines.append({**_line("applied var", None, mode), "value_var": reactive.command_var, "why": reactive_why(reactive)})
+        lines.append({**_line("measured var", None, Binding("none", "")), "value_var": reactive.measured_var})
     return lines
+
+
+def _asked(state: State, reactive: Reactive) -> str:
+    value = words.present(state["slot_q_value"][state["reactive_slot"]])
+    return "" if value is None or reactive.kind == "var" else f"{value:g}"
 
 
 def verdict(site: Site, state: State, source: str) -> dict[str, Any]:

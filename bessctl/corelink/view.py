@@ -12,6 +12,7 @@ from bessctl.corelink.words import (
     FLAGS,
     MODES,
     PLANT,
+    REACTIVE,
     SLOT_STATES,
     TRIPS,
     Row,
@@ -19,7 +20,7 @@ from bessctl.corelink.words import (
     binding,
     present,
 )
-from bessctl.model.snapshot import Alarm, Limit, MeterSnapshot, PlantSnapshot, SlotSnapshot, UnitSnapshot
+from bessctl.model.snapshot import Alarm, Limit, MeterSnapshot, PlantSnapshot, Reactive, SlotSnapshot, UnitSnapshot
 from bessctl_core import layout
 
 State = dict[str, Any]
@@ -64,6 +65,7 @@ def unit_snapshot(site: Site, state: State, unit: int) -> UnitSnapshot:
         name=site.units[unit],
         state=unit_state(site, state, unit),
         command_w=state["unit_command_w"][unit],
+        command_var=state["unit_command_var"][unit],
         soh_pct=reading(state, unit, Q.Q_SOH_PCT),
         import_wh=state["unit_import_wh"][unit],
         export_wh=state["unit_export_wh"][unit],
@@ -108,6 +110,8 @@ def slot_snapshot(site: Site, state: State, slot: int) -> SlotSnapshot:
         lease_until_ns=state["slot_lease_until_ns"][slot],
         target_w=present(state["slot_target_w"][slot]),
         reason=FAULTS.get(fault, f"fault {fault}"),
+        reactive_kind=REACTIVE.get(state["slot_q_kind"][slot], "none"),
+        reactive_value=present(state["slot_q_value"][slot]),
     )
 
 
@@ -136,6 +140,18 @@ def meter(state: State) -> MeterSnapshot:
     )
 
 
+def reactive(site: Site, state: State) -> Reactive:
+    """Who asks for reactive power, for how much, and what comes of it."""
+    return Reactive(
+        kind=REACTIVE.get(state["reactive_kind"], "none"),
+        source=site.source(state["reactive_slot"]),
+        wanted_var=present(state["wanted_var"]),
+        command_var=state["command_var"],
+        measured_var=present(state["ess_var"]),
+        most_var=state["reactive_max_var"],
+    )
+
+
 def snapshot(site: Site, state: State) -> PlantSnapshot:
     """The plant at one tick."""
     return PlantSnapshot(
@@ -149,6 +165,9 @@ def snapshot(site: Site, state: State) -> PlantSnapshot:
         hi=limit(site, state, "hi"),
         target_w=present(state["wanted_w"]),
         target_source=site.source(state["target_slot"]),
+        reactive=reactive(site, state),
+        pcc_import_wh=state["pcc_import_wh"],
+        pcc_export_wh=state["pcc_export_wh"],
         units=tuple(unit_snapshot(site, state, unit) for unit in range(len(site.units))),
         slots=tuple(slot_snapshot(site, state, slot) for slot in range(len(site.sources))),
         alarms=alarms(site, state),

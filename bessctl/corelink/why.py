@@ -83,6 +83,11 @@ def of_slot(_: Site, state: State, bind: int, slot: int, __: str) -> str:
     return {"empty": "it wrote no plan yet: sealed default", "lapsed": "its lease is over: sealed default"}.get(word, "sealed default")
 
 
+def of_reactive(site: Site, state: State, *_: Any) -> str:
+    """Where reactive power goes first."""
+    return f"reactive power goes first: {number(state['command_var'])} var for {site.source(state['reactive_slot'])} leave so much"
+
+
 def of_mode(*told: Any) -> str | None:
     """A mode that allows no power."""
     return MODES.get(told[3])
@@ -96,6 +101,7 @@ REASONS: dict[int, tuple[Callable[[Site], int] | None, Callable[..., str | None]
     B.BIND_COMMISSION: (lambda site: len(site.units), of_commission),
     B.BIND_METER: (None, of_meter),
     B.BIND_MODE: (None, of_mode),
+    B.BIND_REACTIVE: (lambda site: len(site.sources), of_reactive),
     B.BIND_SLOT: (lambda site: len(site.sources), of_slot),
     B.BIND_DEFAULT: (lambda site: len(site.sources), of_slot),
     B.BIND_FALLBACK: (lambda site: len(site.sources), of_slot),

@@ -26,6 +26,7 @@ SLOT_STATES = words_of(layout.SlotState, "SLOT_")
 DEVICE_STATES = words_of(layout.DeviceState, "DEV_")
 TRIPS = words_of(layout.Internal, "TRIP_")
 FLAGS = words_of(layout.Flag, "FLAG_")
+REACTIVE = words_of(layout.QControl, "QC_")
 BINDS = {**words_of(layout.BindKind, "BIND_"), int(layout.BindKind.BIND_SLOT): "source"}
 COMMANDS = {word: code for code, word in words_of(layout.CommandCode, "CMD_").items()}
 METER = {0: "samples come again", 1: "no sample, what it said last is held", 2: "no sample, the worst case of the site counts"}
@@ -35,6 +36,7 @@ COMMISSION = {
     2: "the trial is over",
     3: "is commissioned under this configuration",
 }
+ENERGY = {1: "rolled over", 2: "another counter, or a reset one", 3: "stands still while power flows", 4: "differs from measured power"}
 LEVELS = ("info", "warning", "alarm")
 PLANT = layout.LIMITS["plant"]
 
@@ -45,7 +47,10 @@ FAULTS: dict[int, str] = {
     layout.PlanFault.PLAN_LEASE: "its lease is longer than the slot's maximum",
     layout.PlanFault.PLAN_ORDER: "its blocks overlap, run backwards or are empty",
     layout.PlanFault.PLAN_NUMBER: "a stated value is no finite number",
-    layout.PlanFault.PLAN_RANGE: "a value is out of range: ess limits hold lo <= 0 <= hi, pcc limits lo <= hi, a rate is above 0",
+    layout.PlanFault.PLAN_RANGE: (
+        "a value is out of range: ess limits hold lo <= 0 <= hi, pcc limits lo <= hi, a rate is above 0, "
+        "a power factor is -1 to 1 without 0"
+    ),
     layout.PlanFault.PLAN_SCOPE: "it uses a scope its slot may not use",
     layout.PlanFault.PLAN_KIND: "it uses a code this build does not know or does not carry out",
     layout.PlanFault.PLAN_DROP: "lapse rule drop is for advisory sources only",
@@ -142,7 +147,7 @@ def bound_name(site: Site, bind: int, ident: int) -> str:
     if bind == kind.BIND_ROW:
         unit = site.rows[ident].unit if 0 <= ident < len(site.rows) else ""
         return f"{site.row(ident)}@{unit}" if unit else site.row(ident)
-    if bind in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK):
+    if bind in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_REACTIVE):
         return site.source(ident)
     if bind == kind.BIND_METER:
         return "connection" if ident == PLANT else site.source(ident)
@@ -200,6 +205,7 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_CURVE: lambda _, raw: _curve(raw["detail"]),
     layout.EventCode.EV_METER: lambda _, raw: METER.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_COMMISSION: lambda _, raw: COMMISSION.get(raw["detail"], str(raw["detail"])),
+    layout.EventCode.EV_ENERGY: lambda _, raw: ENERGY.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
     layout.EventCode.EV_STOPPED: lambda _, raw: STOPPED[raw["detail"] == 1],
     layout.EventCode.EV_UNCONFIRMED: lambda _, raw: UNCONFIRMED[raw["detail"] == 1],
@@ -218,6 +224,7 @@ _OF_DEVICES = {
     layout.EventCode.EV_SETPOINT_FOREIGN, layout.EventCode.EV_UNCONFIRMED, layout.EventCode.EV_SETPOINT_HELD,
     layout.EventCode.EV_REVERSION_FOREIGN, layout.EventCode.EV_SETTING_FOREIGN, layout.EventCode.EV_ORDER_LATE,
     layout.EventCode.EV_START_GIVEN_UP, layout.EventCode.EV_CURVE,
+    layout.EventCode.EV_REACTIVE_FOREIGN, layout.EventCode.EV_REACTIVE_UNCONFIRMED,
 }  # fmt: skip
 
 

@@ -13,14 +13,17 @@ from bessctl.plan.shorten import shortened
 from bessctl_core import layout
 from bessctl_core.ports import PlanPort
 
-Fields = tuple[int, int, float | None, float | None, float | None, float | None, float | None, int, int, float, bool | None, float | None]
+Fields = tuple[
+    int, int, float | None, float | None, float | None, float | None, float | None,
+    int, int, float | None, float | None, bool | None, float | None,
+]  # fmt: skip
 
 
 def fields(block: Block) -> Fields:
     """A block in the order in which the core takes it."""
     return (
         block.start_ns, block.end_ns, block.ess_lo_w, block.ess_hi_w, block.pcc_lo_w, block.pcc_hi_w, block.target_w,
-        int(block.target_scope), int(block.q_kind), block.q_value, block.energize, block.rate_w_per_s,
+        int(block.target_scope), int(block.q_kind), block.q_value, block.q_absorb, block.energize, block.rate_w_per_s,
     )  # fmt: skip
 
 

@@ -136,6 +136,11 @@ WSET_COUNT = 11
 WSET_READ_BACK = 13
 READ_BACK_S = 1.0
 WSET_SF = 55
+# Twelve registers from VarSetEna, read back with the two of VarSetRvrtRem.
+VARSET_FIRST = 35
+VARSET_COUNT = 12
+VARSET_READ_BACK = 14
+VARSET_SF = 57
 ES = 2
 SERIAL = 50
 CONTROLLER_HB = 5

@@ -71,6 +71,7 @@ class Factor:
     least: float = 1e-12
     most: float = 1e12
     of_setpoint: bool = False
+    of_var: bool = False
     function: int = 3
     low_first: bool = False
     absent: Literal["sunspec", "none"] = "sunspec"
@@ -139,6 +140,7 @@ class DevicePlan:
     factors: tuple[Factor, ...] = ()
     heartbeat: str = ""
     count_w: float = 1.0
+    count_var: float = 1.0
     resend: float | Literal["never", "reversion"] = "never"
     curves: tuple[Curve, ...] = ()
     beat_s: float = 1.0

@@ -6,6 +6,7 @@ Every address is frozen here: at each connect the loop verifies the checks and r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bessctl.devices import maps
 from bessctl.devices.discovery import FoundDevice, FoundModel
@@ -28,6 +29,8 @@ class Role:
     dc_positive: str = "discharge"
     meter_positive: str = "import"
     check_serial: bool = True
+    reactive: Literal["", "active", "reactive"] = ""
+    """Sources may ask this PCS for reactive power, and which power goes first; empty = not a register of it is written."""
 
 
 def candidates(role: Role, device: FoundDevice) -> tuple[MapPoint, ...]:
@@ -95,6 +98,8 @@ def _writes(role: Role, device: FoundDevice) -> list[Write]:
     writes: list[Write] = []
     if role.kind == "pcs":
         writes += _setpoint(_at(control, maps.WSET_FIRST, "WSet"))
+        if role.reactive:
+            writes += _reactive(_at(control, maps.VARSET_FIRST, "VarSet"), role.reactive == "reactive")
         writes += _orders(_at(enter, maps.ES, "ES"), _at(order, maps.OP_CTL, "OpCtl"))
         writes += _one("beat", _at(order, maps.CONTROLLER_HB, "ControllerHb"), Field(0, "beat", "uint32"))
     if role.kind == "bms":
@@ -129,6 +134,25 @@ def _setpoint(address: int) -> list[Write]:
     return [Write("setpoint", address, maps.WSET_COUNT, fields, back=maps.WSET_READ_BACK, verify=True)]
 
 
+def _reactive(address: int, reactive_first: bool) -> list[Write]:
+    """704 VarSetEna to VarSetRvrtTms in one FC16; it expires to "not enabled": the PCS's own functions."""
+    if address < 0:
+        return []
+    fields = (
+        Field(0, "enable", discharge=1),  # VarSetEna
+        Field(1, "const", idle=4),  # VarSetMod: vars
+        Field(2, "const", idle=int(reactive_first)),  # VarSetPri
+        Field(3, "setpoint", "int32"),  # VarSet
+        Field(5, "const", "int32"),  # VarSetRvrt
+        Field(7, "any", "int16"),  # VarSetPct and VarSetPctRvrt: other modes' business
+        Field(8, "any", "int16"),
+        Field(9, "const"),  # VarSetEnaRvrt: not enabled
+        Field(10, "reversion", "uint32"),  # VarSetRvrtTms
+        Field(12, "remains", "uint32"),  # VarSetRvrtRem
+    )
+    return [Write("var", address, maps.VARSET_COUNT, fields, back=maps.VARSET_READ_BACK, verify=True)]
+
+
 def _orders(permit: int, operate: int) -> list[Write]:
     """715 OpCtl by the state of the PCS; 703 ES is given before a start, and taken away only where nothing else stops the PCS, because
     some PCS take it for a grid fault."""
@@ -148,8 +172,12 @@ def _orders(permit: int, operate: int) -> list[Write]:
 
 
 def _factors(role: Role, device: FoundDevice) -> list[Factor]:
-    address = _at(device.find(704), maps.WSET_SF, "WSet")
-    return [] if role.kind != "pcs" or address < 0 else [Factor(address, "sunssf", of_setpoint=True)]
+    if role.kind != "pcs":
+        return []
+    control = device.find(704)
+    watts, var = _at(control, maps.WSET_SF, "WSet"), _at(control, maps.VARSET_SF, "VarSet")
+    factors = [] if watts < 0 else [Factor(watts, "sunssf", of_setpoint=True)]
+    return factors if var < 0 or not role.reactive else [*factors, Factor(var, "sunssf", of_var=True)]
 
 
 def _curves(role: Role, device: FoundDevice) -> list[Curve]:

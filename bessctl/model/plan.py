@@ -44,14 +44,19 @@ class QKind(IntEnum):
     VAR = 1
     """Reactive power in var, positive = injected (over-excited), as in IEEE 1547."""
     PF = 2
-    """Power factor, sign as excitation: negative = absorbing."""
+    """Power factor, -1 to 1 without 0. Its sign is the excitation, whichever way active power flows: positive = injecting (over-excited),
+    negative = absorbing (under-excited)."""
+    AVAILABLE = 3
+    """Share of the reactive power that active power leaves, -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """One stretch of time, [start_ns, end_ns) on CLOCK_MONOTONIC.
 
-    ess limits obey lo <= 0 <= hi: only a target moves power away from zero.
+    ess limits obey lo <= 0 <= hi: only a target moves power away from zero. Reactive power is for all units together and a wish like a
+    target: it ends with the lease. `q_value` is what `q_kind` says; of a power factor it holds while active power flows toward the grid,
+    `q_absorb` while it flows from the grid, None = unity.
     """
 
     start_ns: int
@@ -63,7 +68,8 @@ class Block:
     target_w: float | None = None
     target_scope: Scope = Scope.ESS
     q_kind: QKind = QKind.NONE
-    q_value: float = 0.0
+    q_value: float | None = 0.0
+    q_absorb: float | None = None
     energize: bool | None = None
     rate_w_per_s: float | None = None
 

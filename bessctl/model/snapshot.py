@@ -46,6 +46,7 @@ class UnitSnapshot:
     cell_temp_min_c: float | None = None
     cell_v_max_v: float | None = None
     cell_v_min_v: float | None = None
+    command_var: float = 0.0
     import_wh: float = 0.0
     export_wh: float = 0.0
     capacity_wh: float | None = None
@@ -77,6 +78,26 @@ class SlotSnapshot:
     lease_until_ns: int
     target_w: float | None
     reason: str = ""
+    reactive_kind: str = "none"
+    reactive_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reactive:
+    """Reactive power of all units, + injected. `kind`: none (the PCS's own functions rule), var, pf, available.
+
+    `wanted_var`: before the apparent power limits it, None = nobody asks. `most_var`: what may be given now, either way.
+    """
+
+    kind: str = "none"
+    source: str = ""
+    wanted_var: float | None = None
+    command_var: float = 0.0
+    measured_var: float | None = None
+    most_var: float = 0.0
+
+
+NO_REACTIVE = Reactive()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,9 @@ class PlantSnapshot:
     hi: Limit
     target_w: float | None
     target_source: str
+    reactive: Reactive = NO_REACTIVE
+    pcc_import_wh: float = 0.0
+    pcc_export_wh: float = 0.0
     units: tuple[UnitSnapshot, ...] = ()
     slots: tuple[SlotSnapshot, ...] = ()
     alarms: tuple[Alarm, ...] = ()

@@ -53,7 +53,7 @@ def merged(a: Block, b: Block, default: Block = NO_DEFAULT) -> Block | None:
     pcc_hi_w = tighter(min, a.pcc_hi_w, b.pcc_hi_w, between.pcc_hi_w)
     if pcc_lo_w is not None and pcc_hi_w is not None and pcc_lo_w > pcc_hi_w:
         return None
-    same_q = (a.q_kind, a.q_value) == (b.q_kind, b.q_value)
+    same_q = a.end_ns == b.start_ns and (a.q_kind, a.q_value, a.q_absorb) == (b.q_kind, b.q_value, b.q_absorb)
     target_w = common_target(a, b) if a.end_ns == b.start_ns else None
     return Block(
         a.start_ns,
@@ -66,6 +66,7 @@ def merged(a: Block, b: Block, default: Block = NO_DEFAULT) -> Block | None:
         target_scope=a.target_scope if target_w is not None else Scope.ESS,
         q_kind=a.q_kind if same_q else QKind.NONE,
         q_value=a.q_value if same_q else 0.0,
+        q_absorb=a.q_absorb if same_q else None,
         energize=common_energize(a, b),
         rate_w_per_s=tighter(min, a.rate_w_per_s, b.rate_w_per_s),
     )

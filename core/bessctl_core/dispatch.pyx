@@ -1,7 +1,7 @@
 """Split, encode, and the last look; the rules stand in dispatch.pxd. Loop, nogil, bounded."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.math cimport fabs, isfinite, trunc
+from libc.math cimport copysign, fabs, isfinite, trunc
 from libc.string cimport memset
 
 from .envelope cimport Side
@@ -33,9 +33,7 @@ cdef inline double left_for_us(double plant_w, double giving_lo_w, double giving
     return max(0.0, plant_w - giving_hi_w) if plant_w > 0 else min(0.0, plant_w - giving_lo_w)
 
 
-cdef void share_out(const SiteConfig* c, double w, const Side* limit, const double* weight, double* given) noexcept nogil:
-    """In proportion to limit times weight; whoever comes to its limit keeps that, and the others share the rest. Each round but the last
-    brings one to its limit."""
+cdef void share_out(const SiteConfig* c, double w, const double* limit, const double* weight, double* given) noexcept nogil:
     cdef int unit, rounds
     cdef double left = w
     cdef double available
@@ -47,26 +45,41 @@ cdef void share_out(const SiteConfig* c, double w, const Side* limit, const doub
             break
         available, again = 0, False
         for unit in range(c.n_units):
-            available += 0 if full[unit] else limit[unit].w * weight[unit]
+            available += 0 if full[unit] else limit[unit] * weight[unit]
         for unit in range(c.n_units):
             if not full[unit]:
-                given[unit] = share_of(left, available, limit[unit].w, weight[unit])
+                given[unit] = share_of(left, available, limit[unit], weight[unit])
         for unit in range(c.n_units):
-            if not full[unit] and given[unit] == limit[unit].w:
+            if not full[unit] and given[unit] == limit[unit]:
                 full[unit], again = 1, True
-                left -= limit[unit].w
+                left -= limit[unit]
         if fabs(left) <= SLACK_W or left * w <= 0:
             break
 
 
-cdef void dispatch(const SiteConfig* c, const Inputs* inp, const Envelope* e, double plant_w, Outputs* out) noexcept nogil:
+cdef void unit_limits(const SiteConfig* c, const Side* side, const double* room_w, double w, double* limit) noexcept nogil:
+    """What each unit may give, beside its reactive power where that goes first; all of it where the plant's power asks for more."""
     cdef int unit
+    cdef double total = 0
+    for unit in range(c.n_units):
+        limit[unit] = side[unit].w if fabs(side[unit].w) <= room_w[unit] else copysign(room_w[unit], side[unit].w)
+        total += limit[unit]
+    if fabs(w) > fabs(total):
+        for unit in range(c.n_units):
+            limit[unit] = side[unit].w
+
+
+cdef void dispatch(const SiteConfig* c, const Inputs* inp, const Envelope* e, const Reactive* r, double plant_w, Outputs* out) noexcept nogil:
+    cdef int unit
+    cdef double[MAX_UNITS] limit
     cdef double[MAX_UNITS] given
     cdef double w = left_for_us(plant_w, e.giving_lo_w, e.giving_hi_w)
     if w > 0:
-        share_out(c, w, e.unit_hi, e.weight_dis, given)
+        unit_limits(c, e.unit_hi, r.room_hi_w, w, limit)
+        share_out(c, w, limit, e.weight_dis, given)
     else:
-        share_out(c, w, e.unit_lo, e.weight_cha, given)
+        unit_limits(c, e.unit_lo, r.room_lo_w, w, limit)
+        share_out(c, w, limit, e.weight_cha, given)
     for unit in range(c.n_units):
         out.cmd_raw[unit] = encode_w(given[unit], inp.wset_scale_w[unit])
         out.cmd_w[unit] = out.cmd_raw[unit] * inp.wset_scale_w[unit] if out.cmd_raw[unit] != 0 else 0

@@ -22,6 +22,7 @@ cdef enum Phase:
 
 cdef struct Device:
     Setpoint setpoint
+    Setpoint reactive           # of PR_VAR, where there is one
     Transaction setup           # verification, one read at a time
     Transaction beat            # our heartbeat
     Transaction switch          # start, stop, contactor

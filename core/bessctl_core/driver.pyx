@@ -11,7 +11,8 @@ Rules
   data speaks (R4).
 - A device that answers while its heartbeat stands still for frozen_ns is frozen (R4). One without a heartbeat is taken as frozen when under
   load none of its analogues changes in any bit.
-- Commands to a PCS: the set point (setpoint.pxd) first, then the other orders (orders.pxd). A PCS switched to local control is not commanded
+- Commands to a PCS: the set point (setpoint.pxd) first, then that of reactive power, then the other orders (orders.pxd). Reactive power that is
+  not confirmed is told and flagged; the heartbeat, which stands for active power, goes on. A PCS switched to local control is not commanded
   at all (R15).
 - Our heartbeats count the loop's progress (feed.pxd). A PCS gets none while its set point is unconfirmed (R11), so that its
   own watchdog acts, and none under local control. A BMS always gets its beat: without it, it may open its contactors under somebody's power.
@@ -26,6 +27,7 @@ UP         OFFLINE      three times no answer, connection over
 """
 
 from libc.math cimport NAN, isnan
+from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from .bus cimport (
@@ -35,15 +37,16 @@ from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .feed cimport beat_taken, feed_init, feed_restart, limits_taken, send_beat, send_limits
 from .layout cimport (
     DEV_DOWN, DEV_FROZEN, DEV_IO, DEV_PCS, DEV_REFUSED, DEV_UP, DEV_VERIFYING, EV_DEVICE_DOWN, EV_DEVICE_FROZEN, EV_DEVICE_REFUSED,
-    EV_DEVICE_UP, EV_REVERSION_FOREIGN, EV_SETPOINT_FOREIGN, EV_SETPOINT_HELD, EV_UNCONFIRMED, MAX_UNITS, NS_PER_S, PR_SETPOINT, Q_LOC_REM, Q_NONE,
-    Q_PCS_STATE, QUANTITIES,
+    EV_DEVICE_UP, EV_REACTIVE_FOREIGN, EV_REACTIVE_UNCONFIRMED, EV_REVERSION_FOREIGN, EV_SETPOINT_FOREIGN, EV_SETPOINT_HELD, EV_UNCONFIRMED, MAX_UNITS,
+    NS_PER_S, PR_SETPOINT, PR_VAR, QC_NONE, Q_LOC_REM, Q_NONE, Q_PCS_STATE, QUANTITIES,
 )
 from .orders cimport RUN_STANDBY, RUN_STOP, order_taken, orders_init, orders_restart, send_contactor, send_switch
 from .prepare cimport PREPARE_REFUSED, prepare_init, prepare_restart, prepare_send, prepare_take, prepared
 from .setpoint cimport (
-    TOLD_FOREIGN, TOLD_HELD, TOLD_TIMER, setpoint_init, setpoint_release, setpoint_restart, setpoint_send, setpoint_take,
+    TOLD_FOREIGN, TOLD_HELD, TOLD_TIMER, Setpoint, setpoint_init, setpoint_release, setpoint_restart, setpoint_send, setpoint_take,
 )
-from .verify cimport Finding, checks_hold, count_w, forget_factors, next_checks, next_factor, take_factor
+from .verify cimport Finding, checks_hold, count_var, count_w, forget_factors, next_checks, next_factor, take_factor
+from .writes cimport RELEASED
 
 cdef enum:
     SILENT_MAX = 3
@@ -79,6 +82,10 @@ cdef inline bint takes_setpoint(const SiteConfig* c, const Device* dev) noexcept
     return c.dev_kind[dev.index] == DEV_PCS and dev.setpoint.rows.count > 0 and is_unit(dev)
 
 
+cdef inline bint takes_reactive(const SiteConfig* c, const Device* dev) noexcept nogil:
+    return takes_setpoint(c, dev) and dev.reactive.rows.count > 0
+
+
 cdef void knows_device(const SiteConfig* c, int index, Transaction* t) noexcept nogil:
     t.worst_ns, t.pipelined = c.dev_worst_ns[index], c.dev_pipelined[index]
 
@@ -95,6 +102,7 @@ cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogi
     dev.setup.timeout_ns = dev.beat.timeout_ns = dev.switch.timeout_ns = dev.limits.timeout_ns = timeout_ns
     if is_unit(dev):
         setpoint_init(&dev.setpoint, c, index, PR_SETPOINT)
+        setpoint_init(&dev.reactive, c, index, PR_VAR)
         orders_init(c, dev)
         feed_init(c, dev)
         prepare_init(c, dev)
@@ -157,6 +165,9 @@ cdef void come_up(const SiteConfig* c, Device* dev, Inputs* inp, EventSink* sink
     if takes_setpoint(c, dev):
         inp.wset_scale_w[dev.unit] = count_w(c, dev, inp)
         setpoint_restart(&dev.setpoint, c, inp.wset_scale_w[dev.unit], now_ns)
+    if takes_reactive(c, dev):
+        inp.varset_scale_var[dev.unit] = count_var(c, dev, inp)
+        setpoint_restart(&dev.reactive, c, inp.varset_scale_var[dev.unit], now_ns)
     emit(sink, now_ns, EV_DEVICE_UP, LEVEL_INFO, dev.unit, dev.index, -1, 0, NAN, NAN)
 
 
@@ -177,7 +188,7 @@ cdef void begin(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp) n
     dev.check_at = dev.factor_at = 0
     forget_factors(c, dev, inp)
     if takes_setpoint(c, dev):
-        inp.wset_scale_w[dev.unit] = NAN
+        inp.wset_scale_w[dev.unit] = inp.varset_scale_var[dev.unit] = NAN
 
 
 cdef void take_prepare(const SiteConfig* c, Device* dev, const Bus* bus, const Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
@@ -233,35 +244,38 @@ cdef void follow_connection(const SiteConfig* c, Device* dev, const Bus* bus, In
         begin(c, dev, bus, inp)
 
 
-cdef void watch_confirmation(const SiteConfig* c, Device* dev, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef Setpoint* s = &dev.setpoint
+cdef inline double told(int32_t raw, double scale) noexcept nogil:
+    return NAN if raw == RELEASED else raw * scale
+
+
+cdef void watch_confirmation(const SiteConfig* c, Device* dev, Setpoint* s, double scale, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int code = EV_UNCONFIRMED if s == &dev.setpoint else EV_REACTIVE_UNCONFIRMED
     cdef bint late = s.confirmed_ns != 0 and now_ns - s.confirmed_ns > c.unit_confirm_ns[dev.unit]
     late = late or s.yielded
     if late and not s.unconfirmed and dev.phase == PHASE_UP:
-        emit(sink, now_ns, EV_UNCONFIRMED, LEVEL_ALARM, dev.unit, dev.index, -1, s.yielded, s.wanted_raw * inp.wset_scale_w[dev.unit], NAN)
+        emit(sink, now_ns, code, LEVEL_ALARM, dev.unit, dev.index, -1, s.yielded, told(s.wanted_raw, scale), NAN)
     s.unconfirmed = late
-    inp.unconfirmed[dev.unit] = late
 
 
-cdef void tell_setpoint(Device* dev, int told, double scale, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef Setpoint* s = &dev.setpoint
-    if told & TOLD_TIMER:
+cdef void tell_setpoint(Device* dev, Setpoint* s, int found, double scale, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef int code = EV_SETPOINT_FOREIGN if s == &dev.setpoint else EV_REACTIVE_FOREIGN
+    if found & TOLD_TIMER:
         emit(sink, now_ns, EV_REVERSION_FOREIGN, LEVEL_WARNING, dev.unit, dev.index, -1, 0, s.found_timer_s, s.reversion_ns * 1e-9)
-    if told & TOLD_HELD:
+    if found & TOLD_HELD:
         emit(sink, now_ns, EV_SETPOINT_HELD, LEVEL_WARNING if s.saving else LEVEL_INFO, dev.unit, dev.index, -1, s.saving,
              s.written_raw * scale, s.asked_raw * scale)
-    if told & TOLD_FOREIGN:
-        emit(sink, now_ns, EV_SETPOINT_FOREIGN, LEVEL_ALARM, dev.unit, dev.index, -1, s.foreign_tries, s.found_raw * scale,
-             s.acked_raw * scale)
+    if found & TOLD_FOREIGN:
+        emit(sink, now_ns, code, LEVEL_ALARM, dev.unit, dev.index, -1, s.foreign_tries, s.found_raw * scale, told(s.acked_raw, scale))
 
 
-cdef void take_setpoint(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
-    if ended(&dev.setpoint.write):
-        device_note(dev, bus, &dev.setpoint.write, sink, now_ns)
-    if ended(&dev.setpoint.readback):
-        device_note(dev, bus, &dev.setpoint.readback, sink, now_ns)
-    tell_setpoint(dev, setpoint_take(&dev.setpoint, c, inp, now_ns), inp.wset_scale_w[dev.unit], sink, now_ns)
-    watch_confirmation(c, dev, inp, sink, now_ns)
+cdef void take_setpoint(const SiteConfig* c, Device* dev, Setpoint* s, double scale, const Bus* bus, const Inputs* inp, EventSink* sink,
+                        int64_t now_ns) noexcept nogil:
+    if ended(&s.write):
+        device_note(dev, bus, &s.write, sink, now_ns)
+    if ended(&s.readback):
+        device_note(dev, bus, &s.readback, sink, now_ns)
+    tell_setpoint(dev, s, setpoint_take(s, c, inp, now_ns), scale, sink, now_ns)
+    watch_confirmation(c, dev, s, scale, sink, now_ns)
 
 
 cdef void take_simple(Device* dev, const Bus* bus, Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil:
@@ -296,7 +310,11 @@ cdef void device_take(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* 
     take_setup(c, dev, bus, inp, sink, now_ns)
     take_orders(c, dev, bus, sink, now_ns)
     if takes_setpoint(c, dev):
-        take_setpoint(c, dev, bus, inp, sink, now_ns)
+        take_setpoint(c, dev, &dev.setpoint, inp.wset_scale_w[dev.unit], bus, inp, sink, now_ns)
+        inp.unconfirmed[dev.unit] = dev.setpoint.unconfirmed
+    if takes_reactive(c, dev):
+        take_setpoint(c, dev, &dev.reactive, inp.varset_scale_var[dev.unit], bus, inp, sink, now_ns)
+        inp.unconfirmed[dev.unit] = inp.unconfirmed[dev.unit] or dev.reactive.unconfirmed
     if dev.phase == PHASE_SCALE and not busy(&dev.setup) and not next_factor(c, dev):
         come_up(c, dev, inp, sink, now_ns)
     watch_heartbeat(c, dev, sink, now_ns)
@@ -326,13 +344,16 @@ cdef bint is_local(const Device* dev, const Inputs* inp) noexcept nogil:
 cdef void hands_off(Device* dev, int64_t now_ns) noexcept nogil:
     # Once it is remote again everything is asserted anew and the time to confirm starts over.
     dev.setpoint.written = dev.setpoint.acked = dev.setpoint.held = dev.setpoint.under_way = 0
-    dev.setpoint.confirmed_ns = dev.order_since_ns = now_ns
+    dev.reactive.written = dev.reactive.acked = dev.reactive.held = dev.reactive.under_way = 0
+    dev.setpoint.confirmed_ns = dev.reactive.confirmed_ns = dev.order_since_ns = now_ns
 
 
 cdef bint command_pcs(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, EventSink* sink,
                       int64_t now_ns) noexcept nogil:
     cdef Setpoint* s = &dev.setpoint
     cdef bint handed = setpoint_send(s, c, inp, bus, 0 if s.yielded else out.cmd_raw[dev.unit], now_ns)
+    if takes_reactive(c, dev) and not dev.reactive.yielded:
+        handed = setpoint_send(&dev.reactive, c, inp, bus, RELEASED if out.reactive == QC_NONE else out.cmd_var_raw[dev.unit], now_ns) and handed
     send_switch(c, dev, bus, inp, RUN_STANDBY if s.yielded else out.cmd_run[dev.unit], sink, now_ns)
     send_limits(c, dev, bus, inp, now_ns)
     return handed
@@ -371,6 +392,7 @@ cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* 
 
 cdef void device_release(Device* dev) noexcept nogil:
     setpoint_release(&dev.setpoint)
+    setpoint_release(&dev.reactive)
     dev.start_given_up = 0
     dev.start_tries = 0
 

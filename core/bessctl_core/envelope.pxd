@@ -10,6 +10,8 @@
 # the slot that asked for it (R3). ess limits always contain 0. A pcc limit becomes an ess limit by the rest of the site (pcc.pxd); it may ask
 # for power away from 0 only in a direction its slot may force.
 #
+# A source whose reactive power goes first narrows active power as well, in its own class (reactive.pxd).
+#
 # Weights. Units share by what each may give times a weight by their SoC, so that they grow equal: with balance_soc_pct above the mean twice
 # the share in discharge and nearly none in charge, below it the other way round, in between in proportion. Within 1 % of the mean, without a
 # SoC, or with balance_soc_pct 0 the weight is 1.
@@ -22,6 +24,7 @@ from .commission cimport Commission
 from .pcc cimport Pcc
 from .plans cimport SlotTable
 from .protect cimport RowTable
+from .reactive cimport Reactive
 from .units cimport UnitTable
 
 # One side: a value and who set it.
@@ -53,4 +56,4 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
                           const Commission* k, Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil
 
 # The sources, class by class. Marks in `p` whether any of them speaks of the PCC.
-cdef void arbitrate(const SiteConfig* c, const SlotTable* slots, Pcc* p, Envelope* e, int64_t now_ns) noexcept nogil
+cdef void arbitrate(const SiteConfig* c, const SlotTable* slots, Pcc* p, const Reactive* r, Envelope* e, int64_t now_ns) noexcept nogil

@@ -4,7 +4,7 @@ from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.math cimport INFINITY, NAN, fabs, isfinite
 
 from .layout cimport (
-    ACT_ZERO, BIND_BMS, BIND_COMMISSION, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_PHASE, BIND_RATING, BIND_ROW, CLASS_MARKET, PLANT, QUANTITIES,
+    ACT_ZERO, BIND_BMS, BIND_COMMISSION, BIND_DEVICE, BIND_METER, BIND_MODE, BIND_NONE, BIND_PHASE, BIND_RATING, BIND_REACTIVE, BIND_ROW, CLASS_MARKET, PLANT, QUANTITIES,
     Q_AC_W, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_SOC_PCT, Q_W_MAX_CHA, Q_W_MAX_DIS,
 )
 from .commission cimport commission_share
@@ -195,6 +195,20 @@ cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Pcc* p, Envelope*
         at_least(lo, pcc_lo, bind, slot, until)
 
 
+cdef void reactive_bounds(const SiteConfig* c, const Reactive* r, const Envelope* e, Bound* lo, Bound* hi) noexcept nogil:
+    """Where reactive power goes first: what it leaves to active power, over all units."""
+    cdef int unit
+    cdef double most = e.giving_hi_w
+    cdef double least = e.giving_lo_w
+    for unit in range(c.n_units):
+        most += min(e.unit_hi[unit].w, r.room_hi_w[unit])
+        least += max(e.unit_lo[unit].w, -r.room_lo_w[unit])
+    if most < e.device_hi.w:
+        at_most(hi, most, BIND_REACTIVE, r.slot, 0)
+    if least > e.device_lo.w:
+        at_least(lo, least, BIND_REACTIVE, r.slot, 0)
+
+
 cdef void connection_bounds(const SiteConfig* c, Pcc* p, Bound* lo, Bound* hi) noexcept nogil:
     """The connection's own rating, of class grid; it never forces power. The worst phase binds."""
     cdef double pcc_lo = -c.pcc_import_max_w if isfinite(c.pcc_import_max_w) else -INFINITY
@@ -249,7 +263,7 @@ cdef void report_unmet(Envelope* e, const Bound* lo, const Bound* hi, const Boun
         e.unmet_w, e.unmet_slot = under, <int16_t> asked_hi.id
 
 
-cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Pcc* p, Envelope* e, int64_t now_ns) noexcept nogil:
+cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Pcc* p, const Reactive* r, Envelope* e, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi, class_lo, class_hi, asked_lo, asked_hi
     cdef int rank, slot
     cdef bint left
@@ -264,6 +278,8 @@ cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Pcc* p, Envelope* e
         for slot in range(c.n_slots):
             if c.slot_class[slot] == rank:
                 slot_bounds(c, t, p, e, slot, &class_lo, &class_hi)
+        if r.slot >= 0 and c.slot_class[r.slot] == rank:
+            reactive_bounds(c, r, e, &class_lo, &class_hi)
         asked_lo, asked_hi = class_lo, class_hi
         settle_class(&class_lo, &class_hi)
         left = narrow(&lo, &hi, &class_lo, &class_hi)

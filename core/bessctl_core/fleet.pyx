@@ -52,7 +52,7 @@ cdef void clear_inputs(Inputs* inp) noexcept nogil:
     for i in range(PLACES * QUANTITIES):
         inp.value[i] = NAN
     for i in range(MAX_UNITS):
-        inp.wset_scale_w[i] = NAN
+        inp.wset_scale_w[i] = inp.varset_scale_var[i] = NAN
     for i in range(MAX_FACTORS):
         inp.factor[i] = NAN
 

@@ -22,6 +22,7 @@ cdef class FleetHarness:
     cdef EventSink sink
     cdef PlantState state
     cdef double[16] wanted_w
+    cdef double[16] wanted_var
     cdef readonly int64_t now_ns
 
     def __cinit__(self, SealedSite site not None, *, int64_t now_ns=1_000_000_000_000):
@@ -33,6 +34,7 @@ cdef class FleetHarness:
         memset(&self.sink, 0, sizeof(EventSink))
         memset(&self.state, 0, sizeof(PlantState))
         memset(self.wanted_w, 0, sizeof(self.wanted_w))
+        memset(self.wanted_var, 0, sizeof(self.wanted_var))
         if fleet_init(&site.config, self.f, &self.inp, now_ns) >= 0:
             raise ValueError("a bus of this site cannot be had")
 
@@ -46,6 +48,13 @@ cdef class FleetHarness:
         self.wanted_w[unit] = w
         self.out.cmd_run[unit], self.out.cmd_open[unit] = run, open
 
+    def order_var(self, int unit, var) -> None:
+        """Reactive power from the next tick on; None leaves it to the PCS. For all units at once: asked for or not."""
+        if not 0 <= unit < MAX_UNITS:
+            raise IndexError(unit)
+        self.out.reactive = var is not None
+        self.wanted_var[unit] = 0 if var is None else var
+
     def be_silent(self, bint silent) -> None:
         """Outputs.silent: a warm start before the first data."""
         self.out.silent = silent
@@ -57,6 +66,7 @@ cdef class FleetHarness:
         fleet_take(&self.site.config, self.f, &self.inp, &self.sink, self.now_ns)
         for unit in range(self.site.config.n_units):
             self.out.cmd_raw[unit] = encode_w(self.wanted_w[unit], self.inp.wset_scale_w[unit])
+            self.out.cmd_var_raw[unit] = encode_w(self.wanted_var[unit], self.inp.varset_scale_var[unit])
         fleet_send(&self.site.config, self.f, &self.inp, &self.out, &self.sink, self.now_ns)
 
     def pump(self, int bus, int revents) -> None:
@@ -95,12 +105,13 @@ cdef class FleetHarness:
         """What the step is told of a unit."""
         return {
             "pcs_state": self.inp.pcs_state[unit], "bms_state": self.inp.bms_state[unit], "count_w": self.inp.wset_scale_w[unit],
+            "count_var": self.inp.varset_scale_var[unit],
             "unconfirmed": bool(self.inp.unconfirmed[unit]),
         }
 
-    def setpoint(self, int device) -> dict:
+    def setpoint(self, int device, bint reactive=False) -> dict:
         """The driver's own account of a device's set point."""
-        s = &self.f.device[device].setpoint
+        s = &self.f.device[device].reactive if reactive else &self.f.device[device].setpoint
         return {
             "written_raw": s.written_raw, "acked": bool(s.acked), "held": bool(s.held), "yielded": bool(s.yielded), "saving": bool(s.saving),
             "writes": s.writes, "grants": s.grants,

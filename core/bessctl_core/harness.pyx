@@ -35,7 +35,7 @@ cdef class StepHarness:
         free(self._c)
         free(self._s)
 
-    def __init__(self, config, *, int64_t now_ns=1_000_000_000_000, int64_t realtime_s=1_700_000_000, boot_id=(1, 2),
+    def __init__(self, config, *, int64_t now_ns=1_000_000_000_000, int64_t realtime_s=1_700_000_000, bint clock_trusted=True, boot_id=(1, 2),
                  bytes config_hash=b"\0" * 32, bytes journal=None, bint journal_broken=False, bint warm=False, bint rt_refused=False,
                  bint commissioned=True):
         cdef const uint8_t[::1] view = config
@@ -48,9 +48,9 @@ cdef class StepHarness:
         for i in range(PLACES * QUANTITIES):
             self._inp.value[i] = NAN
         for i in range(16):
-            self._inp.wset_scale_w[i] = NAN
+            self._inp.wset_scale_w[i] = self._inp.varset_scale_var[i] = NAN
         memset(&facts, 0, sizeof(StartFacts))
-        facts.now_ns, facts.realtime_s = now_ns, realtime_s
+        facts.now_ns, facts.realtime_s, facts.clock_trusted = now_ns, realtime_s, clock_trusted
         facts.boot_id_hi, facts.boot_id_lo = boot_id
         memcpy(facts.config_hash, <const char*> config_hash, 32)
         facts.journal_broken, facts.warm, facts.rt_refused = journal_broken, warm, rt_refused
@@ -83,6 +83,10 @@ cdef class StepHarness:
     def set_devices(self, int unit, int pcs_state, int bms_state, double wset_scale_w) -> None:
         """DeviceState of a unit's PCS and BMS, and the watts that one count of its set point is worth."""
         self._inp.pcs_state[unit], self._inp.bms_state[unit], self._inp.wset_scale_w[unit] = pcs_state, bms_state, wset_scale_w
+
+    def set_reactive(self, int unit, double varset_scale_var) -> None:
+        """The var that one count of a unit's reactive set point is worth; NaN: it takes none."""
+        self._inp.varset_scale_var[unit] = varset_scale_var
 
     def set_meter(self, int meter_state) -> None:
         """DeviceState of the meter at the PCC."""
@@ -144,7 +148,7 @@ cdef class StepHarness:
             ("unit_lo_bind", s.unit_lo_bind[:MAX_UNITS]), ("unit_hi_bind", s.unit_hi_bind[:MAX_UNITS]),
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
             ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
-            ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
+            ("slot_q_kind", s.slot_q_kind[:MAX_SLOTS]), ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
             ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
         ):
             fields[name] = codes

@@ -165,11 +165,14 @@ cpdef enum LapseRule:
 cpdef enum ScopeKind:
     SCOPE_ESS = 0
     SCOPE_PCC = 1
+    SCOPE_REACTIVE = 2      # only as permission of a slot: it may ask for reactive power
 
 cpdef enum QControl:
-    QC_NONE = 0
-    QC_VAR = 1
-    QC_PF = 2
+    QC_NONE = 0             # nobody asks: the PCS's own functions rule
+    QC_VAR = 1              # q_value in var, all units together, + injected (over-excited)
+    QC_PF = 2               # power factor, -1..1 without 0; its sign is the excitation: + injects var, - absorbs. q_value while power flows
+                            # toward the grid, q_absorb while it flows from the grid; NaN = unity
+    QC_AVAILABLE = 3        # q_value: share of what active power leaves, -1..1
 
 # Which fields of a block are stated.
 cpdef enum Stated:
@@ -250,6 +253,7 @@ cpdef enum BindKind:
     BIND_INTERNAL = 10
     BIND_PHASE = 11         # current of one phase at the PCC, 0..2 in bind_id
     BIND_COMMISSION = 12    # R16: the unit is not commissioned, or another one is being tried
+    BIND_REACTIVE = 20      # reactive power goes first; the slot that asks for it
 
 cpdef enum EventCode:
     EV_NONE = 0
@@ -289,6 +293,9 @@ cpdef enum EventCode:
     EV_CONTACTOR = 29       # detail: ContactorStep of contactor.pxd, value: how often it was ordered
     EV_CURVE = 70           # detail: CurveKind * 8 + CurveState; value: points of the curve, or the phase that failed; row is the device
     EV_COMMISSION = 39      # R16; detail: 0 a unit was never tried (place), 1 it alone may give power, 2 that is over, 3 it proved right
+    EV_ENERGY = 80          # a device's counter; detail: EnergyFault of energy.pxd, value: what it says, limit: what was expected, Wh
+    EV_REACTIVE_FOREIGN = 81    # as EV_SETPOINT_FOREIGN, in var; NaN = released to the PCS
+    EV_REACTIVE_UNCONFIRMED = 82
 
 cpdef enum CommandCode:
     CMD_NONE = 0
@@ -338,7 +345,7 @@ cpdef enum Absent:
 cpdef enum Program:
     PR_PREPARE = 0          # settings that must stand before we command: read first, told and written when they differ
     PR_SETPOINT = 1         # active power
-    PR_VAR = 2              # reactive power
+    PR_VAR = 2              # reactive power; sealed only where a source may ask for it
     PR_BEAT = 3             # feeds the device's watchdog
     PR_RUN = 4
     PR_STANDBY = 5
@@ -361,6 +368,7 @@ cpdef enum FieldSource:
     SRC_INPUT = 9           # a quantity of the unit by field_scale, rounded toward 0; missing or stale: field_idle
     SRC_REMAINS = 10        # read back only: the reversion timer, in units of field_scale seconds
     SRC_ANY = 11            # written as field_idle, read back as whatever it is
+    SRC_ENABLE = 12         # field_discharge; field_idle while reactive power is released to the PCS
 
 cpdef enum WriteFlag:
     WF_ONCE = 1             # once per connection and order
@@ -395,7 +403,8 @@ cdef struct Series:
     double pcc_lo_w[MAX_BLOCKS]
     double pcc_hi_w[MAX_BLOCKS]
     double target_w[MAX_BLOCKS]
-    double q_value[MAX_BLOCKS]
+    double q_value[MAX_BLOCKS]              # QControl says what it is
+    double q_absorb[MAX_BLOCKS]
     double rate_w_per_s[MAX_BLOCKS]
     uint8_t stated[MAX_BLOCKS]
     uint8_t target_scope[MAX_BLOCKS]
@@ -472,11 +481,18 @@ cdef struct SiteConfig:
     double load_max_w
     double pv_max_w
     double soc_stuck_pct                # R4: so much of the capacity counted while SoC stands still, and it is not believed; 0 = not checked
+    double reactive_ramp_var_per_s      # away from zero, plant
+    int32_t reactive_first              # beyond the apparent power, active power gives way
+    double reversal_min_w               # a target reverses the power only beyond it
+    double reentry_share                # of the rating: a direction that was closed opens again once so much is allowed
+    int64_t reentry_ns                  # and not before it was closed for so long
     double balance_soc_pct              # so far from the mean SoC a unit takes double or nothing of its share
     # units
     double unit_w_dis_max[MAX_UNITS]
     double unit_w_cha_max[MAX_UNITS]    # magnitude
     double unit_va_max[MAX_UNITS]
+    double unit_var_max[MAX_UNITS]      # magnitude, either way
+    uint64_t unit_key[MAX_UNITS]        # who a unit is, whatever its place in the list: its energy registers follow it
     double unit_wh[MAX_UNITS]
     double unit_vdc_min_v[MAX_UNITS]    # lowest pack voltage: amps become watts with it (R14)
     double unit_eta[MAX_UNITS]
@@ -497,7 +513,7 @@ cdef struct SiteConfig:
     int64_t slot_max_lease_ns[MAX_SLOTS]
     int32_t slot_priority[MAX_SLOTS]    # lower number first
     uint8_t slot_class[MAX_SLOTS]
-    uint8_t slot_scopes[MAX_SLOTS]      # bit SCOPE_ESS, bit SCOPE_PCC
+    uint8_t slot_scopes[MAX_SLOTS]      # bits of ScopeKind
     uint8_t slot_required[MAX_SLOTS]
     uint8_t slot_advisory[MAX_SLOTS]
     uint8_t slot_may_force[MAX_SLOTS]   # Direction
@@ -540,6 +556,7 @@ cdef struct SiteConfig:
     int32_t dev_bus[MAX_DEVICES]
     int64_t dev_timeout_ns[MAX_DEVICES]
     double dev_count_w[MAX_DEVICES]     # watts that one count of the set point is worth, before its factors
+    double dev_count_var[MAX_DEVICES]   # the same for reactive power
     int64_t dev_resend_ns[MAX_DEVICES]  # the set point is written again after so long, to re-arm its timer; 0 = never
     int64_t dev_beat_ns[MAX_DEVICES]    # period of PR_BEAT
     int64_t dev_order_repeat_ns[MAX_DEVICES]    # an order that shows no effect is given again
@@ -596,7 +613,7 @@ cdef struct SiteConfig:
     uint8_t factor_type[MAX_FACTORS]
     uint8_t factor_low_first[MAX_FACTORS]
     uint8_t factor_absent[MAX_FACTORS]
-    uint8_t factor_of_setpoint[MAX_FACTORS] # 1: multiplies dev_count_w
+    uint8_t factor_of_setpoint[MAX_FACTORS] # 1: multiplies dev_count_w; 2: dev_count_var
     # and verified after each connect: model ids, lengths, serial number
     int32_t check_device[MAX_CHECKS]
     int32_t check_addr[MAX_CHECKS]
@@ -643,6 +660,7 @@ cdef struct Inputs:
     int64_t sampled_ns[PLACES * QUANTITIES] # when the request was sent; 0 = never
     double wset_scale_w[MAX_UNITS]          # watts per count of the PCS's set-point register; NaN until read
     double factor[MAX_FACTORS]              # as read on the connection that stands; NaN until then
+    double varset_scale_var[MAX_UNITS]      # the same for reactive power; NaN: it takes none from us
     uint8_t pcs_state[MAX_UNITS]            # DeviceState
     uint8_t bms_state[MAX_UNITS]
     uint8_t meter_state
@@ -654,6 +672,9 @@ cdef struct Inputs:
 cdef struct Outputs:
     double cmd_w[MAX_UNITS]                 # decoded from cmd_raw: what the PCS will understand
     int32_t cmd_raw[MAX_UNITS]
+    double cmd_var[MAX_UNITS]
+    int32_t cmd_var_raw[MAX_UNITS]
+    uint8_t reactive                        # QControl: QC_NONE leaves reactive power to the PCS
     uint8_t cmd_run[MAX_UNITS]              # 0 stop, 1 run, 2 standby
     uint8_t cmd_open[MAX_UNITS]             # 1: open the contactors now
     uint8_t cmd_close[MAX_UNITS]            # 1: connect the battery now
@@ -705,12 +726,23 @@ cdef struct PlantState:
     int16_t lo_bind_id
     int16_t hi_bind_id
     int16_t target_slot                     # -1 none
+    # reactive power, + injected
+    double ess_var                          # measured, all units; NaN when one is missing
+    double command_var
+    double wanted_var                       # before the apparent power limits it; NaN = nobody asks
+    double reactive_max_var                 # what may be given now, either way, beside the active power
+    int16_t reactive_slot                   # -1 none
+    uint8_t reactive_kind                   # QControl of what rules
+    # energy at the connection
+    double pcc_import_wh
+    double pcc_export_wh
     # units
     double value[PLACES * QUANTITIES]
     int64_t sampled_ns[PLACES * QUANTITIES]
     double unit_lo_w[MAX_UNITS]
     double unit_hi_w[MAX_UNITS]
     double unit_command_w[MAX_UNITS]
+    double unit_command_var[MAX_UNITS]
     double unit_giving_lo_w[MAX_UNITS]      # R9: what a unit beyond our command may be giving; else 0
     double unit_giving_hi_w[MAX_UNITS]
     double unit_import_wh[MAX_UNITS]
@@ -733,6 +765,8 @@ cdef struct PlantState:
     uint64_t slot_serial[MAX_SLOTS]
     int64_t slot_lease_until_ns[MAX_SLOTS]
     double slot_target_w[MAX_SLOTS]
+    double slot_q_value[MAX_SLOTS]          # NaN = asks for no reactive power
+    uint8_t slot_q_kind[MAX_SLOTS]
     uint8_t slot_state[MAX_SLOTS]
     uint8_t slot_fault[MAX_SLOTS]
     # loop health
@@ -784,8 +818,15 @@ cdef struct JournalRecord:
     uint64_t boot_id_lo
     uint8_t operator_mode                   # MODE_RUN, MODE_STOPPED or MODE_OUT_OF_SERVICE
     uint8_t internal
-    int64_t start_realtime_s[3]             # the last three starts, newest first
+    uint8_t clock_trusted                   # at_realtime_s is a time of day
+    int64_t at_ns                           # when this record was made
+    int64_t at_realtime_s
+    int64_t start_age_s[3]                  # how long ago, at least, the last three starts were; newest first, -1 none
     uint8_t latched[MAX_ROWS]
-    double import_wh[MAX_UNITS]
-    double export_wh[MAX_UNITS]
+    # energy registers of units, by who they are, then of the connection; units that left stay as long as there is room
+    uint64_t unit_key[MAX_UNITS]            # 0 = free
+    double import_wh[PLACES]
+    double export_wh[PLACES]
+    double import_seen_wh[PLACES]           # what the device's or meter's own counter said last; NaN = never
+    double export_seen_wh[PLACES]
     uint8_t commissioned[MAX_UNITS]         # R16: under config_hash

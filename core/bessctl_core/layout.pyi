@@ -36,6 +36,7 @@ class BindKind(IntFlag):
     BIND_INTERNAL = 10
     BIND_PHASE = 11
     BIND_COMMISSION = 12
+    BIND_REACTIVE = 20
 
 class BlindRule(IntFlag):
     BLIND_HOLDS = 0
@@ -126,6 +127,9 @@ class EventCode(IntFlag):
     EV_CONTACTOR = 29
     EV_CURVE = 70
     EV_COMMISSION = 39
+    EV_ENERGY = 80
+    EV_REACTIVE_FOREIGN = 81
+    EV_REACTIVE_UNCONFIRMED = 82
 
 class FieldSource(IntFlag):
     SRC_CONST = 0
@@ -140,6 +144,7 @@ class FieldSource(IntFlag):
     SRC_INPUT = 9
     SRC_REMAINS = 10
     SRC_ANY = 11
+    SRC_ENABLE = 12
 
 class Flag(IntFlag):
     FLAG_RT_REFUSED = 1
@@ -223,6 +228,7 @@ class QControl(IntFlag):
     QC_NONE = 0
     QC_VAR = 1
     QC_PF = 2
+    QC_AVAILABLE = 3
 
 class Quantity(IntFlag):
     Q_NONE = 0
@@ -303,6 +309,7 @@ class RowTest(IntFlag):
 class ScopeKind(IntFlag):
     SCOPE_ESS = 0
     SCOPE_PCC = 1
+    SCOPE_REACTIVE = 2
 
 class SlotClass(IntFlag):
     CLASS_GRID = 0

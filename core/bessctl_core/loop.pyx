@@ -22,7 +22,7 @@ from .gpio cimport lines_close, lines_open, lines_take
 from .journal cimport Journal, journal_on_disk, journal_post
 from .layout cimport (
     BUS_TCP, EV_JOURNAL, EV_PERIODS_MISSED, EV_PLAN_REFUSED, EV_RT_REFUSED, EV_STARTED, EV_STOPPED,
-    FLAG_AFFINITY_REFUSED, FLAG_JOURNAL_LATE, FLAG_MLOCK_REFUSED, NS_PER_S, PLANT, PLAN_OK, Q_OVERRUN_PER_S, QUANTITIES, SKIPS, TEXT, Command, CurvePlan,
+    FLAG_AFFINITY_REFUSED, FLAG_JOURNAL_LATE, FLAG_MLOCK_REFUSED, NS_PER_S, PLANT, PLAN_OK, PLAN_TORN, Q_OVERRUN_PER_S, QUANTITIES, SKIPS, TEXT, Command, CurvePlan,
     Event,
 )
 from .ring cimport command_push, command_take, event_read
@@ -30,7 +30,7 @@ from .rt cimport histogram_add, monotonic_ns, notify, prefault_stack, signal_tak
 from .sealed cimport SealedSite
 from .segment cimport LoopSegments, loop_publish, loop_take_command, loop_take_curves, loop_take_plan
 from .state cimport StartFacts
-from .step cimport step_ask_stop, step_init, step_journal, step_offer_plan, step_run, step_stopped
+from .step cimport step_ask_stop, step_init, step_journal, step_offer_plan, step_refuse_plan, step_run, step_stopped
 
 # The operator's own requests are numbered apart from those of the supervisor.
 cdef uint64_t LOCAL_IDS = <uint64_t> 1 << 40
@@ -43,11 +43,14 @@ cdef enum:
 # --- read ---------------------------------------------------------------------------------------------------------------------------------
 
 cdef void take_plans(Machine* m, int64_t now_ns) noexcept nogil:
-    # A copy that was torn keeps the last good plan, and is tried again with the next tick.
-    cdef int slot
+    # A copy that was torn keeps the last good plan, is told once, and is tried again with the next tick.
+    cdef int slot, got
     for slot in range(m.config.n_slots):
-        if loop_take_plan(m.shared, slot, &m.plan) == 1:
+        got = loop_take_plan(m.shared, slot, &m.plan)
+        if got == 1:
             step_offer_plan(m.config, &m.step, slot, &m.plan, now_ns)
+        elif got < 0:
+            step_refuse_plan(&m.step, slot, PLAN_TORN, now_ns)
 
 
 cdef void take_curves(Machine* m, int64_t now_ns) noexcept nogil:
@@ -273,12 +276,12 @@ cdef class LoopCore:
         raise LoopError(f"{name}: one read takes {self.m.lines.slowest_ns / 1e6:.1f} ms, too long for a tick; connect these inputs to the processor "
                         "itself or to a Modbus module")
 
-    def begin(self, *, bytes boot_id, bint warm, int rt_errno, int mlock_errno, int affinity_errno) -> None:
+    def begin(self, *, bytes boot_id, bint warm, bint clock_trusted, int rt_errno, int mlock_errno, int affinity_errno) -> None:
         """What the step must know before the first tick. Refusals are given as errno, 0 = granted."""
         cdef StartFacts facts
         cdef int64_t now_ns = monotonic_ns()
         memset(&facts, 0, sizeof(StartFacts))
-        facts.now_ns, facts.realtime_s = now_ns, <int64_t> time.time()
+        facts.now_ns, facts.realtime_s, facts.clock_trusted = now_ns, <int64_t> time.time(), clock_trusted
         memcpy(&facts.boot_id_hi, <const char*> boot_id, 8)
         memcpy(&facts.boot_id_lo, <const char*> boot_id + 8, 8)
         memcpy(facts.config_hash, <const char*> self.site.digest, 32)

@@ -4,6 +4,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from .commission cimport commission_init, commission_settle, commission_try
+from .energy cimport energy_fill, energy_init
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
     ACT_BLOCK, CMD_COMMISSIONED, CMD_OUT_OF_SERVICE, CMD_RELEASE, CMD_RESET, CMD_START, CMD_STOP, CMD_TRY, DEV_UP, EV_ACQUIRED, EV_COMMAND_DONE,
@@ -39,9 +40,6 @@ cdef void recall(const SiteConfig* c, StepState* s, const JournalRecord* journal
     s.journal_seq = journal.seq
     s.operator_mode = journal.operator_mode if journal.operator_mode in (MODE_STOPPED, MODE_OUT_OF_SERVICE) else MODE_RUN
     s.internal = journal.internal
-    memcpy(s.import_wh, journal.import_wh, sizeof(s.import_wh))
-    memcpy(s.export_wh, journal.export_wh, sizeof(s.export_wh))
-    memcpy(&s.start_realtime_s[1], journal.start_realtime_s, 2 * sizeof(int64_t))
     if memcmp(journal.config_hash, s.config_hash, 32) == 0:
         for row in range(c.n_rows):
             if journal.latched[row]:
@@ -59,8 +57,38 @@ cdef const uint8_t* commissioned(const StepState* s, const JournalRecord* journa
 
 
 cdef bint starts_too_often(const StepState* s) noexcept nogil:
-    """Three starts in the window. A clock that ran backwards between them counts as within: unknown is the safe side."""
-    return s.start_realtime_s[2] != 0 and s.start_realtime_s[0] - s.start_realtime_s[2] < START_WINDOW_S
+    """Three starts in the window."""
+    return 0 <= s.start_age_s[2] < START_WINDOW_S
+
+
+cdef int64_t off_ns(const StartFacts* facts, const JournalRecord* journal) noexcept nogil:
+    """How long, at least, no loop ran before this start. Within a boot CLOCK_MONOTONIC says it, else a time of day trusted then and now (R8).
+    Without one only the time since the boot is sure: a clock that begins at the same instant with each boot makes no starts out of boots."""
+    if journal.boot_id_hi == facts.boot_id_hi and journal.boot_id_lo == facts.boot_id_lo:
+        return max(facts.now_ns - journal.at_ns, <int64_t> 0)
+    if journal.clock_trusted and facts.clock_trusted:
+        return max((facts.realtime_s - journal.at_realtime_s) * NS_PER_S, <int64_t> 0)
+    return facts.now_ns
+
+
+cdef int64_t time_off(const StartFacts* facts, const JournalRecord* journal) noexcept nogil:
+    """How long no loop ran, -1 where nobody knows."""
+    cdef bint known = False
+    if journal != NULL:
+        known = journal.boot_id_hi == facts.boot_id_hi and journal.boot_id_lo == facts.boot_id_lo
+        known = known or journal.clock_trusted and facts.clock_trusted
+    return off_ns(facts, journal) if known else -1
+
+
+cdef void count_start(StepState* s, const StartFacts* facts, const JournalRecord* journal) noexcept nogil:
+    """This start and the two before it, by how long ago they were."""
+    cdef int i
+    s.start_age_s[0], s.start_age_s[1], s.start_age_s[2] = 0, -1, -1
+    if journal == NULL:
+        return
+    for i in range(2):
+        if journal.start_age_s[i] >= 0:
+            s.start_age_s[i + 1] = journal.start_age_s[i] + off_ns(facts, journal) // NS_PER_S
 
 
 cdef void modes_init(const SiteConfig* c, StepState* s, const StartFacts* facts, const JournalRecord* journal) noexcept nogil:
@@ -69,9 +97,11 @@ cdef void modes_init(const SiteConfig* c, StepState* s, const StartFacts* facts,
     s.start_ns = s.mode_since_ns = s.last_ns = s.journal_ns = facts.now_ns
     s.boot_id_hi, s.boot_id_lo = facts.boot_id_hi, facts.boot_id_lo
     memcpy(s.config_hash, facts.config_hash, 32)
+    s.realtime_s, s.clock_trusted = facts.realtime_s, facts.clock_trusted
     if journal != NULL:
         recall(c, s, journal)
-    s.start_realtime_s[0] = facts.realtime_s
+    count_start(s, facts, journal)
+    energy_init(c, &s.energy, journal, time_off(facts, journal))
     if facts.journal_broken:
         trip_internal(s, TRIP_JOURNAL, facts.now_ns)
     if starts_too_often(s):
@@ -301,19 +331,20 @@ cdef void journal_update(StepState* s, int64_t now_ns) noexcept nogil:
 
 
 cdef void journal_fill(const StepState* s, JournalRecord* record) noexcept nogil:
-    cdef int row, unit
+    cdef int row, unit, i
     memset(record, 0, sizeof(JournalRecord))
     record.magic, record.seq, record.layout_version = JOURNAL_MAGIC, s.journal_seq, LAYOUT_VERSION
     memcpy(record.config_hash, s.config_hash, 32)
     record.boot_id_hi, record.boot_id_lo = s.boot_id_hi, s.boot_id_lo
     record.operator_mode = s.operator_next
     record.internal = s.internal & ~s.internal_clearing
-    if not s.stop_asked:
+    record.clock_trusted, record.at_ns = s.clock_trusted, s.last_ns
+    record.at_realtime_s = s.realtime_s + (s.last_ns - s.start_ns) // NS_PER_S
+    for i in range(3):
         # An orderly stop is no failed start: the count begins anew after it.
-        memcpy(record.start_realtime_s, s.start_realtime_s, sizeof(s.start_realtime_s))
+        record.start_age_s[i] = -1 if s.stop_asked or s.start_age_s[i] < 0 else s.start_age_s[i] + (s.last_ns - s.start_ns) // NS_PER_S
     for row in range(MAX_ROWS):
         record.latched[row] = s.rows.latched[row] and not s.rows.resetting[row]
-    memcpy(record.import_wh, s.import_wh, sizeof(s.import_wh))
-    memcpy(record.export_wh, s.export_wh, sizeof(s.export_wh))
+    energy_fill(&s.energy, record)
     for unit in range(MAX_UNITS):
         record.commissioned[unit] = s.commission.done[unit] or s.commission.asked[unit]

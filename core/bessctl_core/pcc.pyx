@@ -18,6 +18,7 @@ cdef double SIGN_SHARE = 0.25
 cdef int SIGN_COUNT = 3
 cdef double SIGN_LEAST = -1.4           # the meter moved against us by about what we moved
 cdef double SIGN_MOST = -0.6
+cdef double WIDTH_SHARE = 0.5           # of our own movement: as far as it may be uncertain
 
 
 cdef void pcc_init(Pcc* p, int64_t now_ns) noexcept nogil:
@@ -150,11 +151,13 @@ cdef void correct(const SiteConfig* c, Pcc* p, double ess_lo, double ess_hi) noe
         p.room_w[i] = p.sample_room_w[i]
 
 
-cdef void watch_sign(const SiteConfig* c, Pcc* p, double ess_w) noexcept nogil:
+cdef void watch_sign(const SiteConfig* c, Pcc* p, double ess_w, double width_w) noexcept nogil:
     cdef double own = ess_w - p.seen_ess_w
     cdef double answer = p.sample_w[0] - p.seen_pcc_w
     cdef double ratio
     cdef bint first = not p.known
+    if not first and width_w > WIDTH_SHARE * fabs(own):
+        return      # caught in the middle of a movement: the next sample tells of all of it
     p.seen_ess_w, p.seen_pcc_w = ess_w, p.sample_w[0]
     if first or not p.used:
         p.wrong_w, p.wrong_count = 0, 0
@@ -189,7 +192,7 @@ cdef void take(const SiteConfig* c, const UnitTable* u, Pcc* p, int64_t now_ns) 
     cdef bint still = now_ns - p.anchor_ns >= SETTLED_NS
     if p.asked_ns == 0 or not ess_range(c, u, p, still, &lo, &hi):
         return
-    watch_sign(c, p, 0.5 * (lo + hi))
+    watch_sign(c, p, 0.5 * (lo + hi), hi - lo)
     correct(c, p, lo, hi)
     learn_trim(c, u, p, still, 0.5 * (lo + hi))
     p.known, p.taken_ns, p.asked_ns = 1, p.asked_ns, 0

@@ -6,8 +6,10 @@
 #   hold      the limits of the live series until its blocks end, then the sealed default
 #   zero      ess [0, 0]
 #   drop      nothing (only in a slot of class market sealed as advisory)
+# In a required slot a limit that a live block does not state is that of the sealed default: no statement takes none away (R7).
 # Lapsing never widens: in a slot of class grid or contract the limits after the lease are intersected with what the live series says for the
 # same instant, whatever the lapse rule; where neither fallback nor default says anything the last limits stay as well; and drop is refused.
+# Reactive power is a wish like a target: it ends with the lease, and only a slot with the scope `reactive` may have it.
 # A slot nothing was written to states its sealed default. A plan that breaks a rule is refused whole and the last good one runs on. A plan
 # with serial 0 was never written and is no plan.
 
@@ -27,10 +29,13 @@ cdef struct Ask:
     double pcc_hi_w
     double target_w
     double rate_w_per_s     # 0 = none
+    double q_value          # QControl says what it is
+    double q_absorb
     int64_t since_ns
     int64_t until_ns        # when to ask again
     uint8_t has_target
     uint8_t target_scope
+    uint8_t q_kind          # QControl
     uint8_t energize        # 0 cease, 1 energise, NO_ENERGIZE
     uint8_t bind            # BIND_SLOT, BIND_DEFAULT or BIND_FALLBACK
 

@@ -1,6 +1,6 @@
 """What each source asks for at this instant; the rules stand in plans.pxd. Loop, nogil, bounded."""
 
-from libc.math cimport INFINITY, isfinite
+from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memcpy
 
@@ -8,7 +8,7 @@ from .events cimport LEVEL_WARNING, emit
 from .layout cimport (
     BIND_DEFAULT, BIND_FALLBACK, BIND_SLOT, CLASS_CONTRACT, EV_PLAN_LAPSED, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO,
     HAS_RATE, HAS_TARGET, LAPSE_DROP, LAPSE_FALLBACK, LAPSE_HOLD, LAPSE_ZERO, MAX_BLOCKS, PLAN_BOOT, PLAN_COUNT, PLAN_DROP, PLAN_KIND,
-    PLAN_LEASE, PLAN_NUMBER, PLAN_OK, PLAN_ORDER, PLAN_RANGE, PLAN_SCOPE, QC_NONE, SCOPE_ESS, SCOPE_PCC, SLOT_EMPTY, SLOT_LAPSED, SLOT_LIVE, Series,
+    PLAN_LEASE, PLAN_NUMBER, PLAN_OK, PLAN_ORDER, PLAN_RANGE, PLAN_SCOPE, QC_AVAILABLE, QC_NONE, QC_PF, QC_VAR, SCOPE_ESS, SCOPE_PCC, SCOPE_REACTIVE, SLOT_EMPTY, SLOT_LAPSED, SLOT_LIVE, Series,
 )
 
 cdef enum:
@@ -30,6 +30,30 @@ cdef inline bint is_binding(const SiteConfig* c, int slot) noexcept nogil:
     return c.slot_class[slot] <= CLASS_CONTRACT
 
 
+cdef inline int factor_fault(double pf) noexcept nogil:
+    """A power factor, NaN where none is stated."""
+    if isnan(pf):
+        return PLAN_OK
+    return PLAN_RANGE if pf == 0 or fabs(pf) > 1 else PLAN_OK
+
+
+cdef int reactive_fault(const SiteConfig* c, int slot, const Series* s, int i) noexcept nogil:
+    cdef int kind = s.q_kind[i]
+    if kind == QC_NONE:
+        return PLAN_OK
+    if kind > QC_AVAILABLE:
+        return PLAN_KIND
+    if not scope_allowed(c, slot, SCOPE_REACTIVE):
+        return PLAN_SCOPE
+    if kind == QC_PF:
+        if isnan(s.q_value[i]) and isnan(s.q_absorb[i]):
+            return PLAN_NUMBER
+        return max(factor_fault(s.q_value[i]), factor_fault(s.q_absorb[i]))
+    if not isfinite(s.q_value[i]):
+        return PLAN_NUMBER
+    return PLAN_RANGE if kind == QC_AVAILABLE and fabs(s.q_value[i]) > 1 else PLAN_OK
+
+
 cdef int block_fault(const SiteConfig* c, int slot, const Series* s, int i) noexcept nogil:
     cdef int stated = s.stated[i]
     cdef bint pcc = stated & (HAS_PCC_LO | HAS_PCC_HI)
@@ -44,7 +68,7 @@ cdef int block_fault(const SiteConfig* c, int slot, const Series* s, int i) noex
         return PLAN_RANGE
     if stated & HAS_RATE and s.rate_w_per_s[i] <= 0:
         return PLAN_RANGE
-    if stated & ~STATED_KNOWN or stated & HAS_ENERGIZE and s.energize[i] > 1 or s.q_kind[i] != QC_NONE:
+    if stated & ~STATED_KNOWN or stated & HAS_ENERGIZE and s.energize[i] > 1:
         return PLAN_KIND
     if stated & HAS_TARGET:
         if s.target_scope[i] > SCOPE_PCC:
@@ -53,7 +77,7 @@ cdef int block_fault(const SiteConfig* c, int slot, const Series* s, int i) noex
             return PLAN_SCOPE
     if pcc and not scope_allowed(c, slot, SCOPE_PCC) or ess and not scope_allowed(c, slot, SCOPE_ESS):
         return PLAN_SCOPE
-    return PLAN_OK
+    return reactive_fault(c, slot, s, i)
 
 
 cdef int series_fault(const SiteConfig* c, int slot, const Series* s) noexcept nogil:
@@ -102,6 +126,7 @@ cdef inline int64_t next_change(const Series* s, int cursor, int block) noexcept
 cdef void ask_nothing(Ask* a) noexcept nogil:
     a.ess_lo_w, a.ess_hi_w, a.pcc_lo_w, a.pcc_hi_w = -INFINITY, INFINITY, -INFINITY, INFINITY
     a.target_w, a.rate_w_per_s, a.has_target, a.target_scope, a.energize = 0, 0, 0, SCOPE_ESS, NO_ENERGIZE
+    a.q_kind, a.q_value, a.q_absorb = QC_NONE, NAN, NAN
 
 
 cdef void limit_by_ask(Ask* a, const Ask* other) noexcept nogil:
@@ -128,9 +153,9 @@ cdef void limit_by_block(Ask* a, const Series* s, int i) noexcept nogil:
         a.rate_w_per_s = s.rate_w_per_s[i]
 
 
-cdef bint limit_by_default(const SiteConfig* c, int slot, Ask* a) noexcept nogil:
-    """The sealed default; False when the slot has none."""
-    cdef int stated = c.slot_default[slot]
+cdef bint limit_by_default(const SiteConfig* c, int slot, Ask* a, int without) noexcept nogil:
+    """The sealed default, but for what is stated otherwise (Stated); False when the slot has none."""
+    cdef int stated = c.slot_default[slot] & ~without
     if stated & HAS_ESS_LO:
         a.ess_lo_w = max(a.ess_lo_w, c.slot_ess_lo_w[slot])
     if stated & HAS_ESS_HI:
@@ -145,7 +170,7 @@ cdef bint limit_by_default(const SiteConfig* c, int slot, Ask* a) noexcept nogil
 cdef void ask_default(const SiteConfig* c, SlotTable* t, int slot, int64_t until_ns, int64_t now_ns) noexcept nogil:
     cdef Ask* a = &t.ask[slot]
     ask_nothing(a)
-    limit_by_default(c, slot, a)
+    limit_by_default(c, slot, a, 0)
     a.bind, a.since_ns, a.until_ns = BIND_DEFAULT, now_ns, until_ns
 
 
@@ -159,8 +184,11 @@ cdef void ask_live(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns) 
         return
     ask_nothing(a)
     limit_by_block(a, &plan.live, block)
+    if c.slot_required[slot]:
+        limit_by_default(c, slot, a, plan.live.stated[block])
     if plan.live.stated[block] & HAS_TARGET:
         a.has_target, a.target_w, a.target_scope = 1, plan.live.target_w[block], plan.live.target_scope[block]
+    a.q_kind, a.q_value, a.q_absorb = plan.live.q_kind[block], plan.live.q_value[block], plan.live.q_absorb[block]
     a.bind, a.since_ns, a.until_ns = BIND_SLOT, now_ns, until
 
 
@@ -187,7 +215,7 @@ cdef void ask_lapsed(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns
         limit_by_block(a, &plan.live, live)
         spoken = spoken or plan.lapse == LAPSE_HOLD
     if not spoken:
-        spoken = limit_by_default(c, slot, a)
+        spoken = limit_by_default(c, slot, a, 0)
         a.bind = BIND_DEFAULT
     if not spoken and binding:
         # Nothing speaks for a binding source: what bound last goes on binding.
@@ -215,7 +243,8 @@ cdef void slot_take(const SiteConfig* c, SlotTable* t, int slot, const Plan* pla
     memcpy(&t.plan[slot], plan, sizeof(Plan))
     t.live_at[slot] = t.fallback_at[slot] = 0
     t.fault[slot] = PLAN_OK
-    t.state[slot] = SLOT_LIVE
+    if t.state[slot] != SLOT_LAPSED or now_ns < plan.lease_until_ns:    # a plan that comes lapsed after a lapsed one lapses no second time
+        t.state[slot] = SLOT_LIVE
     t.ask[slot].until_ns = now_ns       # ask again in this tick
 
 

@@ -100,7 +100,7 @@ cdef class StatePort:
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
             ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("unit_curve", s.unit_curve[:MAX_UNITS * CURVES]),
             ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
-            ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
+            ("slot_q_kind", s.slot_q_kind[:MAX_SLOTS]), ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
             ("bus_exception_code", s.bus_exception_code[:MAX_BUSES]), ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
         ):
             fields[name] = codes
@@ -177,7 +177,7 @@ cdef int fill(Series* series, blocks) except -1:
     cdef int i
     if len(blocks) > MAX_BLOCKS:
         raise ValueError(f"{len(blocks)} blocks, a series holds {MAX_BLOCKS}")
-    for i, (start, end, ess_lo, ess_hi, pcc_lo, pcc_hi, target, target_scope, q_kind, q_value, energize, rate) in enumerate(blocks):
+    for i, (start, end, ess_lo, ess_hi, pcc_lo, pcc_hi, target, target_scope, q_kind, q_value, q_absorb, energize, rate) in enumerate(blocks):
         series.start_ns[i], series.end_ns[i] = start, end
         series.stated[i] = (
             put(&series.ess_lo_w[i], ess_lo, HAS_ESS_LO) | put(&series.ess_hi_w[i], ess_hi, HAS_ESS_HI)
@@ -185,7 +185,9 @@ cdef int fill(Series* series, blocks) except -1:
             | put(&series.target_w[i], target, HAS_TARGET) | put(&series.rate_w_per_s[i], rate, HAS_RATE)
             | (0 if energize is None else HAS_ENERGIZE)
         )
-        series.target_scope[i], series.q_kind[i], series.q_value[i] = target_scope, q_kind, q_value
+        series.target_scope[i], series.q_kind[i] = target_scope, q_kind
+        put(&series.q_value[i], q_value, 0)
+        put(&series.q_absorb[i], q_absorb, 0)
         series.energize[i] = 1 if energize else 0
     series.count = <int> len(blocks)
     return 0
@@ -253,8 +255,8 @@ cdef class PlanPort:
     def write(self, int slot, int64_t lease_until_ns, int lapse, live, fallback=()) -> int:
         """Replace the slot's plan; returns its serial. Nothing is checked but that it fits the structure.
 
-        A block is (start_ns, end_ns, ess_lo_w, ess_hi_w, pcc_lo_w, pcc_hi_w, target_w, target_scope, q_kind, q_value, energize,
-        rate_w_per_s); None is no statement. Raises ValueError, TypeError, OverflowError, IndexError; the slot then keeps what it had.
+        A block is (start_ns, end_ns, ess_lo_w, ess_hi_w, pcc_lo_w, pcc_hi_w, target_w, target_scope, q_kind, q_value, q_absorb,
+        energize, rate_w_per_s); None is no statement. Raises ValueError, TypeError, OverflowError, IndexError; the slot then keeps what it had.
         """
         cdef Handover* h = self._slot(slot)
         self._compose(lease_until_ns, lapse, live, fallback)

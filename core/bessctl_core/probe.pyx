@@ -7,7 +7,7 @@ from libc.string cimport memset
 from .layout cimport MAX_FACTORS, PLACES, QUANTITIES, Inputs
 from .points cimport PointIndex, index_points, take_points
 from .sealed cimport SealedSite
-from .writes cimport Values, fill_row, row_holds
+from .writes cimport RELEASED, Values, fill_row, row_holds
 
 # writes.pxd's Holds, in its order.
 HOLDS = ("ours", "reverted", "other")
@@ -20,6 +20,10 @@ cdef void clear(Inputs* inp):
         inp.value[i] = NAN
     for i in range(MAX_FACTORS):
         inp.factor[i] = NAN
+
+
+# Instead of counts: reactive power is the PCS's own.
+released = RELEASED
 
 
 def decode(SealedSite site, int read, registers, factors=()) -> dict:

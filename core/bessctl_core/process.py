@@ -208,7 +208,7 @@ class LoopProcess:
             thread.start()
         # The threads are made: what follows holds for this one alone.
         refused = self.claim(*self.core.realtime)
-        self.core.begin(boot_id=self.boot, warm=warm, **refused)
+        self.core.begin(boot_id=self.boot, warm=warm, clock_trusted=rt.clock_trusted(), **refused)
         proved = self.core.run()
         self.ending = True
         for fd in (self.journal_fd, self.event_fd):

@@ -1,11 +1,13 @@
 """The step's part of the published state; see publish.pxd. Loop, nogil, bounded."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.math cimport NAN, isnan
+from libc.math cimport NAN
 from libc.string cimport memcpy
 
-from .layout cimport PLANT, PLAN_OK, QUANTITIES, Q_PCC_W, SLOT_LAPSED, SLOT_REFUSED
+from .energy cimport EXPORT, IMPORT
+from .layout cimport PLANT, PLAN_OK, QC_NONE, QUANTITIES, Q_AC_VAR, Q_PCC_W, SLOT_LAPSED, SLOT_REFUSED
 from .pcc cimport METER_LOST
+from .units cimport unit_sees
 
 
 cdef void publish_powers(const SiteConfig* c, const Inputs* inp, const StepState* s, const Outputs* out, PlantState* pub) noexcept nogil:
@@ -17,6 +19,22 @@ cdef void publish_powers(const SiteConfig* c, const Inputs* inp, const StepState
         pub.command_w += out.cmd_w[unit]
     pub.wanted_w = s.wanted_w
     pub.target_slot = s.target_slot
+
+
+cdef void publish_reactive(const SiteConfig* c, const Inputs* inp, const StepState* s, PlantState* pub, int64_t now_ns) noexcept nogil:
+    cdef int unit
+    pub.ess_var = 0
+    for unit in range(c.n_units):
+        pub.ess_var += inp.value[unit * QUANTITIES + Q_AC_VAR] if unit_sees(c, inp, unit, Q_AC_VAR, now_ns) else NAN
+    pub.command_var, pub.wanted_var, pub.reactive_max_var = s.reactive.command_var, s.reactive.wanted_var, s.reactive.max_var
+    pub.reactive_slot, pub.reactive_kind = s.reactive.slot, s.reactive.kind
+
+
+cdef void publish_energy(const SiteConfig* c, const StepState* s, PlantState* pub) noexcept nogil:
+    cdef int unit
+    for unit in range(c.n_units):
+        pub.unit_import_wh[unit], pub.unit_export_wh[unit] = s.energy.of[IMPORT][unit].wh, s.energy.of[EXPORT][unit].wh
+    pub.pcc_import_wh, pub.pcc_export_wh = s.energy.of[IMPORT][PLANT].wh, s.energy.of[EXPORT][PLANT].wh
 
 
 cdef void publish_envelope(const SiteConfig* c, const StepState* s, PlantState* pub) noexcept nogil:
@@ -39,6 +57,7 @@ cdef void publish_slots(const SiteConfig* c, const StepState* s, PlantState* pub
         pub.slot_serial[slot] = s.slots.plan[slot].serial
         pub.slot_lease_until_ns[slot] = s.slots.plan[slot].lease_until_ns
         pub.slot_target_w[slot] = s.slots.ask[slot].target_w if s.slots.ask[slot].has_target else NAN
+        pub.slot_q_kind[slot], pub.slot_q_value[slot] = s.slots.ask[slot].q_kind, s.slots.ask[slot].q_value
         pub.slot_fault[slot] = s.slots.fault[slot]
         pub.slot_state[slot] = s.slots.state[slot]
         if s.slots.fault[slot] != PLAN_OK and s.slots.state[slot] != SLOT_LAPSED:
@@ -49,16 +68,17 @@ cdef void publish(const SiteConfig* c, const Inputs* inp, const StepState* s, co
     cdef int row
     pub.tick, pub.now_ns, pub.mode, pub.internal, pub.flags = s.tick, now_ns, s.mode, s.internal, s.flags
     publish_powers(c, inp, s, out, pub)
+    publish_reactive(c, inp, s, pub, now_ns)
     publish_envelope(c, s, pub)
     publish_slots(c, s, pub)
     memcpy(pub.value, inp.value, sizeof(pub.value))
     memcpy(pub.sampled_ns, inp.sampled_ns, sizeof(pub.sampled_ns))
     memcpy(pub.unit_command_w, out.cmd_w, sizeof(pub.unit_command_w))
+    memcpy(pub.unit_command_var, out.cmd_var, sizeof(pub.unit_command_var))
     memcpy(pub.unit_giving_lo_w, s.units.giving_lo_w, sizeof(pub.unit_giving_lo_w))
     memcpy(pub.unit_giving_hi_w, s.units.giving_hi_w, sizeof(pub.unit_giving_hi_w))
     memcpy(pub.unit_run, out.cmd_run, sizeof(pub.unit_run))
-    memcpy(pub.unit_import_wh, s.import_wh, sizeof(pub.unit_import_wh))
-    memcpy(pub.unit_export_wh, s.export_wh, sizeof(pub.unit_export_wh))
+    publish_energy(c, s, pub)
     memcpy(pub.pcs_state, inp.pcs_state, sizeof(pub.pcs_state))
     memcpy(pub.bms_state, inp.bms_state, sizeof(pub.bms_state))
     pub.meter_state = inp.meter_state

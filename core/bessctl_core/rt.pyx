@@ -39,6 +39,14 @@ cdef extern from "<sys/socket.h>" nogil:
     int MSG_NOSIGNAL
     ssize_t send(int fd, const void* data, size_t size, int flags)
 
+cdef extern from "<sys/timex.h>" nogil:
+    struct timex:
+        unsigned int modes
+        int status
+    int STA_UNSYNC
+    int TIME_ERROR
+    int adjtimex(timex* t)
+
 cdef extern from "<malloc.h>" nogil:
     int M_ARENA_MAX
     int mallopt(int parameter, int value)
@@ -159,6 +167,15 @@ def signal_file(signals) -> int:
 def notify_text(int fd, bytes text) -> None:
     """Tell the service manager, for example b"READY=1" (sd_notify(3)); nothing when fd < 0. Never waits."""
     notify(fd, text)
+
+
+def clock_trusted() -> bool:
+    """R8: the kernel's clock is held by a time source (adjtimex(2)); a clock that merely runs is no time of day."""
+    cdef timex t
+    cdef int state
+    t.modes = 0
+    state = adjtimex(&t)
+    return state >= 0 and state != TIME_ERROR and not t.status & STA_UNSYNC
 
 
 def monotonic() -> int:

@@ -1,4 +1,4 @@
-# The set point of one PCS, written by the rows of a program (writes.pxd), and the proof that it holds (R11).
+# A set point of one PCS, active (PR_SETPOINT) or reactive power (PR_VAR), written by the rows of a program (writes.pxd), and the proof that it holds (R11).
 #
 # Rules
 # - All rows are one command: they are sent in their order, each after the one before was acknowledged, and a row that failed begins all of it
@@ -17,12 +17,14 @@
 #   event, and written again, at most FOREIGN_TRIES times; then we yield: 0 W and standby until the operator resets or starts at the machine.
 #   A minute without another change forgets the tries.
 # - A set point in memory that wears has a budget (wear.pxd).
+# - Reactive power that nobody asks for is RELEASED: written once, asserted like any other, never repeated, no timer. Its set point expires to
+#   released as well, and what somebody else keeps changing is left alone: the PCS runs on.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from .bus cimport Bus, Transaction
 from .layout cimport Inputs, SiteConfig
-from .writes cimport Rows, Values
+from .writes cimport RELEASED, Rows, Values
 
 cdef enum:
     FOREIGN_TRIES = 3

@@ -57,7 +57,7 @@ cdef Values values_of(const Setpoint* s, int32_t raw, int64_t now_ns) noexcept n
 
 cdef bint resend_due(const Setpoint* s, const SiteConfig* c, int64_t now_ns) noexcept nogil:
     cdef int64_t period_ns = c.dev_resend_ns[s.device]
-    return period_ns > 0 and now_ns - s.acked_sent_ns >= period_ns
+    return period_ns > 0 and s.written_raw != RELEASED and now_ns - s.acked_sent_ns >= period_ns
 
 
 cdef bint write_due(const Setpoint* s, const SiteConfig* c, int64_t now_ns) noexcept nogil:

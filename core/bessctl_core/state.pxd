@@ -5,6 +5,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 from .contactor cimport ContactorTable
 from .derive cimport DeriveState
 from .commission cimport Commission
+from .energy cimport Energy
 from .envelope cimport Envelope
 from .events cimport EventSink
 from .layout cimport MAX_UNITS
@@ -12,12 +13,14 @@ from .pcc cimport Pcc
 from .plans cimport SlotTable
 from .protect cimport RowTable
 from .ramp cimport RampState
+from .reactive cimport Reactive
 from .units cimport UnitTable
 
 # What the loop knows at start beyond the configuration.
 cdef struct StartFacts:
     int64_t now_ns
-    int64_t realtime_s          # wall clock, trusted or not: only differences of starts are taken
+    int64_t realtime_s          # wall clock
+    uint8_t clock_trusted       # and it is a time of day (R8); CLOCK_MONOTONIC counts since the boot either way
     uint64_t boot_id_hi
     uint64_t boot_id_lo
     uint8_t config_hash[32]
@@ -42,6 +45,7 @@ cdef struct StepState:
     Pcc pcc
     DeriveState derived
     ContactorTable contactors
+    Reactive reactive
     uint64_t tick
     int64_t last_ns             # of the last tick
     int64_t start_ns
@@ -72,9 +76,10 @@ cdef struct StepState:
     uint8_t config_hash[32]
     uint64_t boot_id_hi
     uint64_t boot_id_lo
-    int64_t start_realtime_s[3]
+    int64_t realtime_s          # at start_ns
+    uint8_t clock_trusted
+    int64_t start_age_s[3]      # at start_ns: how long ago, at least, the last three starts were, this one first; -1 none
     double wanted_w
     int16_t target_slot
-    double import_wh[MAX_UNITS]
-    double export_wh[MAX_UNITS]
+    Energy energy
     SlotTable slots

@@ -16,6 +16,9 @@ cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, 
 # A plan that arrived in `slot` since the last tick: checked against its sealed slot, then taken whole or refused whole (an event says why).
 cdef void step_offer_plan(const SiteConfig* c, StepState* s, int slot, const Plan* plan, int64_t now_ns) noexcept nogil
 
+# A plan that cannot be had, by its PlanFault: told once, the last good one runs on.
+cdef void step_refuse_plan(StepState* s, int slot, int fault, int64_t now_ns) noexcept nogil
+
 # One cycle. The derived quantities of `inp` are written by it; `out` and the step's part of `pub` are overwritten.
 cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_ns, Outputs* out, PlantState* pub) noexcept nogil
 

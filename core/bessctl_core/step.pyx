@@ -11,6 +11,7 @@ from .contactor cimport BATTERY_GAVE_UP, contactors_order, contactors_update
 from .derive cimport derive, derive_init
 from .commission cimport commission_complete, commission_update
 from .dispatch cimport command_zero, commands_hold, dispatch
+from .energy cimport energy_update
 from .envelope cimport arbitrate, device_interval
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit, tell_flags
 from .layout cimport (
@@ -26,6 +27,7 @@ from .plans cimport Ask, plan_fault, slot_take, slots_init, slots_update
 from .protect cimport rows_init, rows_update
 from .publish cimport publish
 from .ramp cimport ramp_init, ramp_next
+from .reactive cimport reactive_dispatch, reactive_holds, reactive_prepare, reactive_zero
 from .units cimport unit_sees, units_note, units_update
 
 # cmd_run, and SunSpec 701 InvSt of a PCS at rest: off, sleeping, standby.
@@ -37,7 +39,6 @@ cdef enum:
     INVST_SLEEPING = 1
     INVST_STANDBY = 7
 
-cdef double WH_PER_W_NS = 1.0 / 3.6e12
 cdef double REST_SHARE = 0.01       # of the rating: below it a measured power counts as none
 
 
@@ -49,9 +50,15 @@ cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, 
     ramp_init(&s.ramp, 0, facts.now_ns)
     pcc_init(&s.pcc, facts.now_ns)
     modes_init(c, s, facts, journal)
-    s.target_slot, s.wanted_w, s.envelope.unmet_slot = -1, NAN, -1
+    s.target_slot, s.wanted_w, s.envelope.unmet_slot, s.reactive.slot = -1, NAN, -1, -1
     if facts.rt_refused:
         s.flags |= FLAG_RT_REFUSED
+
+
+cdef void step_refuse_plan(StepState* s, int slot, int fault, int64_t now_ns) noexcept nogil:
+    if s.slots.fault[slot] != fault:
+        emit(&s.sink, now_ns, EV_PLAN_REFUSED, LEVEL_WARNING, -1, -1, slot, fault, 0, 0)
+    s.slots.fault[slot] = <uint8_t> fault
 
 
 cdef void step_offer_plan(const SiteConfig* c, StepState* s, int slot, const Plan* plan, int64_t now_ns) noexcept nogil:
@@ -62,9 +69,7 @@ cdef void step_offer_plan(const SiteConfig* c, StepState* s, int slot, const Pla
     if fault == PLAN_OK and c.slot_operator[slot] and keeps_operator_out(s):
         fault = PLAN_STOPPED
     if fault != PLAN_OK:
-        if s.slots.fault[slot] != fault:
-            emit(&s.sink, now_ns, EV_PLAN_REFUSED, LEVEL_WARNING, -1, -1, slot, fault, 0, 0)
-        s.slots.fault[slot] = <uint8_t> fault
+        step_refuse_plan(s, slot, fault, now_ns)
         return
     if s.slots.plan[slot].serial == 0 or s.slots.fault[slot] != PLAN_OK:
         emit(&s.sink, now_ns, EV_PLAN_ACCEPTED, LEVEL_INFO, -1, -1, slot, <int> plan.serial, 0, 0)
@@ -171,10 +176,12 @@ cdef void command(const SiteConfig* c, const Inputs* inp, StepState* s, double p
     cdef int unit
     cdef double total = 0
     memset(out, 0, sizeof(Outputs))
-    dispatch(c, inp, &s.envelope, plant_w, out)
-    if not commands_hold(c, inp, &s.envelope, out):
+    dispatch(c, inp, &s.envelope, &s.reactive, plant_w, out)
+    reactive_dispatch(c, inp, &s.reactive, out, s.envelope.cease, now_ns)
+    if not commands_hold(c, inp, &s.envelope, out) or not reactive_holds(c, inp, &s.reactive, out):
         trip_internal(s, TRIP_ASSERTION, now_ns)
         command_zero(c, out)
+        reactive_zero(&s.reactive, out, now_ns)
         ramp_init(&s.ramp, 0, now_ns)
     for unit in range(c.n_units):
         out.cmd_run[unit] = <uint8_t> run_state(c, s, unit)
@@ -183,20 +190,6 @@ cdef void command(const SiteConfig* c, const Inputs* inp, StepState* s, double p
     units_note(c, out, &s.units)
     pcc_note(c, &s.pcc, total, now_ns)
     out.silent = s.warm and s.mode == MODE_ACQUIRE
-
-
-cdef void count_energy(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
-    """The integral of measured power over real elapsed time; what was not measured is not counted."""
-    cdef int unit
-    cdef double wh
-    for unit in range(c.n_units):
-        if not unit_sees(c, inp, unit, Q_AC_W, now_ns):
-            continue
-        wh = inp.value[unit * QUANTITIES + Q_AC_W] * <double> (now_ns - s.last_ns) * WH_PER_W_NS
-        if wh > 0:
-            s.export_wh[unit] += wh
-        else:
-            s.import_wh[unit] -= wh
 
 
 cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
@@ -241,9 +234,10 @@ cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_n
     modes_update(c, inp, s, now_ns)
     contactors_update(c, inp, &s.rows, &s.contactors, s.mode, &s.sink, now_ns)
     device_interval(c, inp, &s.rows, &s.units, &s.contactors, &s.commission, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
-    arbitrate(c, &s.slots, &s.pcc, &s.envelope, now_ns)
+    reactive_prepare(c, inp, &s.slots, &s.rows, &s.units, &s.reactive, s.mode == MODE_RUN, now_ns)
+    arbitrate(c, &s.slots, &s.pcc, &s.reactive, &s.envelope, now_ns)
     command(c, inp, s, next_power(c, s, now_ns), out, now_ns)
-    count_energy(c, inp, s, now_ns)
+    energy_update(c, inp, &s.energy, &s.sink, now_ns - s.last_ns, now_ns)
     raise_flags(c, inp, s, now_ns)
     journal_update(s, now_ns)
     out.journal_due, out.journal_seq, out.release = s.journal_due, s.journal_seq, s.release

@@ -108,7 +108,7 @@ class Told:
             return MODES.get(ident, "")
         if ident == layout.LIMITS["plant"]:
             return "of the connection"
-        if self.detail in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_METER):
+        if self.detail in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_METER, kind.BIND_REACTIVE):
             return self._name("slots", ident)
         of_unit = (kind.BIND_RATING, kind.BIND_BMS, kind.BIND_DEVICE, kind.BIND_COMMISSION)
         return self._name("units", ident) if self.detail in of_unit and ident >= 0 else ""
@@ -211,6 +211,24 @@ def curve(t: Told) -> str:
     return f"{kind} curve of {t.device}: {CURVE_STATES.get(state, state)}"
 
 
+def var(value: float) -> str:
+    """A reactive set point; NaN is none of ours."""
+    return "released to the PCS" if math.isnan(value) else f"{value:g} var"
+
+
+ENERGY = (
+    "the energy counter of {place} says {value:.0f} Wh",
+    "the energy counter of {place} rolled over, from {limit:.0f} to {value:.0f} Wh: counted on",
+    "the energy counter of {place} says {value:.0f} Wh after {limit:.0f} Wh: another or a reset one; the register goes on where it was",
+    "the energy counter of {place} stands at {value:.0f} Wh while {limit:.0f} Wh flowed by measured power: the register goes on by that",
+    "the energy counter of {place} counted {value:.0f} Wh where measured power makes {limit:.0f} Wh; check scale and transformers",
+)
+
+
+def energy(t: Told) -> str:
+    return ENERGY[min(max(t.detail, 0), 4)].format(place=t.place, value=t.value, limit=t.limit)
+
+
 SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_STARTED: lambda t: f"loop started at {t.value:g} Hz, {'warm' if t.detail else 'cold'}",
     E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}" + (f": {loud.MODES[t.detail]}" if t.detail in loud.MODES else ""),
@@ -237,6 +255,14 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
         f"somebody else wrote the set point of {t.device}: {t.value:g} W instead of {t.limit:g} W, change {t.detail}"
     ),
     E.EV_UNCONFIRMED: unconfirmed,
+    E.EV_REACTIVE_FOREIGN: lambda t: (
+        f"somebody else wrote the reactive set point of {t.device}: {t.value:g} var instead of {var(t.limit)}, change {t.detail}"
+    ),
+    E.EV_REACTIVE_UNCONFIRMED: lambda t: (
+        f"{t.device} does not confirm its reactive set point, {var(t.value)}: "
+        f"{'left to whoever keeps changing it' if t.detail else 'active power goes on; see whether it takes VarSet in vars'}"
+    ),
+    E.EV_ENERGY: energy,
     E.EV_RT_REFUSED: lambda t: f"real-time priority refused ({os.strerror(t.detail)}), periods may be missed: {RT_REMEDY}",
     E.EV_COMMAND_DONE: lambda t: f"{asked(t)} done",
     E.EV_COMMAND_REFUSED: lambda t: f"{asked(t)} refused",

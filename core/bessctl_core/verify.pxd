@@ -23,5 +23,6 @@ cdef bint take_factor(const SiteConfig* c, Device* dev, Inputs* inp, Finding* fi
 # Nothing is known of this device's factors.
 cdef void forget_factors(const SiteConfig* c, const Device* dev, Inputs* inp) noexcept nogil
 
-# Watts of one count of the set point, by the factors read on this connection; NaN until they are.
+# What one count of a set point is worth, W or var, by the factors read on this connection; NaN until they are.
 cdef double count_w(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil
+cdef double count_var(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil

@@ -8,6 +8,8 @@ from .points cimport type_registers, typed_value
 
 cdef enum:
     CHECK_RUN_MAX = 20          # registers; on a slow line a longer read would hold up the neighbours' commands
+    OF_SETPOINT = 1             # factor_of_setpoint
+    OF_VAR = 2
 
 
 cdef bint next_checks(const SiteConfig* c, Device* dev) noexcept nogil:
@@ -68,10 +70,17 @@ cdef void forget_factors(const SiteConfig* c, const Device* dev, Inputs* inp) no
             inp.factor[i] = NAN
 
 
-cdef double count_w(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil:
+cdef double worth(const SiteConfig* c, const Device* dev, const Inputs* inp, double count, int setpoint) noexcept nogil:
     cdef int i
-    cdef double w = c.dev_count_w[dev.index]
     for i in range(c.n_factors):
-        if c.factor_device[i] == dev.index and c.factor_of_setpoint[i]:
-            w *= inp.factor[i]
-    return w
+        if c.factor_device[i] == dev.index and c.factor_of_setpoint[i] == setpoint:
+            count *= inp.factor[i]
+    return count
+
+
+cdef double count_w(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil:
+    return worth(c, dev, inp, c.dev_count_w[dev.index], OF_SETPOINT)
+
+
+cdef double count_var(const SiteConfig* c, const Device* dev, const Inputs* inp) noexcept nogil:
+    return worth(c, dev, inp, c.dev_count_var[dev.index], OF_VAR)

@@ -2,6 +2,8 @@
 
 from libc.math cimport isfinite
 
+from .writes cimport RELEASED
+
 cdef enum:
     TENTHS = 10
 
@@ -44,7 +46,7 @@ cdef void refill(Setpoint* s, const SiteConfig* c, int64_t now_ns) noexcept nogi
 
 cdef int32_t budgeted(Setpoint* s, const SiteConfig* c, int32_t raw, int64_t now_ns) noexcept nogil:
     cdef int32_t given
-    if s.step_raw == 0:
+    if s.step_raw == 0 or raw == RELEASED or s.written_raw == RELEASED:
         return raw
     refill(s, c, now_ns)
     given = affordable(s, raw)

@@ -6,11 +6,21 @@
 # - A read-back is ours when every field but SRC_ANY holds what we would write now and the reversion timer, where it is read back, runs and
 #   was re-armed by our write. A timer at 0 whose time is ours has reverted by itself; anything else was written by somebody else.
 #
+# - Reactive power that is released to the PCS has no counts: SRC_ENABLE fields say so, the others are written as for 0, and only the former
+#   are judged; no timer runs.
+#
 # Loop, nogil, bounded by the fields of one row.
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from .layout cimport Inputs, SiteConfig
+
+# Instead of counts: reactive power is the PCS's own. Encoding ends one above it.
+cdef extern from *:
+    """
+    #define SETPOINT_RELEASED INT32_MIN
+    """
+    const int32_t RELEASED "SETPOINT_RELEASED"
 
 cdef enum Holds:
     HOLDS_OURS                  # all of it ours, timer re-armed

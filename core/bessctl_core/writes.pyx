@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 
 from .layout cimport (
     NS_PER_S, PT_BITS16, PT_BITS32, PT_ENUM16, PT_FLOAT32, PT_INT16, PT_INT32, PT_INT64, PT_UINT16, PT_UINT32, PT_UINT64, QUANTITIES,
-    SRC_ANY, SRC_BEAT, SRC_CHARGE, SRC_CONST, SRC_DIRECTION, SRC_DISCHARGE, SRC_INPUT, SRC_MAGNITUDE, SRC_REMAINS, SRC_REVERSION,
+    SRC_ANY, SRC_BEAT, SRC_CHARGE, SRC_CONST, SRC_DIRECTION, SRC_DISCHARGE, SRC_ENABLE, SRC_INPUT, SRC_MAGNITUDE, SRC_REMAINS, SRC_REVERSION,
     SRC_SETPOINT, SRC_TOGGLE,
 )
 from .points cimport type_registers
@@ -80,7 +80,9 @@ cdef int64_t seconds(const SiteConfig* c, int field, int64_t reversion_ns) noexc
 
 cdef int64_t field_counts(const SiteConfig* c, int field, const Inputs* inp, const Values* v) noexcept nogil:
     cdef int source = c.field_source[field]
-    cdef int64_t raw = v.raw
+    cdef int64_t raw = v.raw if v.raw != RELEASED else 0
+    if source == SRC_ENABLE:
+        return c.field_idle[field] if v.raw == RELEASED else c.field_discharge[field]
     if source == SRC_SETPOINT:
         raw = -raw if c.field_scale[field] < 0 else raw
     elif source == SRC_MAGNITUDE:
@@ -90,7 +92,7 @@ cdef int64_t field_counts(const SiteConfig* c, int field, const Inputs* inp, con
     elif source == SRC_DISCHARGE:
         raw = raw if raw > 0 else 0
     elif source == SRC_DIRECTION:
-        return by_direction(c, field, v.raw)
+        return by_direction(c, field, <int32_t> raw)
     elif source == SRC_REVERSION:
         return seconds(c, field, v.reversion_ns)
     elif source == SRC_BEAT:
@@ -166,12 +168,22 @@ cdef int first_other(const SiteConfig* c, int row, const Inputs* inp, const Valu
     return -1
 
 
+cdef bint is_released(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers) noexcept nogil:
+    cdef int i
+    for i in range(c.write_field[row], c.write_field[row] + c.write_fields[row]):
+        if c.field_source[i] == SRC_ENABLE and not same(c, i, field_counts(c, i, inp, v), registers):
+            return False
+    return True
+
+
 cdef int row_holds(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers, int64_t age_ns) noexcept nogil:
     cdef int i
     cdef bint has_timer = False
     cdef bint our_time = True
     cdef double left_s = 0
     cdef double reversion_s = <double> v.reversion_ns / NS_PER_S
+    if v.raw == RELEASED:
+        return HOLDS_OURS if is_released(c, row, inp, v, registers) else HOLDS_OTHER
     for i in range(c.write_field[row], c.write_field[row] + c.write_fields[row]):
         if c.field_source[i] == SRC_REMAINS:
             has_timer = True

@@ -13,7 +13,7 @@ from typing import Any
 from bessctl_core import dispatch as module
 
 RAW_OFFSET = 16 * 8  # Outputs: cmd_w[16], then cmd_raw[16]
-PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_double, ctypes.c_void_p)
+PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_double, ctypes.c_void_p)
 
 # counts of units 0 and 1 that replace the right ones
 CASES: dict[str, tuple[int, int]] = {
@@ -41,8 +41,9 @@ def install() -> Any:
     signature = ctypes.create_string_buffer(api.PyCapsule_GetName(table["dispatch"]))
     honest = PROTOTYPE(api.PyCapsule_GetPointer(table["dispatch"], signature))
 
-    def liar(config: int, inputs: int, envelope: int, plant_w: float, outputs: int) -> None:
-        honest(config, inputs, envelope, plant_w, outputs)
+    def liar(*arguments: Any) -> None:
+        honest(*arguments)
+        outputs = arguments[-1]
         if lie is not None:
             (ctypes.c_int32 * 2).from_address(outputs + RAW_OFFSET)[:] = list(lie)
 

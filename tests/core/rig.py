@@ -81,11 +81,13 @@ def config(units: int = 1, rows: tuple[Row, ...] = (), slots: tuple[Slot, ...] =
         "rate_hz": 100.0, "cpu": -1, "n_units": units, "n_slots": len(slots), "n_rows": len(rows), "settle_ns": S // 10,
         "acquire_timeout_ns": 5 * S, "stop_timeout_ns": 5 * S, "warm_gap_ns": 2 * S, "reversal_dead_ns": S // 5, "meter_hold_ns": 5 * S,
         "meter_age_ns": S, "pcc_phase_max_a": np.nan,
+        "reactive_ramp_var_per_s": 1e7,
         "ramp_w_per_s": 1e7, "pcc_import_max_w": np.nan, "pcc_export_max_w": np.nan, "load_max_w": np.nan, "pv_max_w": np.nan,
     } | site  # fmt: skip
     for name, value in values.items():
         c[name] = value
     c["unit_w_dis_max"][:units] = c["unit_w_cha_max"][:units] = c["unit_va_max"][:units] = 200_000
+    c["unit_var_max"][:units] = 200_000
     c["unit_vdc_min_v"][:units], c["unit_eta"][:units], c["unit_data_age_ns"][:units] = 600, 1.0, S
     c["unit_open_a"][:units], c["unit_open_wait_ns"][:units], c["unit_close_wait_ns"][:units] = 5, 2 * S, 10 * S
     for i, slot in enumerate(slots):
@@ -130,6 +132,7 @@ def plan(*blocks: dict[str, Any], fallback: tuple[dict[str, Any], ...] = (), lea
                     s["stated"][i] |= bit
             for key in ("target_scope", "q_kind", "q_value"):
                 s[key][i] = block.get(key, 0)
+            s["q_absorb"][i] = block.get("q_absorb", np.nan)
     return array.view(np.uint8)
 
 
@@ -143,11 +146,11 @@ HEALTHY = {
 class Rig:
     """The step with healthy inputs that stay fresh unless they are frozen."""
 
-    def __init__(self, array: Any, *, follow: bool = True, **facts: Any) -> None:
+    def __init__(self, array: Any, *, follow: bool = True, now_ns: int = START_NS, **facts: Any) -> None:
         self.config = array
         self.units = int(array[0]["n_units"])
-        self.h = StepHarness(array.view(np.uint8), now_ns=START_NS, **facts)
-        self.now_ns = START_NS
+        self.h = StepHarness(array.view(np.uint8), now_ns=now_ns, **facts)
+        self.now_ns = now_ns
         self.follow = follow
         self.values: dict[tuple[int, int], float] = {(u, q): v for u in range(self.units) for q, v in HEALTHY.items()}
         self.frozen: set[tuple[int, int]] = set()
@@ -155,6 +158,7 @@ class Rig:
         self.load_w: float | None = None
         for unit in range(self.units):
             self.h.set_devices(unit, L.DeviceState.DEV_UP, L.DeviceState.DEV_UP, 1.0)
+            self.h.set_reactive(unit, 1.0)
 
     def tick(self, n: int = 1, period_ns: int = PERIOD_NS) -> dict[str, Any]:
         """n ticks with fresh inputs; the PCS gives what it was told (follow). Returns the published state."""

@@ -19,7 +19,8 @@ RAMP = 1e6
 
 def rig(block: dict[str, float], load_w: float, **keys: Any) -> Rig:
     """Fresh for 1 s, held until 5 s, then ramped by 10 kW a tick; worst load 100 kW, worst PV 60 kW."""
-    r = Rig(config(slots=(Slot(may_force=BOTH), Slot(priority=9)), has_meter=1, load_max_w=100e3, pv_max_w=60e3, ramp_w_per_s=RAMP, **keys))
+    site_keys = {"has_meter": 1, "load_max_w": 100e3, "pv_max_w": 60e3, "ramp_w_per_s": RAMP} | keys
+    r = Rig(config(slots=(Slot(may_force=BOTH), Slot(priority=9)), **site_keys))
     r.meter(load_w)
     r.run()
     r.offer(0, block, lease_until_ns=r.now_ns + 100 * S)
@@ -157,6 +158,18 @@ def test_R10_a_restless_load_is_not_taken_for_a_wrong_sign(meter_s: float, perio
              load=lambda t: 150e3 if (t / period_s) % 1 < 0.4 else 0.0)  # fmt: skip
     s.run(30)
     assert s.rig.state["internal"] == 0
+
+
+def test_R10_a_chance_movement_against_us_is_forgotten_by_the_next_right_one() -> None:
+    """A load that starts just as we do, by twice our step, five times with other steps between them."""
+    r = rig({"pcc_lo_w": -190e3, "target_w": 0.0}, 0.0, ramp_w_per_s=1e9)
+    for _ in range(5):
+        for target, load in ((40e3, 80e3), (0.0, 80e3), (0.0, 0.0)):
+            r.offer(0, {"pcc_lo_w": -190e3, "target_w": target}, lease_until_ns=r.now_ns + 100 * S)
+            r.tick(1)
+            r.load_w = load
+            r.tick(20)
+    assert r.state["internal"] == 0
 
 
 def test_R10_a_load_that_grows_faster_and_faster_is_not_taken_for_a_wrong_sign() -> None:

@@ -132,6 +132,18 @@ def test_R9_a_command_not_yet_obeyed_counts_as_well() -> None:
     assert (r.state["unit_giving_lo_w"][1], r.state["unit_giving_hi_w"][1]) == (0, 100e3)
 
 
+def test_R9_the_last_measurement_counts_where_a_command_was_not_followed_yet() -> None:
+    """Told to give 0, still measured at 100 kW, then silent."""
+    r = rig(target_w=200e3)
+    r.follow = False
+    r.offer(0, {"target_w": 0.0}, lease_until_ns=r.now_ns + 600 * S)
+    r.tick(3)
+    lose(r, 1, "down")
+    r.offer(0, {"target_w": 150e3}, lease_until_ns=r.now_ns + 600 * S)
+    r.tick(10)
+    assert commands(r) == [50e3, 0]
+
+
 def test_R9_units_never_run_against_a_silent_one_that_may_be_giving() -> None:
     """It gave 100 kW toward the grid; a target of -60 kW is for the whole plant, and the rest of it takes no more than that."""
     r = rig(target_w=200e3)
@@ -187,6 +199,8 @@ def test_R9_the_connection_holds_whatever_a_silent_unit_does(gone: str, meter_s:
     silent.advance = behave  # type: ignore[method-assign]
     s.run(6)
     assert max(p for _, p, _, _ in s.since(lost_s)) <= 150e3 + 0.02 * 250e3
+    if gone == "goes on":
+        assert s.rig.power_w == pytest.approx(75e3, abs=2e3), "its power is in the meter's word already and not taken away twice"
 
 
 # --- the split over units -----------------------------------------------------------------------------------------------------------------

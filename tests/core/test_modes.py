@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -203,7 +204,7 @@ def test_R15_stop_and_out_of_service_act_at_once_are_journalled_and_only_a_local
     assert after.tick()["mode"] == M.MODE_ACQUIRE
     assert after.tick(20)["mode"] == M.MODE_RUN
     assert [event["value"] for event in after.events(E.EV_COMMAND_DONE)] == [6]
-    assert restarted(after, realtime_s=1_700_001_000).run()
+    assert restarted(after, realtime_s=1_700_001_000, boot_id=(1, 3)).run()
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 5, 6, 7, 8, 100, 200, 255])
@@ -363,27 +364,65 @@ def test_R6_internal_trips_are_reset_by_the_operator_alone() -> None:
 
 
 CLOCK = 1_700_000_000
+BOOT, UP_S = 0, 30  # a start in the first boot; how long a machine is up before its loop starts
 
 
-@pytest.mark.parametrize(
-    ("starts", "tripped"),
-    [
-        ((0,), False),
-        ((0, 300), False),
-        ((0, 300, 599), True),
-        ((0, 300, 600), False),
-        ((0, 0, 0), True),
-        ((0, 500, 700), False),
-        ((0, 500, 700, 900), True),
-        # a clock that ran backwards between two starts: unknown is the safe side
-        ((5000, 5100, 10), True),
-    ],
-)
-def test_R6_three_starts_in_ten_minutes_are_a_latched_trip(starts: tuple[int, ...], tripped: bool) -> None:
+@dataclass(frozen=True)
+class Start:
+    """One start: in which boot, when (seconds of the story), and what the wall clock says of it."""
+
+    boot: int
+    at_s: float
+    clock_s: float | None = None  # None: right
+    trusted: bool = True
+
+
+def same_boot(*seconds: float, **words: Any) -> tuple[Start, ...]:
+    return tuple(Start(0, s, **words) for s in seconds)
+
+
+def boots(*seconds: float, **words: Any) -> tuple[Start, ...]:
+    return tuple(Start(boot, s, **words) for boot, s in enumerate(seconds))
+
+
+STARTS: list[tuple[str, tuple[Start, ...], float, bool]] = [
+    # story, starts, how long each ran, tripped
+    ("one", same_boot(0), 1, False),
+    ("two", same_boot(0, 300), 1, False),
+    ("three within the window", same_boot(0, 300, 599), 1, True),
+    ("just beyond it", same_boot(0, 300, 603), 1, False),
+    ("at once", same_boot(0, 1, 2), 0.5, True),
+    ("the first is long ago", same_boot(0, 500, 700), 1, False),
+    ("four", same_boot(0, 500, 700, 900), 1, True),
+    ("within a boot the wall clock says nothing", same_boot(0, 300, 599, clock_s=5e6), 1, True),
+    # across boots
+    ("a clock that is right", boots(0, 300, 900), 1, False),
+    ("three boots within the window", boots(0, 200, 400), 1, True),
+    ("a trusted clock that ran backwards: unknown is the safe side", (*boots(5000, 5100), Start(2, 5200, clock_s=10)), 1, True),
+    # R8: no battery behind the clock, each boot begins at the same instant of the wall clock
+    ("three cold boots, each ran an hour", boots(0, 4000, 8000, clock_s=0, trusted=False), 3600, False),
+    ("three cold boots in a row", boots(0, 100, 200, clock_s=0, trusted=False), 20, True),
+    ("cold boots a year apart that ran for a minute", boots(0, 3e7, 6e7, clock_s=0, trusted=False), 60, True),
+]
+
+
+def started(start: Start, journal: bytes | None) -> Rig:
+    since_boot_s = start.at_s if start.boot == 0 else 0.0
+    wall = start.at_s if start.clock_s is None else start.clock_s
+    return fresh(
+        journal=journal, now_ns=int((UP_S + since_boot_s) * S), boot_id=(1, 2 + start.boot), realtime_s=CLOCK + int(wall),
+        clock_trusted=start.trusted,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "starts", "ran_s", "tripped"), STARTS, ids=[row[0] for row in STARTS])
+def test_R6_three_starts_in_ten_minutes_are_a_latched_trip(story: str, starts: tuple[Start, ...], ran_s: float, tripped: bool) -> None:
+    """R8: counted by what is sure: the monotonic clock within a boot, a trusted wall clock across boots, else the time the loops ran."""
     journal = None
-    for second in starts:
-        r = fresh(journal=journal, realtime_s=CLOCK + second)
+    for start in starts:
+        r = started(start, journal)
         r.tick()
+        r.tick(1, int(ran_s * S))
         journal = r.h.journal()
     assert (r.state["internal"] == T.TRIP_STARTS) is tripped
     if tripped:
@@ -422,7 +461,8 @@ def test_the_journal_says_whose_it_is() -> None:
     r.tick()
     record = r.record
     assert (bytes(record["config_hash"]), record["boot_id_hi"], record["boot_id_lo"]) == (HASH, 11, 12)
-    assert (record["layout_version"], record["seq"], record["start_realtime_s"][0]) == (L.VERSION, 1, CLOCK)
+    assert (record["layout_version"], record["seq"], record["at_realtime_s"]) == (L.VERSION, 1, CLOCK)
+    assert (list(record["start_age_s"]), record["clock_trusted"], record["at_ns"]) == ([0, -1, -1], 1, r.now_ns)
 
 
 # --- stopping -----------------------------------------------------------------------------------------------------------------------------

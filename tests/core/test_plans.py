@@ -55,7 +55,8 @@ WRONG_FIELDS = [
     ("negative lapse rule", put("lapse", value=-1), F.PLAN_KIND),
     ("unknown statement", put("live", "stated", 0, value=128 | L.Stated.HAS_TARGET), F.PLAN_KIND),
     ("unknown scope of a target", put("live", "target_scope", 0, value=2), F.PLAN_KIND),
-    ("reactive power, not served yet", put("live", "q_kind", 0, value=1), F.PLAN_KIND),
+    ("unknown kind of reactive power", put("live", "q_kind", 0, value=4), F.PLAN_KIND),
+    ("reactive power without the scope", put("live", "q_kind", 0, value=1), F.PLAN_SCOPE),
     # drop
     ("drop where it is not sealed", put("lapse", value=RULE.LAPSE_DROP), F.PLAN_DROP),
 ]
@@ -132,7 +133,7 @@ def test_what_is_not_stated_is_not_read() -> None:
     """None is no statement: NaN in a field whose bit is not set means nothing."""
     r = rig()
     raw = plan({"target_w": 20e3})
-    for name in ("ess_lo_w", "ess_hi_w", "pcc_lo_w", "pcc_hi_w", "rate_w_per_s", "q_value"):
+    for name in ("ess_lo_w", "ess_hi_w", "pcc_lo_w", "pcc_hi_w", "rate_w_per_s", "q_value", "q_absorb"):
         raw.view(PLAN)[0]["live"][name][0] = NAN
     raw.view(PLAN)[0]["live"]["energize"][0] = 77
     r.h.offer_plan(0, raw)

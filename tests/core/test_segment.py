@@ -19,7 +19,7 @@ from bessctl_core.segment import LoopSegments, SegmentError
 HASH = bytes(range(32))
 STATE = bytes(layout.SIZES["PlantState"])
 HEADER = 256
-BLOCK = (10, 20, -1.0, 1.0, None, None, 0.5, 0, 0, 0.0, None, None)
+BLOCK = (10, 20, -1.0, 1.0, None, None, 0.5, 0, 0, 0.0, None, None, None)
 EVENT = {"seq": 0, "at_ns": 1, "value": 0.0, "limit": 0.0, "detail": 7, "place": 16, "row": -1, "slot": 3, "code": 8, "level": 0}
 
 
@@ -63,7 +63,7 @@ def test_nothing_is_there_before_it_is_written(shared: Bench) -> None:
 
 
 def test_a_plan_arrives_whole_and_once(shared: Bench) -> None:
-    assert shared.plans.write(3, 99, 2, [BLOCK], [(20, 30, None, None, -5.0, 5.0, None, 1, 2, -0.9, False, 100.0)]) == 1
+    assert shared.plans.write(3, 99, 2, [BLOCK], [(20, 30, None, None, -5.0, 5.0, None, 1, 2, -0.9, None, False, 100.0)]) == 1
     plan = plan_of(shared.loop.take_plan(3))
     assert shared.loop.take_plan(3) is None
     assert (plan["serial"], plan["lease_until_ns"], plan["lapse"]) == (1, 99, 2)
@@ -260,7 +260,7 @@ def plans_memory(loop: LoopSegments) -> mmap.mmap:
 
 
 def slot_offset(slot: int) -> int:
-    return HEADER + slot * (128 + 4 * 14656)
+    return HEADER + slot * (128 + 4 * ((layout.SIZES["Plan"] + 63) // 64 * 64))
 
 
 COMMANDS = slot_offset(16)

@@ -36,7 +36,9 @@ def test_each_point_stands_where_the_standard_puts_it(point: MapPoint) -> None:
     ("model", "name", "offset"),
     [
         (704, "WSetEna", maps.WSET_FIRST), (704, "WSetRvrtTms", maps.WSET_FIRST + maps.WSET_COUNT - 2),
-        (704, "WSetRvrtRem", maps.WSET_FIRST + maps.WSET_COUNT), (704, "WSet_SF", maps.WSET_SF), (703, "ES", maps.ES),
+        (704, "WSetRvrtRem", maps.WSET_FIRST + maps.WSET_COUNT), (704, "WSet_SF", maps.WSET_SF), (704, "VarSetEna", maps.VARSET_FIRST),
+        (704, "VarSetRvrtTms", maps.VARSET_FIRST + maps.VARSET_COUNT - 2), (704, "VarSetRvrtRem", maps.VARSET_FIRST + maps.VARSET_COUNT),
+        (704, "VarSet_SF", maps.VARSET_SF), (703, "ES", maps.ES),
         (715, "ControllerHb", maps.CONTROLLER_HB), (715, "OpCtl", maps.OP_CTL), (802, "CtrlHb", maps.BMS_CTRL_HB),
         (802, "SetOp", maps.BMS_SET_OP), (1, "SN", maps.SERIAL),
     ],

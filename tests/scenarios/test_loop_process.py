@@ -96,7 +96,7 @@ from bessctl_core.attach import attach_plans
 from bessctl_core.ports import PlanPort
 lease = time.monotonic_ns() + 2_000_000_000
 held = attach_plans(sys.argv[1])
-PlanPort(held.fd).write(0, lease, 0, [(0, 2**62, None, None, None, None, 60e3, 0, 0, 0.0, None, None)])
+PlanPort(held.fd).write(0, lease, 0, [(0, 2**62, None, None, None, None, 60e3, 0, 0, 0.0, None, None, None)])
 print(lease, flush=True)
 sys.stdin.read()
 """

@@ -1,6 +1,6 @@
 """What happens when registers are written: checks, orders, reversion timers, the command log.
 
-Reversion (SunSpec DER models, same rule for WMaxLimPct, WSet and VarSet): a write that enables the function, or that writes its time
+Reversion (SunSpec DER models, same rule for WMaxLimPct, WSet, VarSet and both power factors): a write that enables the function, or that writes its time
 while it is enabled, starts the timer at RvrtTms seconds; RvrtTms 0 or Ena 0 stops it. RvrtRem counts down in whole seconds, rounded
 up, so that it reads RvrtTms right after arming and 0 only when nothing is pending. At expiry Ena takes EnaRvrt, each set point its Rvrt
 value (where one is implemented), and the timer stops. Registers are the truth: orders are decoded from them after each change.
@@ -33,15 +33,17 @@ cdef struct Function:        # one revertible function of model 704, offsets fro
     int value_rvrt[2]
     int value_regs[2]
 
-cdef Function[3] FUNCTIONS
+cdef Function[5] FUNCTIONS
 
 FUNCTIONS[0] = Function(14, 17, 18, 20, 14, 19, 1, [15, 0], [16, 0], [1, 0])
 FUNCTIONS[1] = Function(22, 30, 31, 33, 22, 32, 2, [24, 28], [26, 29], [2, 1])
-FUNCTIONS[2] = Function(35, 44, 45, 47, 35, 46, 1, [38, 0], [40, 0], [2, 0])
+FUNCTIONS[2] = Function(35, 44, 45, 47, 35, 46, 2, [38, 42], [40, 43], [2, 1])
+FUNCTIONS[3] = Function(2, 3, 4, 6, 2, 5, 1, [59, 0], [61, 0], [2, 0])
+FUNCTIONS[4] = Function(8, 9, 10, 12, 8, 11, 1, [63, 0], [65, 0], [2, 0])
 
 cdef enum:
     F_WSET = 1
-    MODELS = 5
+    N_FUNCTIONS = 5
 
 
 cdef void log_push(SimPlant* p, int64_t now_ns, int kind, double value) noexcept nogil:
@@ -59,6 +61,12 @@ cdef inline double signed16(uint16_t v) noexcept nogil:
     return <double>v - 65536.0 if v > 32767 else <double>v
 
 
+cdef double factor(const Image* im, int at) noexcept nogil:
+    """A PF group: magnitude, then excitation (0 over, 1 under)."""
+    cdef double pf = im.regs[at] * get_scale(im, im.m704 + 53)
+    return -pf if im.regs[at + 1] == 1 else pf
+
+
 cdef void decode_704(const Image* im, PcsControls* c) noexcept nogil:
     cdef int m = im.m704
     c.wlim_ena = im.regs[m + 14] == 1
@@ -70,7 +78,13 @@ cdef void decode_704(const Image* im, PcsControls* c) noexcept nogil:
         c.w_w = signed16(im.regs[m + 28]) * get_scale(im, m + 56) / 100.0 * c.w_max
     c.var_ena = im.regs[m + 35] == 1
     c.var_first = im.regs[m + 37] == 1
+    c.var_mode = im.regs[m + 36]
     c.var_var = get_i32(im, m + 38) * get_scale(im, m + 57)
+    c.var_pct = signed16(im.regs[m + 42]) * get_scale(im, m + 58)
+    c.pf_ena[0] = im.regs[m + 2] == 1
+    c.pf_ena[1] = im.regs[m + 8] == 1
+    c.pf[0] = factor(im, m + 59)
+    c.pf[1] = factor(im, m + 63)
     c.ramp_w_per_s = 0.0 if im.regs[m + 49] == 0xFFFF else im.regs[m + 49] / 100.0 * c.w_max
 
 
@@ -148,7 +162,7 @@ cdef void revert(SimPlant* p, int f) noexcept nogil:
 
 cdef void reversions_step(SimPlant* p) noexcept nogil:
     cdef int f
-    for f in range(3):
+    for f in range(N_FUNCTIONS):
         if p.reversion_ns[f] > 0 and p.now_ns >= p.reversion_ns[f]:
             revert(p, f)
         show_remaining(p, f, p.now_ns)
@@ -160,9 +174,11 @@ cdef void reversions_step(SimPlant* p) noexcept nogil:
 cdef int value_limit(const Image* im, int at) noexcept nogil:
     """Largest value the one-register point at `at` may have; -1: any."""
     if im.m704 and im.m704 <= at < im.m704 + 67:
-        if at - im.m704 in (14, 17, 22, 23, 30, 35, 37, 44):
+        if at - im.m704 in (2, 3, 8, 9, 14, 17, 22, 23, 30, 35, 37, 44, 60, 62, 64, 66):
             return 1
-        return 1000 if at - im.m704 in (15, 16) else -1
+        if at - im.m704 == 36:
+            return 4
+        return 1000 if at - im.m704 in (15, 16, 59, 61, 63, 65) else -1
     if im.m703 and at == im.m703 + 2:
         return 1
     if im.m705 and at in (im.m705 + 2, im.m706 + 2, im.m712 + 2):
@@ -192,8 +208,8 @@ cdef int write_check(const Image* im, int at, int count, const uint16_t* values)
         limit = value_limit(im, at + i)
         if limit >= 0 and values[i] > limit:
             return 3
-        if im.m704 and at + i == im.m704 + 36 and values[i] != 4:
-            return 3                                        # VarSetMod: this device takes vars alone
+        if im.m704 and at + i in (im.m704 + 59, im.m704 + 61, im.m704 + 63, im.m704 + 65) and values[i] == 0:
+            return 3                                        # no power factor of 0
         if im.m802 and at + i == im.m802 + 50 and values[i] == 0:
             return 3
     return 0
@@ -214,7 +230,7 @@ cdef void log_changes(SimPlant* p, const PcsControls* old, const uint16_t* old70
         log_push(p, now_ns, LOG_WSET_ENA, c.w_ena)
     if old.wlim_ena != c.wlim_ena or (c.wlim_ena and old.wlim_pct != c.wlim_pct):
         log_push(p, now_ns, LOG_WMAXLIM, c.wlim_pct if c.wlim_ena else 100.0)
-    if old.var_ena != c.var_ena or old.var_var != c.var_var:
+    if old.var_ena != c.var_ena or old.var_var != c.var_var or old.var_pct != c.var_pct or old.var_mode != c.var_mode:
         log_push(p, now_ns, LOG_VAR, c.var_var if c.var_ena else 0.0)
     if old.es != c.es:
         log_push(p, now_ns, LOG_ES, c.es)
@@ -273,7 +289,7 @@ cdef void write_apply(SimPlant* p, Image* im, int at, int count, const uint16_t*
         m = im.m704
         if touches(at, count, m + 22, m + 32):
             p.wset_writes += 1
-        for f in range(3):
+        for f in range(N_FUNCTIONS):
             if touches(at, count, m + FUNCTIONS[f].first, m + FUNCTIONS[f].last):
                 arm(p, f, at - m, count, now_ns)
         decode_controls(p)

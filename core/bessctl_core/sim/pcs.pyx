@@ -1,5 +1,7 @@
 """The power conversion system: what the registers order becomes power at the AC terminals.
 
+Reactive power: VarSet where it is enabled, else the power factor of the direction in which active power is ordered, else none.
+
 Order of work: registers -> settings of 702 and WMaxLimPct -> P-Q circle -> ramp -> dead time -> first-order lag -> P-Q circle again
 -> what the battery can give. The lag keeps a convex mixture of ordered points, so it cannot leave the circle; the ramp can, which
 is what the second circle is for. WMaxLimPct limits both directions.
@@ -22,7 +24,7 @@ from libc.stdint cimport uint32_t
 
 from bessctl_core.sim.battery cimport battery_max_w, battery_min_w
 from bessctl_core.sim.types cimport (
-    DELAY_MAX, ST_FAULT, ST_OFF, ST_RUNNING, ST_SHUTTING_DOWN, ST_STANDBY, ST_STARTING, ST_THROTTLED, Battery, Grid, Pcs,
+    DELAY_MAX, ST_FAULT, ST_OFF, ST_RUNNING, ST_SHUTTING_DOWN, ST_STANDBY, ST_STARTING, ST_THROTTLED, Battery, Grid, Pcs, PcsControls,
 )
 
 # 701 Alrm bits
@@ -150,18 +152,35 @@ cdef void advance_state(Pcs* p, bint enter, double dt_s) noexcept nogil:
             start(p, p.par.exit_standby_s)
 
 
+cdef double ordered_var(const PcsControls* c, double w) noexcept nogil:
+    cdef double left, pf
+    if c.var_ena:
+        left = sqrt(fmax(0.0, c.va_max * c.va_max - w * w))
+        if c.var_mode == 4:
+            return c.var_var
+        if c.var_mode == 1:
+            return c.var_pct / 100.0 * (c.var_inj_max if c.var_pct > 0.0 else c.var_abs_max)
+        return c.var_pct / 100.0 * (c.w_max if c.var_mode == 0 else left if c.var_mode == 2 else c.va_max)
+    if w == 0.0 or not c.pf_ena[0 if w > 0.0 else 1]:
+        return 0.0
+    pf = c.pf[0 if w > 0.0 else 1]
+    left = fabs(w) * sqrt(fmax(0.0, 1.0 - pf * pf)) / fmax(1e-3, fabs(pf))
+    return left if pf > 0.0 else -left
+
+
 cdef void order(Pcs* p) noexcept nogil:
     """What the registers order, within every setting and the circle; p.throttled where a limit cut it."""
     cdef double share = p.ctl.wlim_pct / 100.0 if p.ctl.wlim_ena else 1.0
     cdef double cap = fmin(p.ctl.va_max, p.ctl.w_max * share)
     cdef double w = p.ctl.w_w if p.ctl.w_ena else 0.0
-    cdef double q = p.ctl.var_var if p.ctl.var_ena else 0.0
+    cdef double q = 0.0
     cdef double asked = w
     if p.state != ST_RUNNING or (p.heartbeat_lost and p.par.controller_standby == 0.0):
         w = 0.0
-        q = 0.0
         asked = 0.0
     w = clamp(w, -fmin(p.ctl.charge_w_max, cap), fmin(p.ctl.discharge_w_max, cap))
+    if p.state == ST_RUNNING and not (p.heartbeat_lost and p.par.controller_standby == 0.0):
+        q = ordered_var(&p.ctl, w)
     q = clamp(q, -fmin(p.ctl.var_abs_max, p.ctl.va_max), fmin(p.ctl.var_inj_max, p.ctl.va_max))
     circle(p.ctl.va_max, p.ctl.var_first, &w, &q)
     p.throttled = w != asked

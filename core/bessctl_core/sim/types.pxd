@@ -168,7 +168,11 @@ cdef struct PcsControls:     # decoded from registers after each write and each 
     int wlim_ena
     double wlim_pct
     int var_ena
-    double var_var
+    int var_mode             # VarSetMod: 0 % of WMax, 1 % of VarMax, 2 % of what is left, 3 % of VAMax, 4 var
+    double var_var           # VarSet
+    double var_pct           # VarSetPct
+    int pf_ena[2]            # 0 while power flows toward the grid, 1 while it flows from it
+    double pf[2]             # + over-excited: injects var
     int var_first            # VarSetPri 1
     int es
     double w_max
@@ -290,7 +294,7 @@ cdef struct SimPlant:
     int64_t grid_ns
     double dt_s
     int64_t skipped_ns       # time given up because the server was not run for seconds
-    int64_t reversion_ns[3]  # expiry of WMaxLimPct, WSet, VarSet; 0 = not armed
+    int64_t reversion_ns[5]  # expiry of WMaxLimPct, WSet, VarSet, PFWInj, PFWAbs; 0 = not armed
     int64_t wset_writes
     Battery bat
     Pcs pcs

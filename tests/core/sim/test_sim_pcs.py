@@ -99,6 +99,62 @@ def test_priority_says_which_of_p_and_q_yields(first: int, w: float, var: float)
     assert p.get()["ess_var"] == pytest.approx(var, rel=1e-3)
 
 
+MODES = [
+    # VarSetMod, VarSetPct in tenths, active power, reactive power: WMax 200 kW, VarMax 132 kvar, VAMax 220 kVA
+    (0, 300, 50_000, 60_000),
+    (1, 500, 50_000, 66_000),
+    (1, -500, 50_000, -66_000),
+    (2, 500, 180_000, 63_246),
+    (3, -400, 50_000, -88_000),
+]
+
+
+@pytest.mark.parametrize(("mode", "tenths", "w", "var"), MODES)
+def test_reactive_power_as_a_percentage(mode: int, tenths: int, w: int, var: float) -> None:
+    """704 VarSetMod: % of WMax, of VarMax, of what active power leaves, of VAMax."""
+    p = plant()
+    order(p, w)
+    write(p, 1, M704 + 42, tenths & 0xFFFF)
+    write(p, 1, M704 + 35, 1, mode, 0)
+    p.step(3.0)
+    assert p.get()["ess_var"] == pytest.approx(var, rel=1e-3)
+
+
+FACTORS = [
+    # active power, while injecting: PF, excitation; while absorbing: PF, excitation; reactive power
+    (100_000, (900, 0), None, 48_432),
+    (100_000, (900, 1), None, -48_432),
+    (-100_000, (900, 0), None, 0),
+    (-100_000, (900, 0), (800, 1), -75_000),
+    (-100_000, None, (800, 0), 75_000),
+    (200_000, (800, 0), None, 91_652),  # the circle
+]
+
+
+@pytest.mark.parametrize(("w", "inject", "absorb", "var"), FACTORS)
+def test_a_power_factor_for_each_direction(w: int, inject: tuple[int, int] | None, absorb: tuple[int, int] | None, var: float) -> None:
+    p = plant()
+    order(p, w)
+    for at, ena, factor in ((59, 2, inject), (63, 8, absorb)):
+        if factor is not None:
+            write(p, 1, M704 + at, *factor)
+            write(p, 1, M704 + ena, 1, 0, 0, 3)
+    p.step(2.9)
+    assert p.get()["ess_var"] == pytest.approx(var, rel=1e-2, abs=1)
+    p.step(2.0)
+    assert p.get()["ess_var"] == pytest.approx(0, abs=10), "their own reversion"
+
+
+def test_fixed_var_goes_before_a_power_factor() -> None:
+    p = plant()
+    order(p, 100_000)
+    write(p, 1, M704 + 59, 800, 1)
+    write(p, 1, M704 + 2, 1)
+    var_order(p, 30_000)
+    p.step(2.0)
+    assert p.get()["ess_var"] == pytest.approx(30_000, rel=1e-3)
+
+
 # ---- the state machine -----------------------------------------------------------------------------------------------------------
 
 # (from, OpCtl, passes through, ends in, power at the end)
