@@ -131,7 +131,7 @@ cdef class DryLoop:
         facts.now_ns, facts.realtime_s = self.now_ns, 1_700_000_000 + self.now_ns // NS_PER_S
         facts.boot_id_hi, facts.boot_id_lo = 1, 2 + self._boots
         memcpy(facts.config_hash, <const char*> self._site.digest, 32)
-        facts.warm = warm
+        facts.warm, facts.clock_trusted = warm, 1
         facts.journal_broken = journal_lost
         fleet_init(self._c, self._f, &self._inp, self.now_ns)
         step_init(self._c, self._s, &facts, &self._disk if self._on_disk and not journal_lost else NULL)

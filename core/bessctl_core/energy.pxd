@@ -38,6 +38,7 @@ cdef struct Register:
     double ahead_wh         # counted by the integral and not yet by the counter
     double step_wh          # 0 = not known
     double since_wh         # integral since the counter advanced
+    double held_wh          # of it, what waits for the counter
     double checked_wh       # counter and integral since the last comparison
     double integral_wh
     uint8_t stuck

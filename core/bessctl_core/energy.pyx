@@ -1,6 +1,6 @@
 """Energy registers; the rules stand in energy.pxd. Loop, nogil, bounded."""
 
-from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
+from libc.math cimport NAN, fabs, isfinite, isnan
 from libc.string cimport memset
 
 from .events cimport LEVEL_INFO, LEVEL_WARNING, emit
@@ -12,11 +12,14 @@ cdef double AHEAD_STEPS = 2
 cdef double STUCK_STEPS = 4
 cdef double CHECK_STEPS = 200
 cdef double FADE = 0.99               # of the step, with each advance
+cdef int64_t READ_NS = 5 * <int64_t> NS_PER_S    # a counter that was not read for so long is not waited for
 cdef int64_t STUCK_NS = 60 * <int64_t> NS_PER_S
 cdef double DIFFERS_SHARE = 0.05
 cdef double POWER_MARGIN = 1.2          # of the rating: more cannot have flowed
 cdef int64_t UNKNOWN_OFF_NS = 86400 * <int64_t> NS_PER_S
 cdef double RANGE_32 = 4294967296.0
+cdef double ROLL_SHARE = 0.1           # of its range: nearer to its end a counter must have been
+cdef double STEP_WH = 1000              # the largest step of a counter whose step is not known yet
 
 
 # --- start --------------------------------------------------------------------------------------------------------------------------------
@@ -74,21 +77,20 @@ cdef void energy_fill(const Energy* e, JournalRecord* record) noexcept nogil:
 # --- the counter ----------------------------------------------------------------------------------------------------------------------------
 
 cdef double possible_wh(const SiteConfig* c, const Energy* e, const Register* r, int way, int place, int64_t sampled_ns) noexcept nogil:
-    """The most that can have flowed since the reading before."""
+    """The most that a counter can have advanced: what was measured since it did, the rated power while nobody looked, and its step."""
     cdef int unit
     cdef double rated = 0
     cdef int64_t off = e.off_ns if e.off_ns >= 0 else UNKNOWN_OFF_NS
-    cdef int64_t elapsed = sampled_ns - r.seen_ns if r.seen_ns else off + 60 * <int64_t> NS_PER_S
+    cdef int64_t unseen = sampled_ns - r.seen_ns if r.seen_ns else off + 60 * <int64_t> NS_PER_S
     if place < PLANT:
         rated = c.unit_va_max[place]
     else:
         rated = c.pcc_import_max_w if way == IMPORT else c.pcc_export_max_w
         if not isfinite(rated):
+            rated = 0
             for unit in range(c.n_units):
-                rated += 10 * c.unit_va_max[unit] if isfinite(rated) else 0
-        if not isfinite(rated):
-            return INFINITY
-    return POWER_MARGIN * rated * <double> max(elapsed, <int64_t> NS_PER_S) * WH_PER_W_NS + 2 * r.step_wh + 1
+                rated += 10 * c.unit_va_max[unit]
+    return POWER_MARGIN * (rated * <double> max(unseen, <int64_t> NS_PER_S) * WH_PER_W_NS + r.since_wh) + max(2 * r.step_wh, STEP_WH)
 
 
 cdef double around(double seen_wh, double value_wh, double possible) noexcept nogil:
@@ -97,9 +99,9 @@ cdef double around(double seen_wh, double value_wh, double possible) noexcept no
     cdef double decimal = 1e5
     cdef int k
     for k in range(8):
-        if 0 <= value_wh + span - seen_wh <= possible:
+        if 0 <= value_wh + span - seen_wh <= min(possible, ROLL_SHARE * span):
             return value_wh + span - seen_wh
-        if 0 <= value_wh + decimal - seen_wh <= possible:
+        if 0 <= value_wh + decimal - seen_wh <= min(possible, ROLL_SHARE * decimal):
             return value_wh + decimal - seen_wh
         span, decimal = span * 10, decimal * 10
     return NAN
@@ -132,6 +134,8 @@ cdef void compare(Register* r, EventSink* sink, int place, double moved, int64_t
     """The cross-check: over many steps counter and integral tell the same."""
     cdef bint differs
     r.checked_wh += moved
+    if r.stuck:
+        r.checked_wh = r.integral_wh = 0
     if r.step_wh == 0 or max(r.checked_wh, r.integral_wh) < CHECK_STEPS * r.step_wh:
         return
     differs = fabs(r.checked_wh - r.integral_wh) > DIFFERS_SHARE * max(r.checked_wh, r.integral_wh)
@@ -148,31 +152,39 @@ cdef void take_counter(const SiteConfig* c, const Inputs* inp, Energy* e, EventS
     if inp.sampled_ns[at] <= r.seen_ns or not isfinite(value):
         return
     moved = advance(c, e, r, sink, way, place, value, inp.sampled_ns[at], now_ns)
-    compare(r, sink, place, moved, now_ns)
     r.seen_wh, r.seen_ns = value, inp.sampled_ns[at]
     if moved > 0:
+        compare(r, sink, place, moved, now_ns)
         r.step_wh = max(FADE * r.step_wh, moved)
         r.moved_ns = now_ns
         r.wh += max(0.0, moved - r.ahead_wh)
         r.ahead_wh = max(0.0, r.ahead_wh - moved)
-        r.since_wh, r.stuck = 0, 0
+        r.since_wh, r.held_wh, r.stuck = 0, 0, 0
 
 
 # --- the integral ---------------------------------------------------------------------------------------------------------------------------
 
+cdef bint waits(Register* r, EventSink* sink, int place, int64_t now_ns) noexcept nogil:
+    """The register is far enough ahead of a counter that is read and moves."""
+    if r.step_wh <= 0 or r.stuck or now_ns - r.seen_ns > READ_NS:
+        return False
+    if r.since_wh > STUCK_STEPS * r.step_wh and now_ns - r.moved_ns > STUCK_NS:
+        tell(r, sink, place, ENERGY_STUCK, r.seen_wh, r.since_wh, now_ns)
+        r.stuck, r.checked_wh, r.integral_wh = 1, 0, 0
+        return False
+    return r.ahead_wh > AHEAD_STEPS * r.step_wh
+
+
 cdef void integrate(Register* r, EventSink* sink, int place, double wh, int64_t now_ns) noexcept nogil:
-    cdef bint counted = r.step_wh > 0 and not r.stuck
     r.integral_wh += wh
     r.since_wh += wh
-    if counted and r.since_wh > STUCK_STEPS * r.step_wh and now_ns - r.moved_ns > STUCK_NS:
-        tell(r, sink, place, ENERGY_STUCK, r.seen_wh, r.since_wh, now_ns)
-        r.stuck, counted = 1, False
-        wh += max(0.0, r.since_wh - wh - r.ahead_wh)    # what it waited with
-    if counted and r.ahead_wh > AHEAD_STEPS * r.step_wh:
+    r.held_wh += wh
+    if wh == 0 or waits(r, sink, place, now_ns):
         return
-    r.wh += wh
+    r.wh += r.held_wh
     if not isnan(r.seen_wh):
-        r.ahead_wh += wh
+        r.ahead_wh += r.held_wh
+    r.held_wh = 0
 
 
 cdef void energy_update(const SiteConfig* c, const Inputs* inp, Energy* e, EventSink* sink, int64_t elapsed_ns, int64_t now_ns) noexcept nogil:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bessctl.corelink.seal import read_config
 from bessctl_core import layout as L
 from bessctl_core.bounds import fault_of
-from bessctl_core.probe import decode, fingerprint, read_back, written
+from bessctl_core.probe import decode, fingerprint, read_back, released, written
 from bessctl_core.sealed import SealedSite, pack, unpack
 from tests.sites import sealed_example
 
@@ -157,6 +157,54 @@ def test_set_point_and_reversion_go_in_one_block() -> None:
 def test_what_a_read_back_proves(registers: list[int], age_s: float, verdict: str) -> None:
     """R11: confirmed is only what is all ours, with the timer running and armed by our own write."""
     assert read_back(SITE, ROW, registers, 50_000, round(age_s * S)) == verdict
+
+
+def var_site() -> tuple[SealedSite, int]:
+    """The same with a source that may ask for reactive power, which goes first: the row of 704 VarSet."""
+    first = ("  min_power_w: 500 ", "  priority: reactive\n  min_power_w: 500 ")
+    scope = ("first\n    scopes: [ess]\n    lease_max_s: 3600", "first\n    scopes: [ess, reactive]\n    lease_max_s: 3600")
+    times = ("    reversion_s: 5 ", f"    reversion_s: {REVERSION_S} "), ("  max_uncontrolled_s: 10 ", "  max_uncontrolled_s: 20 ")
+    site = unpack(sealed_example(first, scope, *times).content)
+    c = read_config(site.config_bytes)
+    (row,) = [i for i in range(c["n_writes"]) if c["write_program"][i] == L.Program.PR_VAR]
+    return site, row
+
+
+VAR_SITE, VAR_ROW = var_site()
+
+
+def found_var(raw: int, left_s: int, **changed: int) -> list[int]:
+    registers = [*written(VAR_SITE, VAR_ROW, raw), left_s >> 16, left_s & 0xFFFF]
+    for index, value in changed.items():
+        registers[int(index.removeprefix("r"))] = value
+    return registers
+
+
+def test_a_reactive_set_point_expires_to_the_pcs_own_functions() -> None:
+    """SEP2-10, R11: enabled, vars, priority, expiry "not enabled": twelve registers (704 VarSetEna .. VarSetRvrtTms)."""
+    assert written(VAR_SITE, VAR_ROW, -150_000) == [1, 4, 1, 0xFFFD, 0xB610, 0, 0, 0, 0, 0, 0, 10]
+    assert written(VAR_SITE, VAR_ROW, released) == [0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 10]
+
+
+@pytest.mark.parametrize(
+    ("raw", "registers", "age_s", "verdict"),
+    [
+        (50_000, found_var(50_000, 10), 0.0, "ours"),
+        (50_000, found_var(50_000, 10, r7=99, r8=12), 0.0, "ours"),  # percentages
+        (50_000, found_var(50_000, 4), 0.0, "reverted"),
+        (50_000, found_var(50_000, 0, r0=0), 1.0, "reverted"),  # expired: given back to the PCS
+        (50_000, found_var(50_000, 10, r2=0), 0.0, "other"),
+        (50_000, found_var(50_000, 10, r0=0), 0.0, "other"),
+        (50_000, found_var(50_000, 10, r1=3), 0.0, "other"),
+        (50_000, found_var(50_000, 10, r9=1), 0.0, "other"),
+        (50_000, found_var(-50_000, 10), 0.0, "other"),
+        (released, found_var(released, 0), 99.0, "ours"),  # no timer runs
+        (released, found_var(50_000, 0, r0=0), 99.0, "ours"),  # nothing is enabled, whatever stands there
+        (released, found_var(50_000, 10), 0.0, "other"),
+    ],
+)
+def test_what_a_read_back_of_reactive_power_proves(raw: int, registers: list[int], age_s: float, verdict: str) -> None:
+    assert read_back(VAR_SITE, VAR_ROW, registers, raw, round(age_s * S)) == verdict
 
 
 # --- bounds ------------------------------------------------------------------------------------------------------------------------------

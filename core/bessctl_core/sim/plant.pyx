@@ -284,7 +284,7 @@ cdef class Plant:
     def _get_pcs(self):
         c = self.p.pcs
         return {
-            "ess_w": c.w, "ess_var": c.var, "dc_w": c.dc_w, "order_w": c.order_w, "order_var": c.order_var, "inv_state": pcs_shown_state(&self.p.pcs),
+            "ess_w": c.w, "ess_var": c.var, "dc_w": c.dc_w, "order_w": c.order_w, "order_var": c.order_var, "var_ena": c.ctl.var_ena, "inv_state": pcs_shown_state(&self.p.pcs),
             "alarms": c.alarms, "heartbeat_lost": bool(c.heartbeat_lost), "wset_ena": bool(c.ctl.w_ena), "wset_w": c.ctl.w_w,
             "reversion_ns": self.p.reversion_ns[1] + self.p.epoch_ns if self.p.reversion_ns[1] else 0,
             "inj_wh": c.inj_wh, "abs_wh": c.abs_wh, "pcs_loss_wh": c.loss_wh, "sink_c": c.sink_c,
