@@ -60,6 +60,8 @@ def _loop(c: Any, site: Site) -> None:
     c["ramp_w_per_s"] = loop.ramp_w_per_s
     c["min_power_w"] = loop.min_power_w
     c["reactive_ramp_var_per_s"] = loop.reactive_ramp_var_per_s or loop.ramp_w_per_s
+    c["reversal_min_w"] = loop.reversal_min_pct / 100 * sum(max(unit.discharge_max_w, unit.charge_max_w) for unit in site.units)
+    c["reentry_share"], c["reentry_ns"] = loop.reentry_pct / 100, ns(loop.reentry_s)
     c["reactive_first"] = loop.priority == "reactive"
     stated = {"pcc_import_max_w": pcc.import_max_w, "pcc_export_max_w": pcc.export_max_w, "pcc_phase_max_a": pcc.phase_max_a}
     for key, value in stated.items():

@@ -38,6 +38,12 @@ class Loop(Strict):
     """What goes first where apparent power is not enough for both."""
     min_power_w: NotNegativeWatts = 0.0
     """Commands below this magnitude are sent as 0."""
+    reversal_min_pct: Annotated[float, Field(ge=0, le=20)] = 1.0
+    """Of the units' power: a smaller target in the other direction is given only 10 s after power came to rest; nothing chatters around 0."""
+    reentry_pct: Annotated[float, Field(ge=0, le=50)] = 5.0
+    """Of a unit's power: a direction that BMS or protection brought to 0 opens again once so much is allowed ..."""
+    reentry_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
+    """... and so long after it closed; nothing ping-pongs at the lowest SoC."""
     balance_soc_pct: Annotated[float, Field(ge=0, le=100)] = 10.0
     """So many points above the mean SoC a unit takes double its share in discharge and nearly none in charge, below it the other way
     round; 0 = shares do not follow SoC."""

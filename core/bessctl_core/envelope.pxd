@@ -25,6 +25,7 @@ from .pcc cimport Pcc
 from .plans cimport SlotTable
 from .protect cimport RowTable
 from .reactive cimport Reactive
+from .reentry cimport Gate
 from .units cimport UnitTable
 
 # One side: a value and who set it.
@@ -44,6 +45,8 @@ cdef struct Envelope:
     Side hi
     double giving_lo_w      # what units beyond our command may be giving, part of the device interval
     double giving_hi_w
+    Gate gate_dis[MAX_UNITS]
+    Gate gate_cha[MAX_UNITS]
     double weight_dis[MAX_UNITS]
     double weight_cha[MAX_UNITS]
     double ess_w            # measured, all units; NaN when one is missing

@@ -10,6 +10,7 @@ from .layout cimport (
 from .commission cimport commission_share
 from .pcc cimport METER_LOST, PARTS, pcc_bounds, phase_bounds
 from .plans cimport Ask
+from .reentry cimport gate_update
 from .units cimport is_mapped, unit_sees
 
 cdef double SOC_BAND_PCT = 1.0
@@ -92,6 +93,17 @@ cdef void unit_trial(const SiteConfig* c, double share, int unit, Bound* lo, Bou
         at_least(lo, -share * c.unit_w_cha_max[unit], BIND_COMMISSION, unit, 0)
 
 
+cdef void gates(const SiteConfig* c, const RowTable* rows, Envelope* e, int unit, bint mode_blocks, Bound* lo, Bound* hi, int64_t now_ns) noexcept nogil:
+    """What was closed opens with a margin (reentry.pxd). A stop by a row has its own way back, and before the first run nothing was open."""
+    cdef double charge = -lo.w
+    if mode_blocks:
+        e.gate_dis[unit].since_ns = e.gate_cha[unit].since_ns = 0
+    elif rows.stop[unit] < ACT_ZERO and rows.stop[PLANT] < ACT_ZERO:
+        gate_update(c, &e.gate_dis[unit], c.unit_w_dis_max[unit], &hi.w, &hi.bind, &hi.id, now_ns)
+        gate_update(c, &e.gate_cha[unit], c.unit_w_cha_max[unit], &charge, &lo.bind, &lo.id, now_ns)
+        lo.w = 0.0 - charge
+
+
 cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, bint follows, double share, Envelope* e, int unit,
                         bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi
@@ -99,6 +111,7 @@ cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* 
     unit_trial(c, share, unit, &lo, &hi)
     unit_rows(c, rows, unit, unit, &lo, &hi)
     unit_rows(c, rows, PLANT, unit, &lo, &hi)
+    gates(c, rows, e, unit, mode_blocks, &lo, &hi, now_ns)
     # A stop by a row is the better answer to "who limits me" than the silence it may come from.
     if hi.w > 0 or lo.w < 0:
         if mode_blocks:

@@ -80,6 +80,8 @@ cdef struct StepState:
     uint8_t clock_trusted
     int64_t start_age_s[3]      # at start_ns: how long ago, at least, the last three starts were, this one first; -1 none
     double wanted_w
+    int64_t rested_ns           # when min_power brought the power to 0 last
+    uint8_t giving              # power was commanded in the last tick
     int16_t target_slot
     Energy energy
     SlotTable slots

@@ -39,6 +39,8 @@ cdef enum:
     INVST_SLEEPING = 1
     INVST_STANDBY = 7
 
+cdef double MIN_POWER_MARGIN = 1.25
+cdef int64_t REST_NS = 10 * <int64_t> NS_PER_S      # after it either direction is as good as the other
 cdef double REST_SHARE = 0.01       # of the rating: below it a measured power counts as none
 
 
@@ -136,13 +138,35 @@ cdef double clamp_target(StepState* s, double wanted, int64_t now_ns) noexcept n
     return given
 
 
+cdef double keep_direction(const SiteConfig* c, const StepState* s, double given, int64_t now_ns) noexcept nogil:
+    """A wish turns the power around only by a margin, or after a rest: nothing chatters around 0. Limits that force power turn it at once."""
+    cdef double was = s.ramp.w if s.ramp.w != 0 else s.ramp.last_sign
+    if given * was >= 0 or fabs(given) >= c.reversal_min_w or s.envelope.lo.w > 0 or s.envelope.hi.w < 0:
+        return given
+    return given if s.ramp.w == 0 and now_ns - s.ramp.turned_ns >= REST_NS else 0
+
+
+cdef double worth_giving(const SiteConfig* c, StepState* s, double w, int64_t now_ns) noexcept nogil:
+    """Nothing below min_power_w; having fallen below it, power begins again with a margin or after a rest."""
+    cdef double least = c.min_power_w
+    if not s.giving and s.rested_ns and now_ns - s.rested_ns < REST_NS:
+        least *= MIN_POWER_MARGIN
+    if fabs(w) >= least:
+        s.giving = w != 0
+        return w
+    if s.giving:
+        s.rested_ns = now_ns
+    s.giving = 0
+    return 0
+
+
 cdef double next_power(const SiteConfig* c, StepState* s, int64_t now_ns) noexcept nogil:
     """The plant's power for this tick: target, limits, ramp."""
     cdef double rate = 0
     cdef double wanted, given, w
     s.wanted_w = wanted_power(c, s)
     wanted = 0 if isnan(s.wanted_w) else s.wanted_w
-    given = clamp_target(s, wanted, now_ns)
+    given = keep_direction(c, s, clamp_target(s, wanted, now_ns), now_ns)
     # A source's rate is for its own wish; where limits force power, the plant's own rate counts.
     if s.target_slot >= 0 and given * wanted >= 0 and fabs(given) <= fabs(wanted):
         rate = s.slots.ask[s.target_slot].rate_w_per_s
@@ -156,7 +180,7 @@ cdef double next_power(const SiteConfig* c, StepState* s, int64_t now_ns) noexce
         rate, given = c.ramp_w_per_s, 0
     w = ramp_next(&s.ramp, given, s.envelope.lo.w, s.envelope.hi.w, c.ramp_w_per_s, rate, c.reversal_dead_ns,
                   <int64_t> (NS_PER_S / c.rate_hz), now_ns)
-    return w if fabs(w) >= c.min_power_w else 0
+    return worth_giving(c, s, w, now_ns)
 
 
 # --- command ------------------------------------------------------------------------------------------------------------------------------
