@@ -134,6 +134,10 @@ class Model:
     mode: int = Mode.MODE_ACQUIRE
     reset_seq: int | None = None
     open: set[int] = field(default_factory=set)
+    reentry_share: float = 0.0
+    reentry_ns: int = 0
+    closed: dict[tuple[int, int], int] = field(default_factory=dict)
+    gated_ns: int = 0
 
     def __post_init__(self) -> None:
         self.table = [RowState(row) for row in self.rows]
@@ -190,24 +194,52 @@ class Model:
             self.acquired = True
         elif mode in (Mode.MODE_ACQUIRE, Mode.MODE_START_FAILED):
             self.acquired = False
+        if mode not in (Mode.MODE_RUN, Mode.MODE_STOPPING):
+            self.closed.clear()
 
     # --- what a unit may give ---
 
     def interval(self, unit: int, now_ns: int) -> tuple[float, float]:
-        if self.mode not in (Mode.MODE_RUN, Mode.MODE_STOPPING) or not self._follows(unit, now_ns):
+        if self.mode not in (Mode.MODE_RUN, Mode.MODE_STOPPING):
+            return 0.0, 0.0
+        self._gates(now_ns)
+        if not self._follows(unit, now_ns):
             return 0.0, 0.0
         rows = [state for state in self.table if state.row.unit in (unit, PLANT)]
         if any(state.stops for state in rows):
             return 0.0, 0.0
-        charge = self._side(unit, now_ns, rows, Direction.DIR_CHARGE, (Quantity.Q_W_MAX_CHA, Quantity.Q_BMS_CHA_MAX_A))
-        return -charge, self._side(unit, now_ns, rows, Direction.DIR_DISCHARGE, (Quantity.Q_W_MAX_DIS, Quantity.Q_BMS_DIS_MAX_A))
+        charge, discharge = (self._side(unit, now_ns, rows, way)[0] for way in (Direction.DIR_CHARGE, Direction.DIR_DISCHARGE))
+        charge, discharge = (
+            0.0 if (unit, way) in self.closed else w for way, w in ((Direction.DIR_CHARGE, charge), (Direction.DIR_DISCHARGE, discharge))
+        )
+        return -charge, discharge
 
-    def _side(self, unit: int, now_ns: int, rows: list[RowState], direction: int, points: tuple[int, int]) -> float:
+    def _gates(self, now_ns: int) -> None:
+        """A direction that BMS or a row closed opens again with a share of the rating and after a time; a stop has its own way back."""
+        if self.gated_ns == now_ns or (self.reentry_share <= 0 and self.reentry_ns <= 0):
+            return
+        self.gated_ns = now_ns
+        for unit in range(self.units):
+            rows = [state for state in self.table if state.row.unit in (unit, PLANT)]
+            if any(state.stops for state in rows):
+                continue
+            for way in (Direction.DIR_CHARGE, Direction.DIR_DISCHARGE):
+                w, rated_w = self._side(unit, now_ns, rows, way)
+                if rated_w > 0 >= w:
+                    self.closed.setdefault((unit, way), now_ns)
+                elif now_ns - self.closed.get((unit, way), now_ns) >= self.reentry_ns and w >= self.reentry_share * 200e3:
+                    self.closed.pop((unit, way), None)
+
+    def _side(self, unit: int, now_ns: int, rows: list[RowState], direction: int) -> tuple[float, float]:
+        """What is allowed one way, and what the PCS's rating alone would allow."""
+        charge = direction == Direction.DIR_CHARGE
+        points = (Quantity.Q_W_MAX_CHA, Quantity.Q_BMS_CHA_MAX_A) if charge else (Quantity.Q_W_MAX_DIS, Quantity.Q_BMS_DIS_MAX_A)
         stated, amps = self.sample(unit, points[0]), self.sample(unit, points[1])
-        least = 200e3 * min([1.0] + [r.share(self.sample(r.row.unit, r.row.quantity).value, direction) for r in rows])
+        rated = 200e3
         if stated.at_ns > 0:
-            least = min(least, max(0.0, stated.value) if math.isfinite(stated.value) else 0.0)
-        return min(least, max(0.0, amps.value) * 600 if amps.seen(now_ns, S) else 0.0)
+            rated = min(rated, max(0.0, stated.value) if math.isfinite(stated.value) else 0.0)
+        least = min(rated, 200e3 * min([1.0] + [r.share(self.sample(r.row.unit, r.row.quantity).value, direction) for r in rows]))
+        return min(least, max(0.0, amps.value) * 600 if amps.seen(now_ns, S) else 0.0), rated
 
     def _follows(self, unit: int, now_ns: int) -> bool:
         state, switch = self.sample(unit, Quantity.Q_PCS_STATE), self.sample(unit, Quantity.Q_LOC_REM)

@@ -58,8 +58,8 @@ ROWS = (
 )
 SLOTS = (
     Slot(klass=0, priority=1, default={"ess_hi_w": 150e3}, required=True, may_force=D.DIR_BOTH),
-    Slot(klass=1, priority=3, may_force=D.DIR_CHARGE),
-    Slot(klass=2, priority=2),
+    Slot(klass=1, priority=3, may_force=D.DIR_CHARGE, scopes=7),
+    Slot(klass=2, priority=2, scopes=7),
     Slot(klass=2, priority=4, advisory=True, scopes=1),
 )
 # What the tables of rows and ratings turn on, and what is no number.
@@ -101,6 +101,13 @@ LENGTHS = st.sampled_from((100.0, 1.0, 0.2, 0.1, 0.0))
 LEASES = st.sampled_from((100.0, 100.0, 1.0, 0.1, 0.0, 1e6))
 
 
+REACTIVE: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.fixed_dictionaries({"q_kind": st.just(1), "q_value": SIGNED, "target_w": SIGNED}),
+    st.fixed_dictionaries({"q_kind": st.just(2), "q_value": st.sampled_from((0.8, -1.0, NAN)), "q_absorb": st.sampled_from((0.9, -0.5))}),
+    st.fixed_dictionaries({"q_kind": st.just(3), "q_value": st.sampled_from((0.5, -1.0))}),
+)
+
+
 def block() -> st.SearchStrategy[dict[str, Any]]:
     """Mostly right: targets of the ess, limits around 0."""
     optional: dict[str, st.SearchStrategy[Any]] = {
@@ -109,7 +116,7 @@ def block() -> st.SearchStrategy[dict[str, Any]]:
     }  # fmt: skip
     wish = st.fixed_dictionaries({"target_w": SIGNED}, optional={"target_scope": st.sampled_from((0, 0, 1))})
     limits = st.fixed_dictionaries({}, optional=optional)
-    return st.one_of(wish, limits, st.builds(lambda a, b: a | b, wish, limits))
+    return st.one_of(wish, limits, st.builds(lambda a, b: a | b, wish, limits), REACTIVE)
 
 
 PLANS = st.tuples(
@@ -146,8 +153,10 @@ class Plant(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.r = Rig(config(UNITS, rows=ROWS, slots=SLOTS, ramp_w_per_s=RAMP, has_meter=1, load_max_w=50e3, pv_max_w=50e3))
-        self.model = Model(UNITS, ROWS)
+        margins = {"reentry_share": 0.2, "reentry_ns": S // 20, "reversal_min_w": 5e3}
+        site = {"ramp_w_per_s": RAMP, "reactive_ramp_var_per_s": RAMP, "has_meter": 1, "load_max_w": 50e3, "pv_max_w": 50e3}
+        self.r = Rig(config(UNITS, rows=ROWS, slots=SLOTS, **site, **margins))
+        self.model = Model(UNITS, ROWS, reentry_share=0.2, reentry_ns=S // 20)
         self.command: tuple[int, bool] | None = None
         self.disk = 0
         self.serial = 1
@@ -278,6 +287,7 @@ class Plant(RuleBasedStateMachine):
     def hold(self) -> None:
         self.device_interval_is_that_of_the_model()
         self.commands_keep_every_limit()
+        self.reactive_power_keeps_its_circle()
         self.power_moves_by_the_ramp()
         self.latches_are_those_of_the_model()
         for side in ("lo", "hi"):
@@ -302,6 +312,17 @@ class Plant(RuleBasedStateMachine):
         assert not (min(watts) < 0 < max(watts)), "units against each other"
         assert min(self.state["lo_w"], 0) - 1e-6 <= sum(watts) <= max(self.state["hi_w"], 0) + 1e-6
         assert not self.state["internal"], "R1 never fires by itself"
+
+    def reactive_power_keeps_its_circle(self) -> None:
+        """P^2 + Q^2 within the rating of a unit; none from one that the model lets give nothing at all, and none where nobody asks."""
+        for unit, var in enumerate(self.out["cmd_var"][:UNITS]):
+            assert math.hypot(self.out["cmd_w"][unit], var) <= 200e3 + 1e-6
+            stopped = any(row.stops for row in self.model.table if row.row.unit in (unit, PLANT))
+            if var:
+                assert self.state["mode"] == M.MODE_RUN
+                assert self.out["reactive"] != 0
+                assert not stopped
+        assert self.state["slot_q_kind"][3] == 0, "without the scope"
 
     def power_moves_by_the_ramp(self) -> None:
         """R2: away from zero no faster than the ramp, and never through zero in one tick; a count of each unit is lost in rounding.
@@ -373,6 +394,8 @@ def words(random: Random) -> dict[str, Any]:
         found["pcc_hi_w"] = found["pcc_lo_w"] + random.uniform(0, 250e3)
     if random.random() < 0.2:
         found["rate_w_per_s"] = random.choice((1e4, 3e5))
+    if random.random() < 0.1:
+        found |= random.choice(({"q_kind": 1, "q_value": random.uniform(-3e5, 3e5)}, {"q_kind": 2, "q_value": 0.9, "q_absorb": -0.7}))
     return found | ({"energize": 0} if random.random() < 0.05 else {})
 
 
