@@ -1,6 +1,6 @@
 # One unit as the step sees it: what is measured, whether it follows our commands, and what it may be giving when it does not (R9).
 #
-# Rules. A unit obeys when its PCS is there, verified, running and not switched to local control, its power is measured, and a watt can be put
+# Rules. A unit obeys when its PCS is there, verified, running, on the grid and not switched to local control, its power is measured, and a watt can be put
 # into a count of its set point. It follows when its battery is there as well. One that does not follow is commanded 0. One that obeys takes that
 # as it takes any command, so its share moves to the others in the same tick. For one that does not obey, what it may be giving counts
 # beside the commands of the others:

@@ -2,7 +2,7 @@
 
 from libc.math cimport fabs, isfinite
 
-from .layout cimport DEV_UP, QUANTITIES, Q_AC_W, Q_LOC_REM, Q_PCS_STATE
+from .layout cimport DEV_UP, QUANTITIES, Q_AC_W, Q_LOC_REM, Q_PCS_CONN, Q_PCS_STATE
 
 # SunSpec 701 InvSt.
 cdef enum:
@@ -11,6 +11,7 @@ cdef enum:
     INVST_RUNNING = 3
     INVST_THROTTLED = 4
     INVST_STANDBY = 7
+    DISCONNECTED = 0            # ConnSt
 
 cdef double REST_SHARE = 0.01           # of the rating: below it a measured power counts as none
 cdef int64_t REST_NS = 1000000000       # after it a PCS that reports rest must measure rest
@@ -30,6 +31,9 @@ cdef bint obeys(const SiteConfig* c, const Inputs* inp, int unit, int64_t now_ns
     if inp.pcs_state[unit] != DEV_UP:
         return False
     if is_mapped(inp, unit, Q_LOC_REM) and inp.value[unit * QUANTITIES + Q_LOC_REM] != 0:
+        return False
+    # R12: off the grid it gives nothing. What it does there is its own affair.
+    if is_mapped(inp, unit, Q_PCS_CONN) and inp.value[unit * QUANTITIES + Q_PCS_CONN] == DISCONNECTED:
         return False
     if not isfinite(inp.wset_scale_w[unit]) or inp.wset_scale_w[unit] <= 0:
         return False

@@ -117,7 +117,7 @@ def at_the_bottom(seconds: int, **site: Any) -> tuple[list[float], Rig]:
         relaxed_s = relaxed_s + 0.1 if r.power_w == 0 else 0.0
         soc -= r.power_w / 100e3 * 0.02
         allowed_a = max(0.0, (soc - 5.0) * 50) + (8.0 if relaxed_s > 0.3 else 0.0)
-        r.set(Q.Q_BMS_DIS_MAX_A, allowed_a if allowed_a > 0.5 else 0.0)
+        r.set(Q.Q_BMS_DIS_MAX_A, allowed_a if allowed_a > 3 else 0.0)
         r.set(Q.Q_SOC_PCT, soc)
         r.tick(10)
         powers.append(r.power_w)
