@@ -39,7 +39,7 @@ class Loop(Strict):
     min_power_w: NotNegativeWatts = 0.0
     """Commands below this magnitude are sent as 0."""
     reversal_min_pct: Annotated[float, Field(ge=0, le=20)] = 1.0
-    """Of the units' power: a smaller target in the other direction is given only 10 s after power came to rest; nothing chatters around 0."""
+    """Of the units' power: a smaller target in the other direction is given only 10 s after power came to rest; nothing chatters."""
     reentry_pct: Annotated[float, Field(ge=0, le=50)] = 5.0
     """Of a unit's power: a direction that BMS or protection brought to 0 opens again once so much is allowed ..."""
     reentry_s: Annotated[float, Field(ge=0, le=3600)] = 2.0

@@ -211,7 +211,7 @@ def forged(loop: LoopSegments, offset: int, value: bytes) -> int:
     ("offset", "value", "told"),
     [
         (0, b"BESSPLAN", r"magic is b'BESSPLAN', this build expects b'BESSTATE'"),
-        (8, struct.pack("=I", 7), r"layout version is 7, this build expects \d+; run loop and supervisor from one installation"),
+        (8, struct.pack("=I", 247), r"layout version is 247, this build expects \d+; run loop and supervisor from one installation"),
         (12, struct.pack("=I", 12), rf"size of a value is 12, this build expects {layout.SIZES['PlantState']}"),
         (16, struct.pack("=I", 49), r"size of a ring entry is 49, this build expects 48"),
         (24, struct.pack("=Q", 1 << 60), r"stated size is \d+, this build expects"),

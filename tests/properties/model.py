@@ -247,5 +247,10 @@ class Model:
         bank = self.sample(unit, Quantity.Q_BMS_STATE)
         loadable = bank.at_ns == 0 or (bank.seen(now_ns, S) and CONNECTED <= bank.value <= SUSPENDING)
         return (
-            up and loadable and state.seen(now_ns, S) and state.value in (RUNNING, THROTTLED) and (switch.at_ns == 0 or switch.value == 0)
+            up
+            and loadable
+            and self.sample(unit, Quantity.Q_AC_W).seen(now_ns, S)
+            and state.seen(now_ns, S)
+            and state.value in (RUNNING, THROTTLED)
+            and (switch.at_ns == 0 or switch.value == 0)
         )
