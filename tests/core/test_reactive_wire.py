@@ -10,6 +10,7 @@ import pytest
 from bessctl.config.seal import seal
 from bessctl.corelink.dry import DryPlant, S
 from bessctl.model.plan import Block, Plan, QKind
+from bessctl_core.layout import BindKind
 from tests.scenarios.loop_rig import found_devices, plant_server
 from tests.sites import changed_example
 
@@ -102,6 +103,6 @@ def test_active_power_is_not_disturbed_by_reactive_power_on_the_way(wired: Wired
     assert wired.plant["ess_var"] == pytest.approx(state["command_var"], rel=0.02)
     first = Wired(("  min_power_w: 500 ", "  priority: reactive\n  min_power_w: 500 "))
     state = first.ask(4.0, q_kind=QKind.VAR, q_value=120e3, target_w=200e3)
-    assert state["hi_bind"] == 12
+    assert state["hi_bind"] == BindKind.BIND_REACTIVE
     assert first.plant["ess_var"] == pytest.approx(120e3, rel=0.01)
     assert first.plant["ess_w"] == pytest.approx(math.sqrt(210e3**2 - 120e3**2), rel=0.01)
