@@ -27,17 +27,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(hil, name="hil")
 
 
-@hil.command()
-def commission(
-    site: Annotated[Path, typer.Argument(help="The site file (YAML) whose loop is running.")],
-    source: Annotated[str, typer.Option(help="The source whose slot is used.")] = "manual",
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """A few percent both ways: AC, DC and connection must agree. Stored with the configuration's hash; a rig starts only after it."""
-    from bessctl.cli.output import say
-    from bessctl.hil.commission import commission as main
-
-    show(main(site, source, say), output)
+@hil.callback()
+def _group() -> None:
+    """One subcommand today; the group stays."""
 
 
 @hil.command()

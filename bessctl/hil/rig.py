@@ -6,7 +6,6 @@ as strict. What is not sealed so is told with its place in the rig file, and not
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +16,7 @@ from bessctl.config.load import LoadedSite, load_site
 from bessctl.config.places import Tree, read
 from bessctl.corelink import seal
 from bessctl.corelink.words import Site
-from bessctl.errors import ConfigError, ConfigErrors, Refused
+from bessctl.errors import ConfigError, ConfigErrors
 from bessctl.hil.quantity import BadValue, quantity
 
 LEASE_MOST_S = 2.0
@@ -84,11 +83,6 @@ class Rig:
     def run_dir(self) -> Path:
         return self.loaded.run_dir if self.file.run_dir is None else self.loaded.file.parent / self.file.run_dir
 
-    @property
-    def commissioned_file(self) -> Path:
-        """What `commission` leaves: {"hash": the sealed configuration's, ...}."""
-        return self.loaded.state_dir / "commissioned.json"
-
 
 def load_rig(path: Path) -> Rig:
     """Read, check against the sealed site, return. Raises ConfigError(s), NotReachable (not sealed yet)."""
@@ -142,14 +136,3 @@ def _sealed_limit(name: str, text: str, loaded: LoadedSite, site: Site) -> float
         told = ", ".join(f"{pickup:g}" for pickup in kept) or "none"
         raise BadValue(f"the sealed trip of {row} ({told}) does not keep {text}; correct the site and seal again")
     return value
-
-
-def check_commissioned(rig: Rig) -> None:
-    """Raises Refused when these devices were not commissioned with this very configuration (R16)."""
-    path = rig.commissioned_file
-    try:
-        found = json.loads(path.read_text()).get("hash", "")
-    except (OSError, ValueError, AttributeError):
-        raise Refused(f"{path}: this rig was not commissioned; a rig starts only after `bessctl hil commission`") from None
-    if found != rig.digest:
-        raise Refused(f"{path}: commissioned with configuration {found[:16]}, sealed is {rig.digest[:16]}; commission it again")

@@ -26,7 +26,7 @@ from bessctl.errors import NotReachable, OperationFailed, PlanRefused, Refused
 from bessctl.hil.faults import Injection
 from bessctl.hil.place import CannotPlay, Evidence
 from bessctl.hil.record import Recording
-from bessctl.hil.rig import LEASE_MOST_S, Fault, Rig, check_commissioned
+from bessctl.hil.rig import LEASE_MOST_S, Fault, Rig
 from bessctl.hil.signals import Column, Signals
 from bessctl.model.plan import Plan
 
@@ -75,12 +75,14 @@ class RigPlace:
     def __init__(self, rig: Rig, ask: Ask) -> None:
         """Raises NotReachable, Refused: then nothing was commanded."""
         self.rig, self._ask = rig, ask
-        check_commissioned(rig)
         self.link = attach(str(rig.run_dir))
         self.site = self.link.site
         if self.site.config.digest.hex() != rig.digest:
             self.link.close()
             raise Refused(f"the loop runs configuration {self.site.config.digest.hex()[:16]}, sealed is {rig.digest[:16]}; start it again")
+        if untried := self._untried():
+            self.link.close()
+            raise Refused(f"{', '.join(untried)}: never tried under this configuration; a rig starts only after `bessctl commission` (R16)")
         self._signals = Signals(self.site, truth=False)
         self._columns: tuple[Column, ...] = ()
         self._rows: list[float] = []
@@ -113,6 +115,13 @@ class RigPlace:
                 raise CannotPlay(f"nothing was commanded: {why}")
             time.sleep(LOOK_S)
         return self.now_ns
+
+    def _untried(self) -> list[str]:
+        """Units that were not commissioned; all, while the loop publishes nothing."""
+        until_s = time.monotonic() + READY_S
+        while (state := self.link.state()) is None and time.monotonic() < until_s:
+            time.sleep(LOOK_S)
+        return [unit for i, unit in enumerate(self.site.units) if state is None or not state["unit_commissioned"][i]]
 
     def _hindrance(self) -> str:
         state = self.link.state()
