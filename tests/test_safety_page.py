@@ -59,8 +59,6 @@ def test_every_rule_has_a_test_of_its_name_that_says_what_it_was_written_for(rul
     (row,) = (row for row in section("The sixteen rules and their tests") if row[0] == rule)
     assert row[2].startswith(f"test_{rule}_")
     file = ROOT / "tests" / "core" / row[2]
-    if rule in {"R8", "R12", "R16"} and not file.exists():
-        pytest.skip("its test is not in this tree")
     text = file.read_text()
     assert re.search(rf'^"""{rule}\b', text), "its docstring begins with the rule"
 

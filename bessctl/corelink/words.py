@@ -80,6 +80,8 @@ class Row:
     quantity: int
     pickup: float
     max_age_ns: int
+    bits: tuple[tuple[int, str], ...] = ()
+    """Of a row on a bit field: its bits and what they are called."""
 
 
 def named(names: list[str], index: int, kind: str) -> str:
@@ -123,6 +125,7 @@ class Site:
             quantity=facts["row_quantity"][index],
             pickup=facts["row_pickup"][index],
             max_age_ns=facts["row_max_age_ns"][index],
+            bits=tuple((bit, name) for bit, name in told.get("bits", [])),
         )
 
     def unit(self, place: int) -> str:
@@ -228,6 +231,12 @@ _OF_DEVICES = {
 }  # fmt: skip
 
 
+def saw(site: Site, row: str, raw: dict[str, Any], value: float | None) -> str:
+    """A value for people; of a row on a bit field the alarms that are set."""
+    bits = site.rows[raw["row"]].bits if row and 0 <= raw["row"] < len(site.rows) else ()
+    return tell.bit_names([[bit, name] for bit, name in bits], value) if bits and value is not None else number(value)
+
+
 def event(site: Site, raw: dict[str, Any]) -> Event:
     """An event of the ring, with names and its sentence."""
     code = CODES.get(raw["code"], f"code {raw['code']}")
@@ -239,7 +248,8 @@ def event(site: Site, raw: dict[str, Any]) -> Event:
     value, limit = present(raw["value"]), present(raw["limit"])
     words: dict[str, object] = {
         "unit": unit, "at_unit": f" of {unit}" if unit else "", "row": row, "row_or_machine": row or "an internal trip", "device": device,
-        "source": source, "detail": raw["detail"], "value": number(value), "limit": number(limit), "word": detail_word(site, raw),
+        "source": source, "detail": raw["detail"], "value": saw(site, row, raw, value), "limit": number(limit),
+        "word": detail_word(site, raw),
     }  # fmt: skip
     level = LEVELS[raw["level"]] if raw["level"] < len(LEVELS) else "alarm"
     return Event(raw["seq"], raw["at_ns"], code, level, sentence(code, words), unit, row, device, source, raw["detail"], value, limit)

@@ -64,6 +64,11 @@ def row_name(row: dict[str, str]) -> str:
     return f"{row['name']} {row['tier']}" + (f" of {row['unit']}" if row["unit"] else "")
 
 
+def bit_names(bits: list[Any], value: float) -> str:
+    """The names of the bits that are set; `bits` as sealed: [[bit, name], ...]."""
+    return ", ".join(name for bit, name in bits if int(value) >> bit & 1) or "none"
+
+
 class Told:
     """One event with its numbers as the site calls them."""
 
@@ -79,6 +84,16 @@ class Told:
     def row(self) -> str:
         rows = self._names.get("rows", [])
         return row_name(rows[self._event["row"]]) if 0 <= self._event["row"] < len(rows) else f"row {self._event['row']}"
+
+    @property
+    def seen(self) -> str:
+        """What the row saw, against its pickup; of a bit field the alarms that are set."""
+        rows, index = self._names.get("rows", []), self._event["row"]
+        bits = rows[index].get("bits", []) if 0 <= index < len(rows) else []
+        if bits and not math.isnan(self.value):
+            return bit_names(bits, self.value)
+        limit = "" if math.isnan(self.limit) else f", limit {self.limit:g}"
+        return f"{shown(self.value)}{limit}"
 
     @property
     def has_row(self) -> bool:
@@ -232,11 +247,9 @@ def energy(t: Told) -> str:
 SENTENCES: dict[int, Callable[[Told], str]] = {
     E.EV_STARTED: lambda t: f"loop started at {t.value:g} Hz, {'warm' if t.detail else 'cold'}",
     E.EV_MODE: lambda t: f"mode {MODES.get(t.detail, t.detail)}" + (f": {loud.MODES[t.detail]}" if t.detail in loud.MODES else ""),
-    E.EV_ROW_PICKUP: lambda t: f"protection row {t.row} picked up at {t.place}: {shown(t.value)}, limit {t.limit:g}",
+    E.EV_ROW_PICKUP: lambda t: f"protection row {t.row} picked up at {t.place}: {t.seen}",
     E.EV_ROW_DROPOFF: lambda t: f"protection row {t.row} dropped off at {t.place}: {t.value:g}",
-    E.EV_ROW_LATCHED: lambda t: (
-        f"protection row {t.row} latched at {t.place}: {shown(t.value)}; `bessctl reset` clears it once it has dropped off"
-    ),
+    E.EV_ROW_LATCHED: lambda t: f"protection row {t.row} latched at {t.place}: {t.seen}; `bessctl reset` clears it once it has dropped off",
     E.EV_RESET_DONE: lambda t: f"reset: {t.detail} rows cleared",
     E.EV_RESET_REFUSED: lambda t: f"reset refused: {t.row + ' forbids it' if t.has_row else 'only the operator at the machine may do it'}",
     E.EV_PLAN_ACCEPTED: lambda t: f"plan {t.detail} of {t.slot} accepted",

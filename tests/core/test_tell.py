@@ -18,7 +18,10 @@ NAMES = {
     "units": ["left"],
     "slots": ["ems"],
     "devices": ["pcs1"],
-    "rows": [{"name": "cell_v_high", "tier": "trip", "unit": "left"}],
+    "rows": [
+        {"name": "cell_v_high", "tier": "trip", "unit": "left"},
+        {"name": "bms_alarms_zero", "tier": "trip", "unit": "left", "bits": [[1, "over_temp_alarm"], [2, "over_volt_alarm"], [5, "other"]]},
+    ],
 }
 EVENT = {"seq": 1, "at_ns": 5, "value": math.nan, "limit": math.nan, "detail": 0, "place": -1, "row": -1, "slot": -1, "code": 0, "level": 0}
 CLAMPED = {"code": E.EV_TARGET_CLAMPED, "slot": 0, "value": 150e3, "limit": 0.0}
@@ -38,6 +41,10 @@ def said(as_json: bool = False, **event: Any) -> str:
          "cell_v_high trip of left picked up at left: 3.7, limit 3.65"),
         ({"code": E.EV_ROW_PICKUP, "row": 0, "place": 0, "limit": 3.65}, "picked up at left: no valid value, limit 3.65"),
         ({"code": E.EV_ROW_LATCHED, "row": 0, "place": 0}, "latched at left: no valid value; `bessctl reset` clears it"),
+        ({"code": E.EV_ROW_PICKUP, "row": 1, "place": 0, "value": 6.0, "limit": 1.0}, "at left: over_temp_alarm, over_volt_alarm"),
+        ({"code": E.EV_FLAG, "detail": L.Flag.FLAG_INPUT_LOST, "value": 1.0}, "a digital input cannot be read and counts as active; check"),
+        ({"code": E.EV_FLAG, "detail": L.Flag.FLAG_SOC_FROZEN, "place": 0, "value": 0.0}, "left: no longer: a SoC does not move"),
+        ({"code": E.EV_CONTACTOR, "place": 0, "detail": 4, "value": 2.0}, "battery of left: being connected, try 2"),
         # who clamps a target
         (CLAMPED | {"detail": B.BIND_ROW, "place": 0}, "limited to 0 W by row cell_v_high trip of left"),
         (CLAMPED | {"detail": B.BIND_DEVICE, "place": 0}, "limited to 0 W by device left"),
