@@ -2,8 +2,8 @@
 
 The simulated plant, a process of its own, holds each request until its last character would have arrived, thinks for its declared time, and
 hands its answer over when the answer's last character would have arrived. The limit is what no master can pass: the character times of the
-bytes that were really sent, max(t3.5, 1.75 ms) of silence before each frame, and the declared thinking time. Achieved is what the loop's
-master does, waiting as the loop waits. Ratio: achieved to limit.
+bytes that were really sent, max(t3.5, 1.75 ms) of silence before each question, and the device's declared time, which is its thinking and
+its own pause of 3.5 characters. Achieved is what the loop's master does, waiting as the loop waits. Ratio: achieved to limit.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def limit_s(baud: int) -> float:
-    """The shortest a cycle can take: four frames, a silence before each, and twice the device's time."""
+    """The shortest a cycle can take: four frames, our silence before each question, and twice the device's time and pause."""
     character_s = 11 / baud
-    return (QUESTION + ANSWER) * character_s + 4 * max(3.5 * character_s, 0.00175) + 2 * TURNAROUND_S
+    return (QUESTION + ANSWER) * character_s + 2 * max(3.5 * character_s, 0.00175) + 2 * (TURNAROUND_S + 3.5 * character_s)
 
 
 def window(master: Master, seconds: float, baud: int) -> Any:

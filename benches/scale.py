@@ -99,7 +99,7 @@ def site(folder: Path, ports: list[int], devices: int) -> Path:
             tree["units"][-1].pop("bms")
     tree["sources"] = [source for source in tree["sources"] if source["name"] == "manual"]
     tree["pcc"] = {}
-    tree["protection"].pop("meter_data_age", None)
+    tree["protection"] = {name: row for name, row in tree["protection"].items() if not name.startswith(("pcc_", "meter_"))}
     for part in ("ocpp", "oscp", "mqtt", "sep2", "storage"):
         tree.pop(part, None)
     file = folder / "site.yaml"

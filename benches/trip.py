@@ -92,7 +92,8 @@ def tree(baud: int, line: str, port: int, folder: Path) -> dict[str, Any]:
 
 def table(rows: dict[str, Any]) -> dict[str, Any]:
     """The example's rows, patient with old data; the one that is measured acts at once and lets go by itself."""
-    rows.pop("meter_data_age", None)
+    for name in [name for name in rows if name.startswith(("pcc_", "meter_"))]:
+        rows.pop(name)
     for row in rows.values():
         for tier in row.values():
             if isinstance(tier, dict) and "act_within_ms" in tier:

@@ -1,0 +1,102 @@
+"""The edges of the step that `make coverage` found nobody on: stops, warm starts, unknown states of charge, clocks, connections."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from bessctl_core import layout as L
+from tests.core.rig import START_NS, Rig, S, Slot, config
+
+Q, M = L.Quantity, L.Mode
+
+
+def running(array: Any, watts: float = 0.0, **facts: Any) -> Rig:
+    rig = Rig(array, **facts).run()
+    if watts:
+        rig.offer(0, {"target_w": watts}, lease_until_ns=START_NS + 3000 * S)
+        rig.tick(50)
+    return rig
+
+
+def test_R15_nothing_is_stopped_that_was_not_asked_to_stop() -> None:
+    assert not running(config()).h.stopped
+
+
+def test_R15_a_stop_is_not_over_in_the_moment_it_is_asked_for_nor_on_the_ramp() -> None:
+    rig = running(config(ramp_w_per_s=1e5), 100e3)
+    rig.h.ask_stop()
+    assert not rig.h.stopped, "no tick has seen it yet"
+    rig.tick()
+    assert not rig.h.stopped, "power still flows"
+
+
+def test_R15_a_loop_that_stands_by_stops_at_once() -> None:
+    rig = Rig(config(rt_required=1), rt_refused=True)
+    rig.set(Q.Q_PCS_STATE, 1)
+    rig.tick(5)
+    assert rig.state["mode"] == M.MODE_STANDBY
+    rig.h.ask_stop()
+    assert rig.h.stopped
+
+
+@pytest.mark.parametrize("measured_w", [-150e3, 150e3])
+def test_R5_a_warm_start_goes_on_from_measured_power_within_the_envelope(measured_w: float) -> None:
+    """The BMS allows less than what still flows: the first command is the limit, not the measurement."""
+    rig = Rig(config(), warm=True, follow=False)
+    rig.set(Q.Q_AC_W, measured_w)
+    rig.set(Q.Q_BMS_CHA_MAX_A, 100)
+    rig.set(Q.Q_BMS_DIS_MAX_A, 100)
+    first = next(w for w in iter(lambda: (rig.tick(), rig.power_w)[1], None) if rig.state["mode"] == M.MODE_RUN)
+    assert abs(first) <= 60e3
+
+
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_shares_are_even_where_the_state_of_charge_is_not_known(known: int) -> None:
+    array = config(units=2, balance_soc_pct=10.0)
+    array[0]["unit_wh"][:2] = 400e3
+    rig = Rig(array)
+    for unit in range(known, 2):
+        rig.freeze(Q.Q_SOC_PCT, place=unit)
+        rig.values.pop((unit, Q.Q_SOC_PCT))
+    rig.run()
+    rig.offer(0, {"target_w": 100e3}, lease_until_ns=START_NS + 3000 * S)
+    rig.tick(50)
+    assert list(rig.h.out["cmd_w"])[:2] == [50e3, 50e3]
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [{"pcc_import_max_w": 50e3}, {"pcc_export_max_w": 50e3}, {"pcc_import_max_w": 50e3, "pcc_export_max_w": 50e3}],
+    ids=["import", "export", "both"],
+)
+def test_each_side_of_the_connection_may_be_stated_alone(stated: dict[str, float]) -> None:
+    rig = Rig(config(has_meter=1, slots=(Slot(),), load_max_w=0.0, pv_max_w=0.0, **stated))
+    rig.meter(0.0)
+    rig.run()
+    for watts, side in ((100e3, "pcc_export_max_w"), (-100e3, "pcc_import_max_w")):
+        rig.offer(0, {"target_w": watts}, lease_until_ns=START_NS + 3000 * S, serial=2 if watts < 0 else 1)
+        rig.tick(300)
+        assert abs(rig.power_w) == (pytest.approx(50e3, rel=0.05) if side in stated else pytest.approx(100e3, rel=0.05))
+
+
+def test_a_tick_at_the_same_instant_moves_no_power() -> None:
+    """A clock that stands, or runs back, gives the ramp no time: never more than what was there."""
+    rig = running(config(ramp_w_per_s=1e5), 10e3)
+    before = rig.power_w
+    rig.offer(0, {"target_w": 200e3}, lease_until_ns=START_NS + 3000 * S, serial=2)
+    rig.tick(1, 0)
+    assert rig.power_w == before
+    rig.tick(1, -1_000_000)
+    assert rig.power_w == before
+
+
+def test_R2_a_limit_that_forbids_everything_finds_power_at_0_already() -> None:
+    rig = running(config())
+    rig.set(Q.Q_BMS_CHA_MAX_A, 0)
+    rig.set(Q.Q_BMS_DIS_MAX_A, 0)
+    rig.tick(5)
+    assert (rig.power_w, rig.state["lo_w"], rig.state["hi_w"]) == (0, 0, 0)
+    assert not math.isnan(rig.state["ess_w"])
