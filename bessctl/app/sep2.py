@@ -30,6 +30,7 @@ def client(site: Site, sep2: section.Sep2, folder: Path, curves: Mapping[str, in
         pen=sep2.pen,
         der_index=sep2.der_index,
         lease_s=sep2.lease_s,
+        reactive="reactive" in slot.scopes,
         curves={Channel(kind): points for kind, points in (curves or {}).items()},
         disabled=frozenset(Channel(mode) for mode in sep2.disabled_modes),
         extra_points=tuple(sep2.extra_points),
@@ -51,5 +52,5 @@ def ratings(site: Site, stated: section.Ratings) -> Ratings:
         discharge_w=discharge_w,
         max_va=stated.max_va or sum(u.apparent_max_va for u in units),
         max_wh=stated.max_wh or sum(u.capacity_wh or 0.0 for u in units),
-        max_var=stated.max_var or LEAST_VAR * sum(u.apparent_max_va for u in units),
+        max_var=stated.max_var or sum(LEAST_VAR * u.apparent_max_va if u.reactive_max_var is None else u.reactive_max_var for u in units),
     )

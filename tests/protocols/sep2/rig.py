@@ -132,10 +132,12 @@ def as_reply(answer: Answer, sent_ns: int, got_ns: int) -> Reply:
 # --- the step behind the plans ------------------------------------------------------------------------------------------------------------
 
 
-def step(**site: Any) -> Rig:
-    """The real step with one slot of class grid for us, in RUN."""
+def step(load_w: float | None = None, **site: Any) -> Rig:
+    """The real step with one slot of class grid for us, in RUN. `load_w`: a meter at the connection sees this load beside the BESS."""
     slot = Slot(klass=0, priority=1, scopes=3, max_lease_s=100_000)
-    rig = Rig(config(slots=(slot,), **({"ramp_w_per_s": 1e9, "reversal_dead_ns": 0} | site)))
+    rig = Rig(config(slots=(slot,), has_meter=int(load_w is not None), **({"ramp_w_per_s": 1e9, "reversal_dead_ns": 0} | site)))
+    if load_w is not None:
+        rig.meter(load_w)
     return rig.run()
 
 

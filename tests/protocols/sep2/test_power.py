@@ -8,9 +8,12 @@ from bessctl.protocols.sep2.profiles import CSIPAUS
 from tests.protocols.sep2.rig import S, World, offer, step
 
 
-def power_at(world: World, *seconds: float, **site: float) -> list[float]:
-    """The plan as it is now, played by the step alone (nobody writes any more): what the PCS is told so far into the story."""
-    rig = step(**site)
+def power_at(world: World, *seconds: float, load_w: float | None = None, **site: float) -> list[float]:
+    """The plan as it is now, played by the step alone (nobody writes any more): what the PCS is told so far into the story.
+
+    `load_w`: a meter at the connection sees this load beside the BESS.
+    """
+    rig = step(load_w, **site)
     rig.now_ns = world.now_ns
     rig.tick(30)
     offer(rig, world.plan())
@@ -89,3 +92,30 @@ def test_the_connection_keeps_the_csipaus_limits() -> None:
     assert (event.pcc_lo_w, event.ess_hi_w, event.ess_lo_w) == (-5_000, 8_000, -4_000)
     default = blocks[-1]
     assert (default.pcc_hi_w, default.pcc_lo_w, default.ess_hi_w) == (1_500, -5_000, None)
+
+
+@pytest.mark.parametrize(
+    ("modes", "watts"),
+    [
+        ({"target_w": 150_000, "generation_w": 60_000}, 60_000),
+        ({"target_w": -150_000, "load_w": 40_000}, -40_000),
+        ({"target_w": 150_000, "export_w": 50_000}, 80_000),
+        ({"target_w": -150_000, "import_w": 100_000}, -70_000),
+    ],
+)
+def test_each_csipaus_limit_holds_at_the_pcs(modes: dict[str, int], watts: float) -> None:
+    """SEP2-10: generation and load at the BESS, export and import at the connection, where the meter sees a load of 30 kW."""
+    world = World(profile=CSIPAUS)
+    world.tree.program("a", 1)
+    world.tree.event("a", "E1", world.at(20), 10, **modes)
+    world.open()
+    assert power_at(world, 29, 31.2, load_w=30_000.0) == pytest.approx([watts, 0], abs=500)
+
+
+def test_demand_response_holds_at_the_pcs() -> None:
+    """SEP2-10: a duty cycle of 50 % leaves half of the charging rating, for its time."""
+    world = World()
+    world.tree.program("a", 1, default={"target_w": -150_000})
+    world.tree.services.demand("D1", world.at(20), 10, duty_cycle=50)
+    world.open()
+    assert power_at(world, 18, 25, 32) == [-150_000, -80_000, -150_000]

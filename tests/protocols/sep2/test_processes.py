@@ -28,7 +28,7 @@ from tests.sim.plants import read
 SLOT = """  - name: sep2
     class: grid
     priority: 5
-    scopes: [ess]
+    scopes: [ess, reactive]
     lease_max_s: 86400
 
 # What protects"""
@@ -118,6 +118,19 @@ def curve_reaches_the_pcs(server: Server, loop: Loop, plant: Plant, at_705: int)
     assert read(plant, 1, at_705 + 25, 4) == [920, 440, 1080, 65536 - 440]
 
 
+def near_var(plant: Plant, var: float) -> bool:
+    return abs(float(plant.get()["order_var"]) - var) < 200
+
+
+def reactive_power_reaches_the_pcs(server: Server, plant: Plant) -> None:
+    """opModFixedVar, then opModFixedPFInjectW and AbsorbW: what the PCS's registers order, at 40 kW of discharge."""
+    server.do("event", program="demo", mrid="A1", in_s=-1, duration_s=3600, fixed_var=[1, 1000])
+    wait_for("a tenth of setMaxW", lambda: near_var(plant, 20_000))
+    server.do("cancel", mrid="A1")
+    server.do("event", program="demo", mrid="B1", in_s=-1, duration_s=3600, fixed_pf_inject=[95, False], fixed_pf_absorb=[90, True])
+    wait_for("a power factor of 0.95", lambda: near_var(plant, 40_000 * 0.3287))
+
+
 @pytest.mark.timeout(110)
 def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_path: Path) -> None:
     """SEP2-3, -4, -9, -10 end to end over TLS: a reservation, a curve, opModTargetW at the PCS, its end after SIGKILL of the supervisor."""
@@ -142,19 +155,15 @@ def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_pa
                 server.do("event", program="demo", mrid="E1", in_s=-1, duration_s=3600, target_w=40_000)
                 state = loop.until("the event's power", lambda s: abs(s["ess_w"] - 40_000) < 1_000)
                 assert state["target_slot"] == loaded.site.sources.index(next(x for x in loaded.site.sources if x.name == "sep2"))
+                reactive_power_reaches_the_pcs(server, plant.plants[0])
                 wait_for("its responses", lambda: [r for r in server.responses() if r[0] == "E1"] == [["E1", 1], ["E1", 2]])
                 told = json.loads(cli("sep2", "status", "--run-dir", loaded.run_dir, "-o", "json").stdout)
                 assert (told["registration"], told["programs"]) == ("open", 2)
-                assert {"E1", "CE", "F1"} <= set(told["running"])
-                events = {
-                    e["mrid"]: e for e in json.loads(cli("sep2", "events", "--run-dir", loaded.run_dir, "-o", "json").stdout)["events"]
-                }
-                assert {mrid: e["phase"] for mrid, e in events.items()} == {
-                    "E1": "running",
-                    "CE": "running",
-                    "F1": "running",
-                    "D1": "waiting",
-                }
+                assert set(told["running"]) == {"E1", "CE", "F1", "B1"}
+                listed = json.loads(cli("sep2", "events", "--run-dir", loaded.run_dir, "-o", "json").stdout)["events"]
+                events = {e["mrid"]: e for e in listed}
+                running = {"E1": "running", "CE": "running", "F1": "running", "B1": "running"}
+                assert {mrid: e["phase"] for mrid, e in events.items()} == {**running, "A1": "over", "D1": "waiting"}
                 assert events["D1"]["asks"] == "demand=5000"
                 server.do("event", program="demo", mrid="E2", in_s=5, duration_s=3, target_w=-30_000)
                 wait_for("the second event is known", lambda: ["E2", 1] in server.responses())
@@ -164,6 +173,7 @@ def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_pa
                 program.process.send_signal(signal.SIGKILL)
                 program.process.wait(10)
                 loop.until("the second event's power, nobody there", lambda s: abs(s["ess_w"] + 30_000) < 1_000)
+                wait_for("the power factor for absorbing", lambda: near_var(plant.plants[0], -30_000 * 0.4843))
                 after = loop.until("its end, nobody there: the reservation goes on", lambda s: abs(s["ess_w"] + 20_000) < 1_000)
                 assert after["now_ns"] > sealed_plan["now_ns"] + S
                 assert after["slot_state"][state["target_slot"]] == L.SlotState.SLOT_LIVE

@@ -1,20 +1,24 @@
-"""Curves, reactive power, demand response and flow reservation: from the server's XML to plan and curve plan (SEP2-10)."""
+"""Curves, reactive power, demand response and flow reservation: from the server's XML to plan and curve plan (SEP2-10).
+
+What we answer is read by PyPI's envoy-schema too.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from envoy_schema.server.schema.sep2.response import DrResponse, FlowReservationResponseResponse
 
 from bessctl.errors import Refused
 from bessctl.model.curve import CurveKind
-from bessctl.model.plan import Block
+from bessctl.model.plan import Block, QKind
 from bessctl.protocols.sep2.binding.curves import curves_of
 from bessctl.protocols.sep2.messages.codec import decode
 from bessctl.protocols.sep2.messages.flow import FlowReservationRequest
 from bessctl.protocols.sep2.messages.modes import CURVES, REACTIVE, Channel
 from bessctl.protocols.sep2.session.flows import Wanted
-from tests.protocols.sep2.rig import READING, S, World
+from tests.protocols.sep2.rig import IDENTITY, READING, S, World
 
 ALL_CURVES = dict.fromkeys(CURVES, 10)
 SHAPE = [(9200, 4400), (9800, 0), (10200, 0), (10800, -4400)]
@@ -28,6 +32,35 @@ def block_at(world: World, second: float) -> Block:
 
 
 # --- reactive power -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("modes", "kind", "value", "absorb"),
+    [
+        ({"fixed_var": (1, 1000)}, QKind.VAR, 20_000, None),  # % of setMaxW
+        ({"fixed_var": (2, -5000)}, QKind.VAR, -50_000, None),  # % of setMaxVar
+        ({"fixed_var": (3, 2500)}, QKind.AVAILABLE, 0.25, None),  # % of what is available: reckoned by the loop
+        ({"target_var": -12_000}, QKind.VAR, -12_000, None),
+        ({"fixed_var": (1, 1000), "target_var": 7_000}, QKind.VAR, 7_000, None),
+        ({"fixed_pf_inject": (95, False)}, QKind.PF, 0.95, None),
+        ({"fixed_pf_inject": (95, True)}, QKind.PF, -0.95, None),
+        ({"fixed_pf_absorb": (90, True)}, QKind.PF, None, -0.90),
+        ({"fixed_pf_inject": (95, False), "fixed_pf_absorb": (90, True)}, QKind.PF, 0.95, -0.90),
+        ({"fixed_pf_inject": (95, False), "fixed_var": (1, 1000)}, QKind.VAR, 20_000, None),
+    ],
+)
+def test_reactive_modes_become_what_the_loop_follows(modes: dict[str, Any], kind: QKind, value: float | None, absorb: float | None) -> None:
+    """Excitation true = absorbing = negative; a reactive power goes before a power factor."""
+    world = World(reactive=True)
+    world.tree.program("a", 1)
+    world.tree.event("a", "E1", world.at(20), 10, target_w=50_000, **modes)
+    world.open()
+    during = block_at(world, 25)
+    assert (during.q_kind, during.target_w) == (kind, 50_000)
+    assert during.q_value == pytest.approx(value)
+    assert during.q_absorb == pytest.approx(absorb)
+    assert all(b.q_kind is QKind.NONE for b in world.plan().fallback), "like a target it ends with the lease"
+    assert world.tree.responses("E1") == [("E1", 1)]
 
 
 def test_a_plant_without_reactive_power_says_so() -> None:
@@ -148,7 +181,8 @@ def test_demand_response_limits_charging(asks: dict[str, int], ess_lo_w: float) 
     assert (during.ess_lo_w, during.ess_hi_w, during.target_w) == (ess_lo_w, None, None)
     world.run(60)
     bodies = [body for _, path, body in world.tree.received if path == "/rsps/1/rsp"]
-    assert all(b"<DrResponse " in body for body in bodies)
+    found = [DrResponse.from_xml(body) for body in bodies]
+    assert [(r.status, r.subject, r.endDeviceLFDI) for r in found] == [(n, "D1", IDENTITY.lfdi) for n in (1, 2, 3)]
     assert world.tree.responses("D1") == [("D1", code) for code in (1, 2, 3)]
 
 
@@ -181,7 +215,8 @@ def test_energy_is_asked_for_granted_and_charged() -> None:
     assert (charging.end_ns - charging.start_ns) / S == pytest.approx(900, abs=0.01), "10 kWh at 40 kW"
     world.run(10_000)
     assert [code for _, code in world.tree.responses("F1")] == [1, 2, 3]
-    assert b"<FlowReservationResponseResponse " in next(body for _, path, body in world.tree.received if path == "/rsps/1/rsp")
+    answer = next(body for _, path, body in world.tree.received if path == "/rsps/1/rsp")
+    assert FlowReservationResponseResponse.from_xml(answer).subject == "F1"
 
 
 def test_energy_that_was_not_taken_may_be_taken_later() -> None:

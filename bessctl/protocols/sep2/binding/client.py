@@ -67,7 +67,7 @@ class Desk:
     def __init__(self, config: Sep2Config, store: Store, ways: Ways, *, boot: str, log: logging.Logger) -> None:
         self._config, self._store, self._plans, self._plant, self._boot, self._log = config, store, ways.plans, ways.plant, boot, log
         self._curves = ways.curves
-        self._curves_written: Curves = {}
+        self._curves_written: Curves | None = None
         self._curve_notes: tuple[str, ...] = ()
         self._planner = Planner(Site(config.ratings, config.local, config.pv_max_w, config.load_max_w))
         self._written: Plan | None = None

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import sqrt
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from bessctl.model.plan import FOREVER_NS, MAX_BLOCKS, Block, Lapse, Plan, QKind
@@ -74,7 +73,7 @@ def plan_of(schedule: Schedule, site: Site, mono_ns: Callable[[float], int], now
     settings = {channel: _Cursor(each) for channel, each in reactive.items()}
     blocks = [_block(watts, settings, (a, b), site) for a, b in pairwise(edges) if b > now_ns]
     live = joined([block for block in blocks if block is not None])
-    limits = [replace(b, target_w=None, rate_w_per_s=None, q_kind=QKind.NONE, q_value=0.0) for b in live]
+    limits = [replace(b, target_w=None, rate_w_per_s=None, q_kind=QKind.NONE, q_value=0.0, q_absorb=None) for b in live]
     stated = joined([b for b in limits if _says_something(b)])
     return Plan(lease_until_ns, _fitting(live, site.local), _fitting(stated, site.local), Lapse.FALLBACK)
 
@@ -235,7 +234,7 @@ def _block(
     loads = [w for c in (Channel.LOAD, Channel.DEMAND) if (w := at[c].watts) is not None]
     export, imported = at[Channel.EXPORT].watts, at[Channel.IMPORT].watts
     switches = [w for c in (Channel.CONNECT, Channel.ENERGIZE) if (w := at[c].watts) is not None]
-    kind, value = _reactive({channel: cursor.at(start_ns)[1] for channel, cursor in settings.items()}, power.watts, site.ratings)
+    kind, value, absorb = _reactive({channel: cursor.at(start_ns)[1] for channel, cursor in settings.items()}, site.ratings)
     said = (power.watts, export, imported, *his, *loads, *switches)
     if all(w is None for w in said) and kind is QKind.NONE:
         return None
@@ -250,31 +249,22 @@ def _block(
         target_w=power.watts,
         q_kind=kind,
         q_value=value,
+        q_absorb=absorb,
         energize=None if not switches else min(switches) > 0,
         rate_w_per_s=power.rate_w_per_s if power.watts is not None else None,
     )
 
 
-def _reactive(settings: Mapping[Channel, Setting | None], target_w: float | None, ratings: Ratings) -> tuple[QKind, float]:
-    """What the plan says of reactive power. A power factor for absorbing counts while the target charges, that for injecting else."""
+def _reactive(settings: Mapping[Channel, Setting | None], ratings: Ratings) -> tuple[QKind, float | None, float | None]:
+    """Kind, value and the factor that holds while the PCS takes active power in; None = unity."""
     var = settings[Channel.VAR]
-    if var is not None:
-        return QKind.VAR, _var(var, target_w, ratings)
-    factor = settings[Channel.PF_ABSORB if target_w is not None and target_w < 0 else Channel.PF_INJECT]
-    return (QKind.NONE, 0.0) if factor is None else (QKind.PF, factor.value)
-
-
-def _var(setting: Setting, target_w: float | None, ratings: Ratings) -> float:
-    """Positive = injected. refType 1, 2 and 3 of opModFixedVar."""
-    if setting.unit is Unit.VARS:
-        return setting.value
-    w = ratings.max_w if target_w is None else abs(target_w)
-    whole = {
-        Unit.OF_MAX_W: ratings.max_w,
-        Unit.OF_MAX_VAR: ratings.max_var,
-        Unit.OF_AVAILABLE_VAR: min(ratings.max_var, sqrt(max(0.0, ratings.max_va**2 - w**2))),
-    }[setting.unit]
-    return setting.value / FULL * whole
+    if var is None:
+        inject, absorb = (None if factor is None else factor.value for factor in (settings[Channel.PF_INJECT], settings[Channel.PF_ABSORB]))
+        return (QKind.NONE, 0.0, None) if inject is None and absorb is None else (QKind.PF, inject, absorb)
+    if var.unit is Unit.OF_AVAILABLE_VAR:
+        return QKind.AVAILABLE, var.value / FULL, None
+    whole = {Unit.VARS: FULL, Unit.OF_MAX_W: ratings.max_w, Unit.OF_MAX_VAR: ratings.max_var}[var.unit]
+    return QKind.VAR, var.value / FULL * whole, None
 
 
 def _says_something(block: Block) -> bool:
