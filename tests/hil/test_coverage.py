@@ -39,6 +39,7 @@ def test_the_fault_matrix_is_played() -> None:
         "PCS of unit1: ignoring set points",
         "PCS: refusing writes",
         "PCS: faulted",
+        "PCS: wrong sign",
         "PCS: local",
         "meter: silent",
         "meter: wrong sign",
