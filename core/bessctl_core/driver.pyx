@@ -33,17 +33,18 @@ from libc.string cimport memset
 from .bus cimport (
     BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, QUEUED, SENT, bus_submit_poll,
 )
+from .confirm cimport tell_setpoint, watch_confirmation
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .feed cimport beat_taken, feed_init, feed_restart, limits_taken, send_beat, send_limits
 from .layout cimport (
     DEV_DOWN, DEV_FROZEN, DEV_IO, DEV_PCS, DEV_REFUSED, DEV_UP, DEV_VERIFYING, EV_DEVICE_DOWN, EV_DEVICE_FROZEN, EV_DEVICE_REFUSED,
-    EV_DEVICE_UP, EV_REACTIVE_FOREIGN, EV_REACTIVE_UNCONFIRMED, EV_REVERSION_FOREIGN, EV_SETPOINT_FOREIGN, EV_SETPOINT_HELD, EV_UNCONFIRMED, MAX_UNITS,
+    EV_DEVICE_UP, MAX_UNITS,
     NS_PER_S, PR_SETPOINT, PR_VAR, QC_NONE, Q_LOC_REM, Q_NONE, Q_PCS_STATE, QUANTITIES,
 )
 from .orders cimport RUN_STANDBY, RUN_STOP, order_taken, orders_init, orders_restart, send_contactor, send_switch
 from .prepare cimport PREPARE_REFUSED, prepare_init, prepare_restart, prepare_send, prepare_take, prepared
 from .setpoint cimport (
-    TOLD_FOREIGN, TOLD_HELD, TOLD_TIMER, Setpoint, setpoint_init, setpoint_release, setpoint_restart, setpoint_send, setpoint_take,
+    Setpoint, setpoint_init, setpoint_release, setpoint_restart, setpoint_send, setpoint_take,
 )
 from .verify cimport Finding, checks_hold, count_var, count_w, forget_factors, next_checks, next_factor, take_factor
 from .writes cimport RELEASED
@@ -242,30 +243,6 @@ cdef void follow_connection(const SiteConfig* c, Device* dev, const Bus* bus, In
         lose(dev, bus, FAULT_CLOSED, sink, now_ns)
     if dev.phase == PHASE_OFFLINE and not busy(&dev.setup) and (dev.epoch != bus.epoch or now_ns >= dev.retry_ns):
         begin(c, dev, bus, inp)
-
-
-cdef inline double told(int32_t raw, double scale) noexcept nogil:
-    return NAN if raw == RELEASED else raw * scale
-
-
-cdef void watch_confirmation(const SiteConfig* c, Device* dev, Setpoint* s, double scale, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef int code = EV_UNCONFIRMED if s == &dev.setpoint else EV_REACTIVE_UNCONFIRMED
-    cdef bint late = s.confirmed_ns != 0 and now_ns - s.confirmed_ns > c.unit_confirm_ns[dev.unit]
-    late = late or s.yielded
-    if late and not s.unconfirmed and dev.phase == PHASE_UP:
-        emit(sink, now_ns, code, LEVEL_ALARM, dev.unit, dev.index, -1, s.yielded, told(s.wanted_raw, scale), NAN)
-    s.unconfirmed = late
-
-
-cdef void tell_setpoint(Device* dev, Setpoint* s, int found, double scale, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef int code = EV_SETPOINT_FOREIGN if s == &dev.setpoint else EV_REACTIVE_FOREIGN
-    if found & TOLD_TIMER:
-        emit(sink, now_ns, EV_REVERSION_FOREIGN, LEVEL_WARNING, dev.unit, dev.index, -1, 0, s.found_timer_s, s.reversion_ns * 1e-9)
-    if found & TOLD_HELD:
-        emit(sink, now_ns, EV_SETPOINT_HELD, LEVEL_WARNING if s.saving else LEVEL_INFO, dev.unit, dev.index, -1, s.saving,
-             s.written_raw * scale, s.asked_raw * scale)
-    if found & TOLD_FOREIGN:
-        emit(sink, now_ns, code, LEVEL_ALARM, dev.unit, dev.index, -1, s.foreign_tries, s.found_raw * scale, told(s.acked_raw, scale))
 
 
 cdef void take_setpoint(const SiteConfig* c, Device* dev, Setpoint* s, double scale, const Bus* bus, const Inputs* inp, EventSink* sink,

@@ -1,0 +1,1 @@
+"""C declarations only, see confirm.pxd."""
