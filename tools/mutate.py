@@ -215,7 +215,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--limit", type=int, help="only the first so many mutants of each module")
     parser.add_argument("--write", action="store_true", help="the result into docs/mutation.md")
     options = parser.parse_args(arguments)
-    import hypothesis  # noqa: F401, PLC0415 (for the forks)
     import numpy  # noqa: F401, PLC0415
     import pytest  # noqa: F401, PLC0415
 

@@ -72,7 +72,7 @@ def test_shares_are_even_where_the_state_of_charge_is_not_known(known: int) -> N
     [{"pcc_import_max_w": 50e3}, {"pcc_export_max_w": 50e3}, {"pcc_import_max_w": 50e3, "pcc_export_max_w": 50e3}],
     ids=["import", "export", "both"],
 )
-def test_each_side_of_the_connection_may_be_stated_alone(stated: dict[str, float]) -> None:
+def test_each_side_of_the_connection_may_be_stated_alone(stated: dict[str, Any]) -> None:
     rig = Rig(config(has_meter=1, slots=(Slot(),), load_max_w=0.0, pv_max_w=0.0, **stated))
     rig.meter(0.0)
     rig.run()
