@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from bessctl.config import profiles
 from bessctl.config.load import LoadedSite, load_site, site_from_text
 from bessctl.config.seal import Sealing, seal
-from bessctl.devices import maps
 from bessctl.devices.discovery import FoundDevice, FoundModel
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "site.yaml"
@@ -19,10 +19,10 @@ RATINGS = {"WMaxRtg": 200000.0, "WChaRteMaxRtg": 200000.0, "WDisChaRteMaxRtg": 2
 
 def standard_device(kind: str, modbus_id: int, models: tuple[int, ...] = (), missing: tuple[str, ...] = ()) -> FoundDevice:
     """A device at base 40000 that implements every point we know except `missing`."""
-    points = (*maps.PCS_POINTS, *maps.BMS_POINTS, *maps.STORAGE_POINTS, *maps.meter_points(203))
+    points = [point for name in profiles.DEFAULTS.values() for point in profiles.load(name).profile.points]
     chain, address = [], 40002
     for model in models or CHAINS[kind]:
-        names = [p.name for p in points if p.model == model] + list(WRITTEN.get(model, ()))
+        names = [p.name for p in points if model in p.models()] + list(WRITTEN.get(model, ()))
         present = tuple(name for name in dict.fromkeys(names) if name not in missing)
         chain.append(FoundModel(model, address, LENGTHS[model], present, ratings=dict(RATINGS) if model == 702 else {}))
         address += LENGTHS[model] + 2

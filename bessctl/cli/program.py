@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from bessctl import __version__
-from bessctl.cli import commission, hil, look, order, oscp, plan, processes, sep2, setup, site, telemetry
+from bessctl.cli import commission, hil, look, order, oscp, plan, processes, profile, sep2, setup, site, telemetry
 from bessctl.cli.output import Output, OutputOption, show
 from bessctl.errors import BessctlError
 
@@ -49,7 +49,7 @@ def version(output: OutputOption = Output.TABLE) -> None:
         print(__version__)
 
 
-for part in (setup, processes, look, order, commission, oscp, plan, sep2, site, telemetry, hil):
+for part in (setup, profile, processes, look, order, commission, oscp, plan, sep2, site, telemetry, hil):
     part.register(app)
 
 

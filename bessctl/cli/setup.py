@@ -83,16 +83,18 @@ def _print_report(result: dict[str, Any], sealed: dict[str, Any] | None) -> None
         print(f"ok; {'sealed' if sealed['written'] else 'would seal'} {sealed['path']}\nhash {sealed['hash']}")
 
 
-def discover(
+def discover(  # noqa: PLR0917 - options are given by name
     address: Annotated[str | None, typer.Argument(help="tcp://HOST[:PORT] or rtu:/dev/ttyX?baud=19200&parity=even&stop=1")] = None,
     unit_id: Annotated[int, typer.Option("--unit-id", min=1, max=247, help="Modbus id of the device.")] = 1,
     into: Annotated[
         Path | None, typer.Option("--into", help="Discover all devices of this site and store what is found beside it.")
     ] = None,
+    profile: Annotated[str, typer.Option("--profile", help="With an ADDRESS: what its registers mean (`bessctl profile list`).")] = "",
     timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.05, max=60)] = 2.0,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Ask a device, or all devices of a site, which SunSpec models it has. Reads only."""
+    """Ask a device, or all devices of a site, what it is and what it has: SunSpec models, or the points of its profile. Reads only."""
+    from bessctl.config import probe, profiles
     from bessctl.config.load import load_site
     from bessctl.devices import address as addresses
     from bessctl.devices.sunspec import discover as look
@@ -100,7 +102,10 @@ def discover(
     if (address is None) == (into is None):
         raise UsageError("name either an ADDRESS (with --unit-id) or --into SITE")
     if address is not None:
-        found = {"": look(addresses.parse(address), unit_id, timeout_s)}
+        where = addresses.parse(address)
+        found = {
+            "": probe.discover(profiles.load(profile).profile, where, unit_id, timeout_s) if profile else look(where, unit_id, timeout_s)
+        }
     else:
         assert into is not None
         found = _discover_site(load_site(into), timeout_s)
@@ -118,8 +123,10 @@ def _device_text(name: str, record: FoundDevice) -> str:
         "model": record.model,
         "version": record.version,
         "serial": record.serial,
-        "base": record.base,
+        **({"profile": record.profile, "not there": ", ".join(record.missing) or "nothing"} if record.profile else {"base": record.base}),
     }
+    if record.profile:
+        return pairs(head)
     models = [
         {"model": m.id, "address": m.address, "length": m.length, "points": len(m.present), "ratings": _ratings(m.ratings)}
         for m in record.models
@@ -139,16 +146,16 @@ def _stored(loaded: LoadedSite) -> dict[str, FoundDevice]:
 
 def _discover_site(loaded: LoadedSite, timeout_s: float = 2.0) -> dict[str, FoundDevice]:
     """All devices of the site, one after the other; stored beside the site file when all answered."""
+    from bessctl.config import probe
     from bessctl.config.report import address_of
     from bessctl.devices import discovery
-    from bessctl.devices.sunspec import discover as look
 
     found = {}
     for device in loaded.site.devices:
         if device.kind == "io":
             continue  # digital inputs have no SunSpec model to be found
         say(f"looking at {device.name}")
-        found[device.name] = look(address_of(loaded.site, device), device.modbus_id, timeout_s)
+        found[device.name] = probe.discover(loaded.site.profile(device), address_of(loaded.site, device), device.modbus_id, timeout_s)
     try:
         discovery.store(loaded.discovery_file, found)
     except OSError as e:

@@ -69,5 +69,10 @@ class Device(Strict):
     """Sign of 714 DCA, DCW and 802 A: the standard names no direction; injection, as in 701, is what we take unless told otherwise."""
     meter_positive: Literal["import", "export"] = "import"
     """Sign of W in 201-204: the models count imported energy first and name no sign; metering convention is import positive."""
+    profile: Annotated[str, Field(pattern=r"^(?:[a-z][a-z0-9_-]{0,31}|.*[.]ya?ml)$", max_length=200)] | None = None
+    """What its registers mean: a shipped profile by name, or a file of your own by its path (./NAME.yaml, from the site file's folder).
+    Absent = SunSpec: sunspec-7xx, sunspec-802 or sunspec-meter."""
+    word_order: Literal["high_first", "low_first"] | None = None
+    """Of numbers of two registers, where the profile leaves it open."""
     serial: Literal["checked", "any"] = "checked"
     """checked: at each connect the serial number must be the one that was sealed."""

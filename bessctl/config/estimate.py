@@ -8,16 +8,15 @@ from __future__ import annotations
 from bessctl.config.buses import Bus, Device
 from bessctl.config.loop import Unit
 from bessctl.config.site import Site
-from bessctl.devices import maps
-from bessctl.devices.maps import MapRead, Pace
+from bessctl.devices import compiler
+from bessctl.devices.plan import REGISTERS, Pace
 
 BITS_PER_CHARACTER = 11  # start, 8 data, parity or second stop, stop
 TCP_ROUND_TRIP_S = 0.0005
 WORST_S = 1.0
 CHECK_RUN = 20  # registers: CHECK_RUN_MAX of verify.pyx
-
-_PCS_MODELS = (701, 702, 713, 714, 715)
-_BMS_MODELS = (802, 803)
+READ_BACK_S = 1.0
+"""How often a set point is read back."""
 
 
 # Derived quantities: what they follow from.
@@ -47,12 +46,9 @@ def answers_for_battery(site: Site, device: Device) -> bool:
     return any(unit.pcs == device.name and unit.bms is None for unit in site.units)
 
 
-def nominal_reads(site: Site, device: Device) -> list[MapRead]:
-    """The requests a device of this kind is asked at most."""
-    models = {"pcs": _PCS_MODELS, "bms": _BMS_MODELS, "meter": (203,), "io": ()}[device.kind]
-    if answers_for_battery(site, device):
-        models += _BMS_MODELS
-    return [read for read in maps.READS if read.model in models]
+def nominal_reads(site: Site, device: Device) -> list[tuple[int, Pace]]:
+    """Registers and pace of the requests a device of this type is asked at most."""
+    return [] if device.kind == "io" else compiler.nominal_reads(site.profile(device), site.battery_profile(device))
 
 
 def period_s(device: Device, pace: Pace) -> float:
@@ -65,34 +61,41 @@ def bus_load(site: Site, bus: Bus) -> float:
     load = 0.0
     for device in site.devices:
         if device.bus == bus.name:
-            load += sum(read_s(bus, device, read.count) / period_s(device, read.pace) for read in nominal_reads(site, device))
+            load += sum(read_s(bus, device, count) / period_s(device, pace) for count, pace in nominal_reads(site, device))
             load += _orders_load(site, bus, device)
     return load
+
+
+def set_point_registers(site: Site, device: Device) -> tuple[int, int]:
+    """Registers written for a set point, and read back after it."""
+    setpoint = site.profile(device).commands.setpoint
+    fields = [field for rule in setpoint.writes for field in rule.fields] if setpoint else []
+    back = sum(REGISTERS[field.type] for field in fields)
+    return back - sum(REGISTERS[field.type] for field in fields if field.value == "remains"), back
 
 
 def _orders_load(site: Site, bus: Bus, device: Device) -> float:
     """A heartbeat each second; the set point three times per reversion time, read back then and once a second."""
     if device.kind in {"meter", "io"}:
         return 0.0
+    written, back = set_point_registers(site, device)
     writes_per_s = sum(3.0 / unit.reversion_s for unit in site.units if unit.pcs == device.name)
-    reads_per_s = writes_per_s + 1.0 / maps.READ_BACK_S if writes_per_s else 0.0
+    reads_per_s = writes_per_s + 1.0 / READ_BACK_S if writes_per_s else 0.0
     if writes_per_s and any("reactive" in source.scopes for source in site.sources):
         reads_per_s, writes_per_s = 2 * reads_per_s, 2 * writes_per_s
-    return (1.0 + writes_per_s) * transaction_s(bus, device, 9 + 2 * maps.WSET_COUNT, 8) + reads_per_s * read_s(
-        bus, device, maps.WSET_READ_BACK
-    )
+    return (1.0 + writes_per_s) * transaction_s(bus, device, 9 + 2 * written, 8) + reads_per_s * read_s(bus, device, back)
 
 
 def read_back_s(site: Site, device: Device) -> float:
     """How old the last confirmation of a set point becomes in normal operation."""
     bus = next(bus for bus in site.buses if bus.name == device.bus)
-    return (maps.READ_BACK_S + read_s(bus, device, maps.WSET_READ_BACK)) * max(1.0, bus_load(site, bus))
+    return (READ_BACK_S + read_s(bus, device, set_point_registers(site, device)[1])) * max(1.0, bus_load(site, bus))
 
 
 def refresh_s(site: Site, device: Device, pace: Pace) -> float:
     """How old a value may become in normal operation before its successor is there."""
     bus = next(bus for bus in site.buses if bus.name == device.bus)
-    longest = max((read_s(bus, device, read.count) for read in nominal_reads(site, device) if read.pace == pace), default=0.0)
+    longest = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0)
     return period_s(device, pace) * max(1.0, bus_load(site, bus)) + longest
 
 
@@ -102,10 +105,12 @@ def source_of(site: Site, unit: Unit | None, quantity: str) -> tuple[Device, Pac
     if unit is None:
         meter = site.device(site.pcc.meter)
         return (meter, "fast") if meter is not None and quantity.startswith("pcc_") else None
-    for points, device in ((maps.BMS_POINTS, site.device(unit.bms or unit.pcs)), (maps.PCS_POINTS, site.device(unit.pcs))):
-        model = next((point.model for point in points if point.quantity == quantity), None)
-        if device is not None and model is not None:
-            return device, next(read.pace for read in maps.READS if read.model == model)
+    pcs = site.device(unit.pcs)
+    battery = None if pcs is None else site.battery_profile(pcs)
+    for device, profile in ((site.device(unit.bms), None), (pcs, battery), (pcs, None)):
+        pace = None if device is None else compiler.pace_of(profile or site.profile(device), quantity)
+        if device is not None and pace is not None:
+            return device, pace
     return None
 
 
@@ -146,7 +151,7 @@ def longest_s(site: Site, bus: Bus) -> float:
     longest = 0.0
     for device in site.devices:
         if device.bus == bus.name:
-            counts = [CHECK_RUN, maps.WSET_READ_BACK, *(read.count for read in nominal_reads(site, device))]
+            counts = [CHECK_RUN, set_point_registers(site, device)[1], *(count for count, _ in nominal_reads(site, device))]
             longest = max(longest, *(read_s(bus, device, count) for count in counts))
     return longest
 
@@ -163,7 +168,7 @@ def command_s(site: Site, unit: Unit) -> tuple[Bus, float]:
     device = site.device(unit.pcs)
     assert device is not None
     bus = bus_of(site, device)
-    return bus, longest_s(site, bus) + transaction_s(bus, device, 9 + 2 * maps.WSET_COUNT, 8)
+    return bus, longest_s(site, bus) + transaction_s(bus, device, 9 + 2 * set_point_registers(site, device)[0], 8)
 
 
 def poll_s(site: Site, device: Device, pace: Pace) -> float:

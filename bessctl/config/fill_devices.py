@@ -46,11 +46,12 @@ def pace(c: Any, i: int, plan: DevicePlan, reversion_s: float) -> None:
     resend_s = {"never": 0.0, "reversion": third}[plan.resend] if isinstance(plan.resend, str) else plan.resend
     c["dev_count_w"][i], c["dev_count_var"][i] = plan.count_w, plan.count_var
     c["dev_resend_ns"][i] = ns(resend_s)
-    c["dev_beat_ns"][i] = ns(plan.beat_s)
+    c["dev_beat_ns"][i] = ns(third if isinstance(plan.beat_s, str) else plan.beat_s)
     c["dev_order_repeat_ns"][i] = ns(plan.order_repeat_s)
     c["dev_order_timeout_ns"][i] = ns(plan.order_timeout_s)
     c["dev_start_tries"][i] = plan.start_tries
     c["dev_confirm_ack"][i] = plan.confirm_ack
+    c["dev_check_function"][i] = plan.check_function
     if plan.wear is not None:
         c["dev_nv_interval_ns"][i] = ns(plan.wear.interval_s)
         c["dev_nv_burst"][i] = plan.wear.burst

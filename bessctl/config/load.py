@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from bessctl.config import explain, rules
+from bessctl.config import explain, profiles, rules
 from bessctl.config.places import Path, Tree, parse, read
 from bessctl.config.site import Site
-from bessctl.errors import ConfigError, ConfigErrors
+from bessctl.errors import ConfigError, ConfigErrors, NotReachable, UsageError
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,32 @@ def from_tree(file: FilePath, tree: Tree) -> LoadedSite:
         findings = [explain.sentence(Site, error) for error in e.errors(include_url=False)]
         raise together(LoadedSite(file, Site.model_construct(), tree), findings) from None
     loaded = LoadedSite(file, site, tree)
-    findings = list(rules.findings(site))
+    findings = list(learn_profiles(loaded)) or list(rules.findings(site))
     if findings:
         raise together(loaded, findings)
     return loaded
+
+
+def learn_profiles(loaded: LoadedSite) -> Iterator[tuple[Path, str]]:
+    """Read the profile of every device. Errors inside a profile are raised with the place in its own file."""
+    for index, device in enumerate(loaded.site.devices):
+        if device.kind == "io":
+            continue
+        path: Path = ("devices", index, "profile" if device.profile is not None else "kind")
+        try:
+            found = profiles.load(device.profile or profiles.DEFAULTS[device.kind], loaded.file.parent)
+        except (UsageError, NotReachable) as e:
+            yield path, str(e)
+            continue
+        if found.profile.kind != device.kind:
+            yield path, f"profile {found.profile.profile!r} is that of a {found.profile.kind}; name one of a {device.kind}"
+            continue
+        if device.word_order is not None and not found.profile.word_order_is_option:
+            yield ("devices", index, "word_order"), f"profile {found.profile.profile!r} fixes the word order; take the key out"
+        learnt = {device.name: found.profile}
+        if found.profile.battery is not None:
+            learnt[f"{device.name}/battery"] = profiles.load(found.profile.battery, loaded.file.parent).profile
+        loaded.site.learn(learnt)
 
 
 def together(loaded: LoadedSite, findings: list[tuple[Path, str]]) -> ConfigError:

@@ -20,11 +20,11 @@ from bessctl.config.places import Path
 from bessctl.config.rows import SealedRow, expanded
 from bessctl.config.site import Site
 from bessctl.corelink import seal as core
-from bessctl.devices import maps
+from bessctl.devices.compiler import Role, compile_device
 from bessctl.devices.discovery import FoundDevice
 from bessctl.devices.inputs import Contact, compile_inputs
 from bessctl.devices.plan import DevicePlan
-from bessctl.devices.readplan import Role, compile_device
+from bessctl.devices.profile import At, Models
 from bessctl.errors import ConfigError
 
 Finding = tuple[Path, str]
@@ -39,14 +39,6 @@ NOT_MEASURED = {"pcs_age_s", "bms_age_s", "meter_age_s", "overrun_per_s", "targe
 
 READ_BITS = 2
 """Function codes up to this one read bits."""
-
-# Unit key -> ratings of SunSpec 702 that must reach it; the first one stated counts.
-RATINGS = {
-    "discharge_max_w": ("WDisChaRteMaxRtg", "WMaxRtg"),
-    "charge_max_w": ("WChaRteMaxRtg", "WMaxRtg"),
-    "apparent_max_va": ("VAMaxRtg",),
-    "reactive_max_var": ("VarMaxInjRtg",),
-}
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,7 @@ def plan_of(site: Site, device: Device, found: dict[str, FoundDevice]) -> Device
             for index, at, closed in places
             if at is not None and at.device == device.name
         )
-    return compile_device(role_of(site, device.name), found[device.name])
+    return compile_device(site.profile(device), role_of(site, device.name), found[device.name], site.battery_profile(device))
 
 
 def role_of(site: Site, name: str) -> Role:
@@ -99,6 +91,7 @@ def role_of(site: Site, name: str) -> Role:
         meter_positive=device.meter_positive,
         check_serial=device.serial == "checked",
         reactive=site.loop.priority if reactive(site) else "",
+        word_order=device.word_order,
     )
 
 
@@ -117,11 +110,12 @@ def undiscovered(site: Site, found: dict[str, FoundDevice]) -> Iterator[Finding]
                 (*at, "modbus_id"),
                 f"{device.name!r} was discovered with id {record.modbus_id}, here it is {device.modbus_id}; discover it again",
             )
-        lacks = [str(model) for model in maps.NEEDED_MODELS[device.kind] if record.find(model) is None]
-        if role_of(site, device.name).battery:
-            lacks += [str(model) for model in (802, 803) if record.find(model) is None]
-        if device.kind == "meter" and record.find(*maps.METERS) is None:
-            lacks.append("201, 202, 203 or 204")
+        profile, battery = site.profile(device), site.battery_profile(device)
+        if record.profile not in {"", profile.profile} or (profile.map == "registers" and not record.profile):
+            yield at, f"{device.name!r} was not looked at with its profile {profile.profile!r}; discover it again"
+            continue
+        needed: list[Models] = [*profile.needs_models, *(battery.needs_models if battery else ())]
+        lacks = [" or ".join(map(str, At(model=models).models())) for models in needed if record.find(*At(model=models).models()) is None]
         if lacks:
             has = ", ".join(str(model.id) for model in record.models)
             yield at, f"{device.name!r} has no SunSpec model {', '.join(lacks)} (it has {has}); wrong id, or no {device.kind} we can drive"
@@ -132,23 +126,23 @@ def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePl
     for index, unit in enumerate(site.units):
         pcs = plans[unit.pcs]
         if "ac_w" not in pcs.quantities():
-            yield ("units", index, "pcs"), f"{unit.pcs!r} does not measure AC power (701 W); nothing can be controlled without it"
+            yield ("units", index, "pcs"), f"{unit.pcs!r} does not measure AC power (ac_w); nothing can be controlled without it"
         if not pcs.has("setpoint"):
-            yield ("units", index, "pcs"), f"{unit.pcs!r} takes no set point in watts (704 WSet); it cannot be driven"
+            yield ("units", index, "pcs"), f"{unit.pcs!r} takes no set point as its profile writes it; it cannot be driven"
         if not pcs.has("var") and reactive(site):
             yield (
                 ("units", index, "pcs"),
-                f"{unit.pcs!r} takes no var (704 VarSet); take the scope reactive from all sources, or use a PCS that does",
+                f"{unit.pcs!r} takes no var, by its profile; take the scope reactive from all sources, or use a PCS that does",
             )
     for index, device in enumerate(site.devices):
         if device.kind != "io" and device.heartbeat == "required" and not plans[device.name].heartbeat:
-            point = {"pcs": "715 DERHb", "bms": "802 Hb"}.get(device.kind, "heartbeat")
+            point = _points_for(site, site.profile(device).heartbeat or "heartbeat")
             yield ("devices", index), f"{device.name!r} has no {point}; set heartbeat: none if it really counts no seconds (R4)"
     if site.pcc.phase_max_a is not None and site.pcc.meter is not None:
         measured = plans[site.pcc.meter].quantities()
         lacks = [f"pcc_l{phase}_{what}" for phase in (1, 2, 3) for what in "wva" if f"pcc_l{phase}_{what}" not in measured]
         if lacks:
-            points = ", ".join(_points_for(quantity) for quantity in lacks)
+            points = ", ".join(_points_for(site, quantity) for quantity in lacks)
             yield ("pcc", "phase_max_a"), f"{site.pcc.meter!r} does not measure {points}; take the limit out or use a meter that does"
     yield from _rows_without_points(site, plans)
 
@@ -164,12 +158,15 @@ def _rows_without_points(site: Site, plans: dict[str, DevicePlan]) -> Iterator[F
                 yield (
                     ("protection", row.kind.name),
                     (
-                        f"no device of {where} measures {quantity} ({_points_for(quantity)}); "
+                        f"no device of {where} measures {quantity} ({_points_for(site, quantity)}); "
                         f"write {row.kind.name}: {{disabled: the reason}} if this site is safe without it (R5)"
                     ),
                 )
         if row.action == "open" and row.unit is not None and not _opens(site, plans, row.unit):
-            yield ("protection", row.kind.name, row.tier_name, "action"), "the BMS takes no order to open (802 SetOp); use standby or zero"
+            yield (
+                ("protection", row.kind.name, row.tier_name, "action"),
+                "the BMS takes no order to open, by its profile; use standby or zero",
+            )
 
 
 def _measured(site: Site, plans: dict[str, DevicePlan], row: SealedRow) -> set[str]:
@@ -181,21 +178,25 @@ def _opens(site: Site, plans: dict[str, DevicePlan], unit: int) -> bool:
     return plans[site.units[unit].bms or site.units[unit].pcs].has("open")
 
 
-def _points_for(quantity: str) -> str:
-    points = [p for p in (*maps.BMS_POINTS, *maps.PCS_POINTS, *maps.meter_points(203)) if p.quantity == quantity]
-    return " or ".join(f"{p.model} {p.name}" for p in points) or "derived by the loop"
+def _points_for(site: Site, quantity: str) -> str:
+    """Where the profiles of this site look for a quantity."""
+    rules = [point for device in site.devices if device.kind != "io" for point in site.profile(device).points if point.quantity == quantity]
+    places = [f"{'/'.join(map(str, p.models()))} {p.name}" if p.models() else f"register {p.register_}" for p in rules]
+    return " or ".join(dict.fromkeys(places)) or ("heartbeat" if quantity == "heartbeat" else "no profile here has it")
 
 
 def beyond_ratings(site: Site, found: dict[str, FoundDevice]) -> Iterator[Finding]:
     """Ratings of the site above what the PCS states about itself."""
     for index, unit in enumerate(site.units):
-        model = found[unit.pcs].find(702)
-        for key, points in RATINGS.items():
-            rating = next((model.ratings[name] for name in points if name in model.ratings), None) if model else None
-            if rating is not None and (getattr(unit, key) or 0.0) > rating:
+        device = site.device(unit.pcs)
+        assert device is not None
+        for rule in site.profile(device).ratings:
+            model = found[unit.pcs].find(*rule.models())
+            rating = next((model.ratings[name] for name in rule.names if name in model.ratings), None) if model else None
+            if rating is not None and (getattr(unit, rule.key) or 0.0) > rating:
                 yield (
-                    ("units", index, key),
-                    f"{getattr(unit, key):g} is beyond what {unit.pcs!r} states as its rating, {rating:g}; lower it",
+                    ("units", index, rule.key),
+                    f"{getattr(unit, rule.key):g} is beyond what {unit.pcs!r} states as its rating, {rating:g}; lower it",
                 )
 
 

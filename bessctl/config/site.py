@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from bessctl.config.base import Name, Strict
 from bessctl.config.buses import Bus, Device
@@ -18,6 +18,7 @@ from bessctl.config.protection import Protection
 from bessctl.config.sep2 import Sep2
 from bessctl.config.sources import Source
 from bessctl.config.storage import Storage
+from bessctl.devices.profile import Profile
 
 
 class Paths(Strict):
@@ -61,6 +62,21 @@ class Site(Strict):
     sep2: Sep2 | None = None
     policy: Policy | None = None
     supervisor: Supervisor = Supervisor()
+    _profiles: dict[str, Profile] = PrivateAttr(default_factory=dict)
+
+    def learn(self, profiles: dict[str, Profile]) -> None:
+        """What the devices are, by their names; the loader knows, once the profile files are read."""
+        self._profiles.update(profiles)
+
+    def profile(self, device: Device) -> Profile:
+        """What the registers of a device mean."""
+        return self._profiles[device.name]
+
+    def battery_profile(self, device: Device) -> Profile | None:
+        """For a PCS that answers for its battery: the profile of that battery."""
+        if not any(unit.pcs == device.name and unit.bms is None for unit in self.units):
+            return None
+        return self._profiles.get(f"{device.name}/battery")
 
     @property
     def owners(self) -> dict[str, str]:

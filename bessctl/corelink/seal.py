@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bessctl.errors import ConfigError, NotReachable
@@ -64,3 +65,22 @@ def load(path: str) -> sealed.SealedSite:
 def unpack(data: bytes) -> sealed.SealedSite:
     """The same for a file's content."""
     return sealed.unpack(data)
+
+
+def words(family: str) -> list[str]:
+    """All words of a family, as the site and profiles write them."""
+    return [name.removeprefix(f"{family}_").lower() for name in _ENUMS[family].__members__]
+
+
+def known(family: str, name: str) -> bool:
+    """Is there such a word?"""
+    return f"{family}_{name.upper()}" in _ENUMS[family].__members__
+
+
+def decode(config_bytes: bytes, read: int, registers: list[int], factors: Sequence[float] = ()) -> dict[str, float]:
+    """Quantity -> value of one read's registers, as the tick decodes them; NaN = not there."""
+    from bessctl_core import probe  # noqa: PLC0415 - only for those who look at devices
+
+    names = {int(number): name.removeprefix("Q_").lower() for name, number in layout.Quantity.__members__.items()}
+    values = probe.decode(sealed.unpack(sealed.pack(config_bytes, {})), read, registers, factors)
+    return {names[quantity]: value for (_, quantity), value in values.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from bessctl.errors import ConfigError, NotReachable
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class FoundModel:
     """Nameplate points in SI units."""
     counts: dict[str, int] = field(default_factory=dict)
     """How many curves a curve model has, and of how many points: NCrv, NPt."""
+    known: bool = True
+    """False: a model of the maker's own, without a public definition; what is implemented is for its profile to know."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class FoundDevice:
     serial: str
     serial_registers: tuple[int, ...]
     models: tuple[FoundModel, ...]
+    profile: str = ""
+    """What it was looked at with; empty = a SunSpec scan alone."""
+    missing: tuple[str, ...] = ()
+    """Quantities of the profile that the device does not give."""
+    checks: tuple[tuple[int, int], ...] = ()
+    """Registers of the identity and what stands there."""
+
+    @staticmethod
+    def blank() -> FoundDevice:
+        """A device nobody looked at: what a profile that states registers needs for estimates."""
+        return FoundDevice("", 0, 0, "", "", "", "", (), ())
 
     def find(self, *ids: int) -> FoundModel | None:
         """The first model of the chain with one of these ids."""
@@ -91,6 +104,7 @@ def _device(data: dict[str, Any]) -> FoundDevice:
             {str(k): int(v) for k, v in m["scale_factors"].items()},
             {str(k): float(v) for k, v in m["ratings"].items()},
             {str(k): int(v) for k, v in m.get("counts", {}).items()},
+            bool(m.get("known", True)),
         )
         for m in data["models"]
     )
@@ -104,4 +118,7 @@ def _device(data: dict[str, Any]) -> FoundDevice:
         serial=str(data["serial"]),
         serial_registers=tuple(int(register) for register in data["serial_registers"]),
         models=models,
+        profile=str(data["profile"]),
+        missing=tuple(map(str, data["missing"])),
+        checks=tuple((int(address), int(value)) for address, value in data["checks"]),
     )

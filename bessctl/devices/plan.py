@@ -136,6 +136,7 @@ class DevicePlan:
 
     reads: tuple[Read, ...]
     checks: tuple[tuple[int, int], ...] = ()
+    check_function: int = 3
     writes: tuple[Write, ...] = ()
     factors: tuple[Factor, ...] = ()
     heartbeat: str = ""
@@ -143,7 +144,8 @@ class DevicePlan:
     count_var: float = 1.0
     resend: float | Literal["never", "reversion"] = "never"
     curves: tuple[Curve, ...] = ()
-    beat_s: float = 1.0
+    beat_s: float | Literal["reversion"] = 1.0
+    """Period of our heartbeat; reversion = a third of the unit's reversion time."""
     order_repeat_s: float = 2.0
     order_timeout_s: float = 0.0
     start_tries: int = 0

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bessctl.devices import maps
 from bessctl.devices.address import Address
 from bessctl.devices.discovery import FoundDevice, FoundModel
 from bessctl.errors import BessctlError, NotReachable, OperationFailed, UsageError
@@ -18,7 +17,9 @@ from bessctl.errors import BessctlError, NotReachable, OperationFailed, UsageErr
 MAX_MODELS = 60
 SERIAL_REGISTERS = 16
 ACCUMULATORS = {"acc16", "acc32", "acc64"}
-NAMEPLATE = {702, 713, 802}
+SERIAL = 50
+"""Offset of SN in the common model."""
+NAMEPLATE = {120, 702, 713, 802}
 """Models whose rating points are kept."""
 
 COUNTS = {"NPt", "NCrv"}
@@ -124,7 +125,7 @@ def _record(device: Any, address: str, modbus_id: int, where: str) -> FoundDevic
     if models[0].id != 1:
         raise OperationFailed(f"{where}: the chain begins with model {models[0].id}, not with the common model 1")
     common = device.model_list[0]
-    raw = device.read(common.model_addr + maps.SERIAL, SERIAL_REGISTERS)
+    raw = device.read(common.model_addr + SERIAL, SERIAL_REGISTERS)
     registers = tuple(int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2))
     text = {name: _text(common, name) for name in ("Mn", "Md", "Vr", "SN")}
     return FoundDevice(
@@ -160,7 +161,8 @@ def _model(found: Any) -> FoundModel:
             counts[name] = int(point.value)
         if found.model_id in NAMEPLATE and "Rtg" in name and isinstance(point.cvalue, int | float):
             ratings[name] = float(point.cvalue)
-    return FoundModel(int(found.model_id), int(found.model_addr), int(found.model_len), tuple(present), scales, ratings, counts)
+    known = getattr(found, "model_def", True) is not None
+    return FoundModel(int(found.model_id), int(found.model_addr), int(found.model_len), tuple(present), scales, ratings, counts, known)
 
 
 def _points(found: Any) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,8 @@
 # Rules
 # - Every beat goes out as the rows of PR_BEAT, with a number that the loop's own ticks make: who hangs does not feed. The period is the
 #   profile's, a third of the device's time-out or less.
-# - A battery's limits go to the PCS as a second layer (PR_LIMITS): looked at once a second, written when a register changes and every minute.
+# - A battery's limits go to the PCS as a second layer (PR_LIMITS): looked at once a second, written when a register changes and every minute;
+#   what follows a row that was written is written too, because some devices take limits over by a word behind them.
 #   A limit that is missing or old is written as its idle value, which is the safe one.
 
 from libc.stdint cimport int64_t, uint64_t

@@ -83,9 +83,11 @@ cdef void send_limits(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* 
         if now_ns < dev.limit_next_ns:
             return
         dev.limit_next_ns = now_ns + LIMITS_NS
-        dev.limit_row = 0
+        dev.limit_row = dev.limit_changed = 0
     prepare_row(c, dev, inp, dev.limit_rows.first + dev.limit_row, &dev.limits, now_ns)
-    if stands(dev, dev.limit_row, now_ns):
+    if stands(dev, dev.limit_row, now_ns) and not dev.limit_changed:
         dev.limit_row += 1
-    elif not bus_submit_command(bus, &dev.limits):
+    elif bus_submit_command(bus, &dev.limits):
+        dev.limit_changed = 1
+    else:
         dev.limits.status = IDLE

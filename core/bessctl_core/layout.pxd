@@ -565,6 +565,7 @@ cdef struct SiteConfig:
     double dev_nv_step_w[MAX_DEVICES]   # and are rounded toward 0 to whole steps
     int32_t dev_nv_burst[MAX_DEVICES]   # writes that may be saved up
     int32_t dev_start_tries[MAX_DEVICES]    # late starts until we give up; 0 = never
+    uint8_t dev_check_function[MAX_DEVICES] # its checks are read by: 3 or 4; 0 = 3
     uint8_t dev_confirm_ack[MAX_DEVICES]    # 1: the set point cannot be read back, its acknowledgement is all the proof there is
     int32_t dev_hb_quantity[MAX_DEVICES]    # Q_PCS_HB, Q_BMS_HB or Q_NONE
     # curves a PCS takes, device * CURVES + CurveKind

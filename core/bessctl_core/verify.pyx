@@ -24,7 +24,7 @@ cdef bint next_checks(const SiteConfig* c, Device* dev) noexcept nogil:
     if n == 0:
         return False
     dev.check_first, dev.check_count, dev.check_at = first, n, first + n
-    dev.setup.function = READ_HOLDING_REGISTERS
+    dev.setup.function = c.dev_check_function[dev.index] if c.dev_check_function[dev.index] else <int> READ_HOLDING_REGISTERS
     dev.setup.address, dev.setup.count = <uint16_t> c.check_addr[first], <uint16_t> n
     return True
 

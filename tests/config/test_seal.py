@@ -190,7 +190,7 @@ def test_a_row_whose_point_the_device_lacks_is_refused_with_the_rows_name() -> N
     ("device", "points", "said"),
     [
         ("pcs1", ("W",), "does not measure AC power"),
-        ("pcs1", ("WSet",), "takes no set point in watts"),
+        ("pcs1", ("WSet",), "takes no set point"),
         ("pcs1", ("DERHb",), "has no 715 DERHb"),
         ("bms1", ("Hb",), "has no 802 Hb"),
         ("bms1", ("AChaMax",), "protection.charge_current_high: no device of unit1 measures bms_cha_max_a"),

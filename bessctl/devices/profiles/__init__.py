@@ -1,0 +1,1 @@
+"""Shipped device profiles (YAML), their JSON schema, and the blueprint to copy. Data only."""
