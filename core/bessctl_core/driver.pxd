@@ -73,6 +73,8 @@ cdef struct Device:
     uint8_t loaded              # it should see power: a unit of its is commanded
     uint8_t told_down
     uint8_t start_given_up
+    uint8_t believed            # up, and not refused for its settings
+    uint8_t said_hello          # its first read was asked on this connection, see verify.pyx
     uint8_t limit_changed       # a row of this round was written: so are those behind it
     uint8_t prepare_asked
     uint8_t prepare_differs

@@ -116,10 +116,10 @@ cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogi
 
 
 cdef int device_state(const Device* dev) noexcept nogil:
-    if dev.phase == PHASE_UP:
-        return DEV_FROZEN if dev.frozen else DEV_UP
     if dev.refused:
         return DEV_REFUSED
+    if dev.phase == PHASE_UP:
+        return DEV_FROZEN if dev.frozen else DEV_UP
     return DEV_DOWN if dev.phase == PHASE_OFFLINE else DEV_VERIFYING
 
 
@@ -154,9 +154,15 @@ cdef void refuse(Device* dev, int register, double found, double expected, Event
     dev.refused_register, dev.refused_found = register, what
 
 
+cdef void believe(Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
+    dev.refused = dev.told_down = 0
+    dev.believed = 1
+    emit(sink, now_ns, EV_DEVICE_UP, LEVEL_INFO, dev.unit, dev.index, -1, 0, NAN, NAN)
+
+
 cdef void come_up(const SiteConfig* c, Device* dev, Inputs* inp, EventSink* sink, int64_t now_ns) noexcept nogil:
     dev.phase = PHASE_UP
-    dev.refused = dev.silent = dev.told_down = 0
+    dev.silent = 0
     dev.backoff_ns = 0
     dev.seen_ns = dev.alive_ns = now_ns
     if is_unit(dev):
@@ -169,7 +175,10 @@ cdef void come_up(const SiteConfig* c, Device* dev, Inputs* inp, EventSink* sink
     if takes_reactive(c, dev):
         inp.varset_scale_var[dev.unit] = count_var(c, dev, inp)
         setpoint_restart(&dev.reactive, c, inp.varset_scale_var[dev.unit], now_ns)
-    emit(sink, now_ns, EV_DEVICE_UP, LEVEL_INFO, dev.unit, dev.index, -1, 0, NAN, NAN)
+    # One that was refused for its settings is believed again when they stand.
+    dev.believed = 0
+    if not dev.refused:
+        believe(dev, sink, now_ns)
 
 
 cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil:
@@ -186,7 +195,7 @@ cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSi
 cdef void begin(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* inp) noexcept nogil:
     dev.phase = PHASE_VERIFY
     dev.epoch = bus.epoch
-    dev.check_at = dev.factor_at = 0
+    dev.check_at = dev.factor_at = dev.said_hello = 0
     forget_factors(c, dev, inp)
     if takes_setpoint(c, dev):
         inp.wset_scale_w[dev.unit] = inp.varset_scale_var[dev.unit] = NAN
@@ -228,6 +237,7 @@ cdef void send_setup(const SiteConfig* c, Device* dev, Bus* bus) noexcept nogil:
     if not bus_submit_poll(bus, &dev.setup):
         dev.setup.status = IDLE
         dev.check_at = dev.check_first if dev.phase == PHASE_VERIFY else dev.check_at
+        dev.said_hello = 0
 
 
 # --- replies ------------------------------------------------------------------------------------------------------------------------------
@@ -294,6 +304,8 @@ cdef void device_take(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* 
         inp.unconfirmed[dev.unit] = inp.unconfirmed[dev.unit] or dev.reactive.unconfirmed
     if dev.phase == PHASE_SCALE and not busy(&dev.setup) and not next_factor(c, dev):
         come_up(c, dev, inp, sink, now_ns)
+    if dev.phase == PHASE_UP and not dev.believed and prepared(dev):
+        believe(dev, sink, now_ns)
     watch_heartbeat(c, dev, sink, now_ns)
 
 

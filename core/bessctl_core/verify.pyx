@@ -12,9 +12,29 @@ cdef enum:
     OF_VAR = 2
 
 
+cdef bint first_read(const SiteConfig* c, Device* dev) noexcept nogil:
+    """A device that nothing else is known of proves that it is there by answering its first read; False when it did."""
+    cdef int i
+    if dev.said_hello:
+        return False
+    dev.said_hello = 1
+    for i in range(c.n_checks):
+        if c.check_device[i] == dev.index:
+            return False
+    for i in range(c.n_reads):
+        if c.read_device[i] == dev.index:
+            dev.check_first = dev.check_count = 0
+            dev.setup.function = c.read_function[i] if c.read_function[i] else <int> READ_HOLDING_REGISTERS
+            dev.setup.address, dev.setup.count = <uint16_t> c.read_addr[i], <uint16_t> c.read_count[i]
+            return True
+    return False
+
+
 cdef bint next_checks(const SiteConfig* c, Device* dev) noexcept nogil:
     """The next run of checks in neighbouring registers, as one read; False when none is left."""
     cdef int first = dev.check_at
+    if first_read(c, dev):
+        return True
     cdef int n = 0
     while first < c.n_checks and c.check_device[first] != dev.index:
         first += 1

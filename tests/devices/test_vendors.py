@@ -1,0 +1,221 @@
+"""Each shipped vendor profile drives a device that was written from the maker's facts and never saw the profile (CARD-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bessctl.devices.discovery import FoundDevice, FoundModel
+from bessctl_core import layout as L
+from tests.devices.bench import EV, Bench, Placed, placed
+from tests.devices.simulated import (
+    WRITE_MANY,
+    WRITE_ONE,
+    KacoGridsave,
+    RackBms,
+    SimulatedDevice,
+    SinexcelPws,
+    SmaSunnyIsland,
+    SungrowSh,
+)
+
+KACO = (
+    FoundModel(1, 40002, 66),
+    FoundModel(121, 40070, 30, ("WMax",)),
+    FoundModel(64201, 40102, 52, known=False),
+    FoundModel(64202, 40156, 14, known=False),
+)
+
+
+def sungrow() -> Placed:
+    return placed(SungrowSh(), "sungrow-sh")
+
+
+def sma() -> Placed:
+    return placed(SmaSunnyIsland(), "sma-sunny-island")
+
+
+def sinexcel() -> Placed:
+    return placed(SinexcelPws(), "sinexcel-pws")
+
+
+def kaco() -> Placed:
+    return placed(KacoGridsave(), "kaco-gridsave", FoundDevice("", 1, 40000, "KACO", "gridsave", "", "", (), KACO))
+
+
+PCS = [sungrow, sma, sinexcel, kaco]
+STEP_W = {"sungrow-sh": 1, "sma-sunny-island": 1, "sinexcel-pws": 100, "kaco-gridsave": 92}
+
+
+@pytest.mark.parametrize("make", PCS)
+def test_a_pcs_is_verified_started_driven_both_ways_and_confirmed(make: Callable[[], Placed]) -> None:
+    """R11: power goes where it is ordered, within one count toward 0, and is proved by read-back."""
+    what = make()
+    with Bench(what) as bench:
+        bench.up()
+        assert bench.unit["pcs_state"] == L.DeviceState.DEV_UP
+        for wanted in (5000.0, -4000.0, 0.0):
+            bench.order(wanted).run(2.0)
+            step = STEP_W[what.profile.profile]
+            assert abs(what.device.w) <= abs(wanted)
+            assert abs(what.device.w - wanted) < step
+            assert bench.value("ac_w") == pytest.approx(what.device.w, abs=10)
+            assert bench.h.setpoint(0)["held"]
+        assert not bench.unit["unconfirmed"]
+        assert EV.EV_UNCONFIRMED not in bench.codes()
+
+
+@pytest.mark.parametrize("make", PCS)
+def test_a_pcs_goes_to_zero_by_itself_when_the_loop_is_gone_and_not_before(make: Callable[[], Placed]) -> None:
+    """R11: its watchdog is fed by the loop's ticks alone: it stands for as long as we run, and acts when we do not."""
+    what = make()
+    with Bench(what) as bench:
+        bench.up().order(5000.0).run(30.0)
+        assert what.device.w > 4900
+        for _ in range(200):
+            what.device.advance(0.05)
+        assert what.device.w == 0
+
+
+@pytest.mark.parametrize("make", PCS)
+def test_everything_is_asserted_again_after_a_reconnect(make: Callable[[], Placed]) -> None:
+    """A hold set once and lost after a Modbus outage: the device restarts with nothing, and stands again as ordered."""
+    what = make()
+    with Bench(what) as bench:
+        bench.up().order(-6000.0).run(2.0)
+        power = what.device.w
+        assert power < -5000
+        what.device.hang_up()
+        what.device.holding.clear()
+        what.device.build()
+        bench.run(1.0)
+        assert bench.order(-6000.0).run(8.0).unit["pcs_state"] == L.DeviceState.DEV_UP
+        assert what.device.w == power
+        assert bench.h.setpoint(0)["held"]
+
+
+def test_sungrow_takes_power_before_command_low_word_first_and_one_session() -> None:
+    """Magnitude and command in a fixed sequence, FC04 for measurements, a countdown fed at a third, gaps not read beyond 20."""
+    what = sungrow()
+    with Bench(what) as bench:
+        bench.up()
+        before = len(what.device.writes)
+        bench.order(3000.0).run(1.0)
+        mine = [(address, values) for _, address, values in what.device.writes[before:] if address in {13050, 13051}]
+        assert mine == [(13051, [3000]), (13050, [0xBB])]
+        assert [5000 <= address < 5600 for function, address, _ in what.device.reads if function == 4].count(True) > 0
+        beats = what.device.written(SungrowSh.HEARTBEAT)
+        assert set(map(tuple, beats)) == {(6,)}
+        assert what.device.written(SungrowSh.MODE) == [[3]]
+        assert what.device.sessions_refused == 0
+
+
+def test_a_change_of_direction_passes_zero_where_direction_and_power_are_apart() -> None:
+    """Never the old magnitude in the new direction."""
+    what = sungrow()
+    with Bench(what) as bench:
+        bench.up().order(3000.0).run(1.0)
+        before = len(what.device.writes)
+        bench.order(-2000.0).run(1.0)
+        mine = [(address, values[0]) for _, address, values in what.device.writes[before:] if address in {13050, 13051}]
+        assert mine == [(13051, 0), (13050, 0xCC), (13051, 2000), (13050, 0xAA)]
+
+
+def test_the_sign_of_a_battery_comes_from_a_status_bit() -> None:
+    what = sungrow()
+    with Bench(what) as bench:
+        bench.up().order(-5000.0).run(2.0)
+        assert bench.value("dc_w") == -5000
+        assert bench.value("pack_a") < 0
+        bench.order(5000.0).run(2.0)
+        assert bench.value("dc_w") == 5000
+
+
+def test_sma_takes_power_and_activation_in_one_request_and_again_at_a_third() -> None:
+    what = sma()
+    with Bench(what) as bench:
+        bench.up().order(-3000.0).run(1.0)
+        assert what.device.writes[-1] == (WRITE_MANY, 40149, [0xFFFF, 0xF448, 0, 802])
+        before = len(what.device.writes)
+        bench.run(6.0)
+        assert 3 <= len(what.device.writes) - before <= 4  # every 2 s of 6
+
+
+def test_sinexcel_is_written_by_single_registers_and_mirrors_the_battery() -> None:
+    """FC06 only; what the BMS allows stands in the PCS as a second layer, and 0 A when the BMS falls silent."""
+    what, bms = sinexcel(), placed(RackBms(), "bms-rack")
+    with Bench(what, bms) as bench:
+        bench.up()
+        assert {function for function, _, _ in what.device.writes} == {WRITE_ONE}
+        assert (what.device.holding[811], what.device.holding[812]) == (1200, 1500)
+        bms.device.holding[0x2160] = 805
+        bench.run(2.5)
+        assert what.device.holding[811] == 805
+        bms.device.quiet = True
+        bench.run(4.0)
+        assert (what.device.holding[811], what.device.holding[812]) == (0, 0)
+
+
+def test_kaco_scales_by_a_rating_read_at_connect_and_activates_limits_behind_them() -> None:
+    """% of a rating that must be read first: 92 kW x 0.1 %; EnLimit follows each change of a limit."""
+    what, bms = kaco(), placed(RackBms(), "bms-rack")
+    with Bench(what, bms) as bench:
+        bench.up()
+        assert bench.unit["count_w"] == pytest.approx(92.0)
+        assert what.device.holding[KacoGridsave.M64202 + 9] == 1500
+        enabled = len(what.device.written(KacoGridsave.M64202 + 15))
+        bms.device.holding[0x2160] = 700
+        bench.run(2.5)
+        assert what.device.holding[KacoGridsave.M64202 + 12] == 700
+        assert len(what.device.written(KacoGridsave.M64202 + 15)) == enabled + 1
+        beats = what.device.written(KacoGridsave.M64201 + 8)
+        assert beats
+        assert set(map(tuple, beats)) == {(6,)}
+
+
+def test_a_rating_out_of_its_range_refuses_the_device() -> None:
+    what = kaco()
+    what.device.holding[KacoGridsave.M121 + 22] = 0x8000  # its scale factor is not there
+    with Bench(what) as bench:
+        bench.run(2.0)
+        assert bench.unit["pcs_state"] == L.DeviceState.DEV_REFUSED
+        assert what.device.writes == []
+
+
+def test_the_battery_is_read_and_its_contactor_obeys() -> None:
+    what, bms = sinexcel(), placed(RackBms(), "bms-rack")
+    with Bench(what, bms) as bench:
+        bench.up()
+        assert bench.value("cell_v_max") == pytest.approx(3.321)
+        assert bench.value("pack_a") == pytest.approx(-20.0)
+        assert bench.value("bms_state") == 3
+        bench.h.order(0, run=0, open=True)
+        bench.run(3.0)
+        assert bms.device.holding[0x2010] == 0
+        assert bench.value("bms_state") == 1
+
+
+@pytest.mark.parametrize(("stated", "order"), [("low_first", None), ("high_first", "high_first")])
+def test_word_order_is_an_option_of_the_user_where_the_profile_leaves_it_open(stated: str, order: str | None) -> None:
+    """Some SH speak high word first behind a gateway: the site says so."""
+    what = placed(SungrowSh(), "sungrow-sh", word_order=order)
+    plan = what.plan()
+    (ac,) = [p for r in plan.reads for p in r.points if p.quantity == "ac_w"]
+    assert ac.low_first == (stated == "low_first")
+    what.device.close()
+
+
+def test_reads_keep_to_the_profiles_limits() -> None:
+    """At most max_read registers, no gap longer than allowed, each point whole in one request."""
+    for make in (*PCS, lambda: placed(RackBms(), "bms-rack")):
+        what = make()
+        bus = what.profile.bus
+        for request in what.plan().reads:
+            assert 1 <= request.count <= bus.max_read
+            if what.profile.map == "registers":
+                assert min(point.offset for point in request.points) == 0 or any(point.sign for point in request.points)
+        what.device.close()
+
+
