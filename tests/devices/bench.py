@@ -54,13 +54,19 @@ def placed(device: SimulatedDevice, profile: str | Profile, found: FoundDevice |
 class Bench:
     """One unit: a PCS and, if given, its battery."""
 
-    def __init__(self, *devices: Placed, reversion_s: int = 6, va: float = 100_000.0, data_age_s: float = 1.0, confirm_s: float = 2.0) -> None:
+    def __init__(
+        self, *devices: Placed, reversion_s: int = 6, va: float = 100_000.0, data_age_s: float = 1.0, confirm_s: float = 2.0
+    ) -> None:
         config = core.new_config()
         c = config[0]
         c["rate_hz"], c["n_units"], c["frozen_ns"] = 1000 / PERIOD_MS, 1, 0
         c["n_devices"] = c["n_buses"] = len(devices)
         c["unit_va_max"][0] = c["unit_w_dis_max"][0] = c["unit_w_cha_max"][0] = va
-        c["unit_reversion_ns"][0], c["unit_data_age_ns"][0], c["unit_confirm_ns"][0] = reversion_s * S, int(data_age_s * S), int(confirm_s * S)
+        c["unit_reversion_ns"][0], c["unit_data_age_ns"][0], c["unit_confirm_ns"][0] = (
+            reversion_s * S,
+            int(data_age_s * S),
+            int(confirm_s * S),
+        )
         c["unit_pcs_device"][0] = next((i for i, p in enumerate(devices) if p.profile.kind == "pcs"), -1)
         c["unit_bms_device"][0] = next((i for i, p in enumerate(devices) if p.profile.kind == "bms"), -1)
         plans = []

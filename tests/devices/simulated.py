@@ -27,6 +27,8 @@ class SimulatedDevice:
     functions: frozenset[int] = frozenset({READ, READ_INPUT, WRITE_ONE, WRITE_MANY})
     max_read = 125
     one_session = False
+    starts = True
+    """Obeys an order to start."""
 
     def __init__(self) -> None:
         self.holding: dict[int, int] = {}
@@ -41,6 +43,10 @@ class SimulatedDevice:
         self.quiet = False
         """Takes questions and answers none."""
         self.w = 0.0
+        self.left_s = 0.0
+        """Of its watchdog."""
+        self.changes = 0
+        """Writes of its set point."""
         self.sessions_refused = 0
         self.traffic_s = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -84,7 +90,9 @@ class SimulatedDevice:
         self.behave(dt_s)
 
     def serve(self) -> None:
-        """Everything that can be done now."""
+        """Everything that can be done now; who left makes room before somebody else is let in."""
+        for peer in list(self._peers):
+            self._serve_peer(peer)
         with contextlib.suppress(BlockingIOError):
             while True:
                 peer, _ = self._listener.accept()
@@ -105,7 +113,7 @@ class SimulatedDevice:
         except OSError:
             got = b""
         if not got:
-            self._peers.pop(peer).__class__
+            del self._peers[peer]
             peer.close()
             return
         data = self._peers[peer] + got
@@ -183,10 +191,9 @@ class SungrowSh(SimulatedDevice):
         self.behave(0)
 
     def behave(self, dt_s: float) -> None:
-        left_s = max(0.0, getattr(self, "left_s", 0.0) - dt_s)
-        self.left_s = left_s
-        self.holding[self.HEARTBEAT] = round(left_s)
-        if left_s == 0 and self.holding[self.MODE] == 3:
+        self.left_s = max(0.0, self.left_s - dt_s)
+        self.holding[self.HEARTBEAT] = round(self.left_s)
+        if self.left_s == 0 and self.holding[self.MODE] == 3:
             self.holding[self.MODE] = 0
         on = self.holding[self.START] == 0xCF
         sign = {self.CHARGE: -1, self.DISCHARGE: 1}.get(self.holding[self.COMMAND], 0)

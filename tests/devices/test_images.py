@@ -21,7 +21,7 @@ IMAGES = sorted((Path(__file__).parent / "images").glob("*.yaml"))
 
 def registers(image: dict[str, Any]) -> dict[tuple[int, int], int]:
     """(function, address) -> register."""
-    found = {}
+    found: dict[tuple[int, int], int] = {}
     for function, space in ((3, "holding"), (4, "input")):
         for address, words in (image.get(space) or {}).items():
             found |= {(function, int(address) + i): int(word, 16) for i, word in enumerate(words.split())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -83,17 +84,16 @@ def site_text(port: int) -> str:
         ("  # - name: rs485\n", f"  - name: acme\n    tcp: {{host: 127.0.0.1, port: {port}}}\n  # - name: rs485\n"),
         ("    kind: pcs                   # SunSpec models 1, 701 to 704, 713 to 715\n    bus: lan\n",
          "    kind: pcs\n    profile: ./acme.yaml\n    heartbeat: none\n    bus: acme\n"),
-        ("  ac_v_high:\n", "  ac_v_high: {disabled: this PCS does not tell it}\n  x_high:\n"),
-        ("  ac_v_low:\n", "  ac_v_low: {disabled: this PCS does not tell it}\n  x_low:\n"),
     ):  # fmt: skip
         assert old in text, old
         text = text.replace(old, new)
-    lines = text.splitlines(keepends=True)
-    for name in ("  x_high:\n", "  x_low:\n"):
-        at = lines.index(name)
-        end = next(i for i in range(at + 1, len(lines)) if not lines[i].startswith("    "))
-        del lines[at:end]
-    return "".join(lines)
+    for row in ("ac_v_high", "ac_v_low", "pcs_alarms", "pcs_heartbeat_lost"):
+        text, found = re.subn(
+            rf"^  {row}:.*\n(?:    .*\n)*", f"  {row}: {{disabled: this PCS does not tell it}}\n", text, flags=re.MULTILINE
+        )
+        if not found:
+            text = text.replace("protection:", f"protection:\n  {row}: {{disabled: this PCS does not tell it}}", 1)
+    return text
 
 
 class Served:
@@ -169,7 +169,7 @@ def test_another_device_at_that_address_is_refused_at_connect_and_at_discovery(t
         ("factors: [rated_w]", "factors: [rated]", 20, "there is no factor 'rated'; did you mean 'rated_w'?"),
         ("value: magnitude}", "value: magnitude, type: uint32}", 22, "needs two requests with FC06"),
         ("kind: keep_alive, timeout_s: reversion, writes", "kind: none, timeout_s: reversion, writes", 17, "nothing takes the PCS to 0"),
-        ("max_read: 10", "max_read: 200", 6, "bus.max_read: 200 is too large; allowed: a whole number from 1 to 125"),
+        ("max_read: 10", "max_read: 200", 5, "bus.max_read: 200 is too large; allowed: a whole number from 1 to 125"),
         ("register: 2, type", "model: 701, offset: 2, type", 14, "states no register; this map counts registers"),
         ("timeout_s: reversion, writes", "timeout_s: 9, period_s: 4, writes", 24, "more than a third of the time-out 9 s"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,6 @@ from tests.devices.simulated import (
     WRITE_ONE,
     KacoGridsave,
     RackBms,
-    SimulatedDevice,
     SinexcelPws,
     SmaSunnyIsland,
     SungrowSh,
@@ -209,13 +207,10 @@ def test_word_order_is_an_option_of_the_user_where_the_profile_leaves_it_open(st
 
 def test_reads_keep_to_the_profiles_limits() -> None:
     """At most max_read registers, no gap longer than allowed, each point whole in one request."""
-    for make in (*PCS, lambda: placed(RackBms(), "bms-rack")):
-        what = make()
+    for what in (*(make() for make in PCS), placed(RackBms(), "bms-rack")):
         bus = what.profile.bus
         for request in what.plan().reads:
             assert 1 <= request.count <= bus.max_read
             if what.profile.map == "registers":
                 assert min(point.offset for point in request.points) == 0 or any(point.sign for point in request.points)
         what.device.close()
-
-

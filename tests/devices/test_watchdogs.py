@@ -1,6 +1,8 @@
-"""All six kinds of watchdog: fed at a third of the time-out or oftener, from the loop's ticks alone, and not while commands are unconfirmed."""
+"""All six kinds of watchdog: fed at a third of the time-out or oftener, by the loop's ticks alone, not while commands are unconfirmed."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 
@@ -52,19 +54,19 @@ def test_it_is_fed_at_a_third_of_its_time_out(kind: str) -> None:
         bench.up().run(20.0)
         times = [at for at, _ in device.fed]
         assert len(times) > 9
-        assert max(b - a for a, b in zip(times[1:], times[2:], strict=False)) <= TIMEOUT_S / 3 + 0.06
+        assert max(b - a for a, b in pairwise(times[1:])) <= TIMEOUT_S / 3 + 0.06
         values = [value for _, value in device.fed]
         if kind == "timeout_rewritten":
             assert set(values) == {6}
         elif kind == "countdown":
             assert set(values) == {60}
         elif kind == "counter":
-            assert [b - a for a, b in zip(values, values[1:], strict=False)] == [1] * (len(values) - 1)
+            assert [b - a for a, b in pairwise(values)] == [1] * (len(values) - 1)
         elif kind == "keep_alive":
             assert set(values) == {0x5AA5}
         else:
             assert {500, 600} == set(values)
-            assert all(a != b for a, b in zip(values, values[1:], strict=False))
+            assert all(a != b for a, b in pairwise(values))
 
 
 def test_a_set_point_is_sent_again_at_a_third_of_its_reversion_time() -> None:
