@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessctl.corelink.seal import read_config
@@ -91,6 +91,7 @@ def test_the_sign_of_the_profile_turns_the_value_once() -> None:
     assert value_of(T.PT_INT16, 500, scale=-0.1) == pytest.approx(-50.0)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 0xFFFF), min_size=10, max_size=10), st.sampled_from(list(T)))
 def test_any_registers_decode_to_a_number_or_to_none(registers: list[int], kind: int) -> None:
     decoded = decode(a_site(point_type=kind, point_sf_offset=9), 0, registers)
