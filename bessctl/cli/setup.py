@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -144,12 +145,22 @@ def _stored(loaded: LoadedSite) -> dict[str, FoundDevice]:
     return discovery.load(loaded.discovery_file)
 
 
+def _refuse_second_session(loaded: LoadedSite) -> None:
+    """A device that takes one connection is not to lose its loop to somebody who looks."""
+    devices = [device for device in loaded.site.devices if device.kind != "io"]
+    held = [device.name for device in devices if loaded.site.profile(device).bus.one_session]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        if held and probe.connect_ex(str(loaded.run_dir / "state.sock")) == 0:
+            raise UsageError(f"{', '.join(held)} take one connection, and the running loop holds it; stop the loop first, then discover")
+
+
 def _discover_site(loaded: LoadedSite, timeout_s: float = 2.0) -> dict[str, FoundDevice]:
     """All devices of the site, one after the other; stored beside the site file when all answered."""
     from bessctl.config import probe
     from bessctl.config.report import address_of
     from bessctl.devices import discovery
 
+    _refuse_second_session(loaded)
     found = {}
     for device in loaded.site.devices:
         if device.kind == "io":

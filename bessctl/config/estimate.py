@@ -176,8 +176,8 @@ def poll_s(site: Site, device: Device, pace: Pace) -> float:
     on the bus once in front, the read itself. A bus with more to ask than time takes all of it in turn."""
     bus = bus_of(site, device)
     reads = [(other, read) for other in site.devices if other.bus == bus.name for read in nominal_reads(site, other)]
-    once_s = sum(read_s(bus, other, read.count) for other, read in reads) + longest_s(site, bus)
-    own_s = max((read_s(bus, device, read.count) for read in nominal_reads(site, device) if read.pace == pace), default=0.0)
+    once_s = sum(read_s(bus, other, read[0]) for other, read in reads) + longest_s(site, bus)
+    own_s = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0)
     period = period_s(device, pace)
     return max(period + once_s, period * bus_load(site, bus) + longest_s(site, bus) + own_s)
 

@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 10
+    LAYOUT_VERSION = 11
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant

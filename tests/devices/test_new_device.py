@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from pathlib import Path
 
@@ -192,6 +193,18 @@ def test_the_command_line_checks_and_shows_profiles(capsys: pytest.CaptureFixtur
     assert "bad.yaml:16:" in capsys.readouterr().err
     assert run(["profile", "show", "sungrow"]) == 2
     assert "did you mean 'sungrow-sh'?" in capsys.readouterr().err
+
+
+def test_a_device_of_one_session_is_not_looked_at_while_the_loop_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "acme.yaml").write_text(ACME)
+    site = tmp_path / "site.yaml"
+    site.write_text(site_text(1).replace("run_dir: /run/bessctl ", "run_dir: run "))
+    (tmp_path / "run").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as loop:
+        loop.bind(str(tmp_path / "run" / "state.sock"))
+        loop.listen()
+        assert run(["discover", "--into", str(site)]) == 2
+    assert "pcs1 take one connection, and the running loop holds it" in capsys.readouterr().err
 
 
 def test_the_command_line_dumps_a_device(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from bessctl.config import profiles
 from bessctl.config.seal import seal
 from bessctl.devices.address import Address
+from bessctl.devices.compiler import Role, compile_device
 from bessctl.devices.discovery import FoundDevice, from_json, to_json
-from bessctl.devices.readplan import Role, compile_device
 from bessctl.devices.sunspec import discover
 from bessctl_core import layout as L
 from bessctl_core.sim.server import PlantServer
@@ -141,11 +142,11 @@ def test_discovery_and_sealing_know_the_curves() -> None:
     with plant_server(pcs={"curves": True}) as server:
         pcs = curves_of(server)
     assert from_json(to_json({"pcs1": pcs}), "x")["pcs1"] == pcs
-    plan = compile_device(Role("pcs"), pcs)
+    plan = compile_device(profiles.load("sunspec-7xx").profile, Role("pcs"), pcs)
     assert [(c.kind, c.points, c.x_scale, c.y_scale, c.s_scale) for c in plan.curves] == [
         ("volt_var", 10, 0.1, 0.1, 1.0), ("volt_watt", 10, 0.1, 0.1, 1.0), ("watt_var", 10, 0.1, 0.1, 0.0),
     ]  # fmt: skip
     address = next(m.address for m in pcs.models if m.id == 705)
     assert {(address, 705), (address + 5, 10), (address + 6, 2), (address + 12, 0xFFFF), (address + 14, 0)} <= set(plan.checks)
     one_set = [dataclasses.replace(m, counts={**m.counts, "NCrv": 1}) for m in pcs.models]
-    assert compile_device(Role("pcs"), dataclasses.replace(pcs, models=tuple(one_set))).curves == ()
+    assert compile_device(profiles.load("sunspec-7xx").profile, Role("pcs"), dataclasses.replace(pcs, models=tuple(one_set))).curves == ()
