@@ -163,8 +163,10 @@ def _write(profile: Profile, program: str, path: Path, rule: WriteRule) -> Itera
 
 def _field(profile: Profile, program: str, path: Path, field: FieldRule) -> Iterator[Finding]:
     counts = {"setpoint", "magnitude", "charge", "discharge", "direction"}
-    if field.value in counts and program != "setpoint":
-        yield (*path, "value"), f"{field.value} is known to the set point alone; write const or measured here"
+    if field.value in counts and program not in {"setpoint", "var"}:
+        yield (*path, "value"), f"{field.value} is known to the set points alone; write const or measured here"
+    if field.value in {"enable", "priority"} and program != "var":
+        yield (*path, "value"), f"{field.value} is known to reactive power alone"
     if field.value in {"beat", "toggle"} and program != "beat":
         yield (*path, "value"), f"{field.value} is known to the watchdog alone"
     if field.value == "measured" and not known("Q", field.quantity):

@@ -65,7 +65,8 @@ class Compiler:
         self.place = Place(found)
         self.low_first = (role.word_order or profile.word_order) == "low_first"
         self.curves = tuple(curves_of(found)) if profile.map == "sunspec" and profile.kind == "pcs" else ()
-        self.factors = {name: rule for name, rule in profile.factors.items() if self.place.address(rule) is not None}
+        idle = set() if role.reactive or profile.commands.var is None else set(profile.commands.var.factors)
+        self.factors = {name: rule for name, rule in profile.factors.items() if self.place.address(rule) is not None and name not in idle}
 
     def plan(self) -> DevicePlan:
         """All of it."""
@@ -177,17 +178,18 @@ class Compiler:
         """One factor."""
         address, setpoint = self.place.address(rule), self.profile.commands.setpoint
         assert address is not None
+        var = self.profile.commands.var
         return Factor(
             address,
             rule.type,
             rule.scale,
             rule.least,
             rule.most,
-            setpoint is not None and name in setpoint.factors,
-            FUNCTIONS[rule.space or self.profile.bus.read],
-            self.order(rule.word_order),
-            rule.absent,
-            self.profile.commands.var is not None and bool(self.role.reactive) and name in self.profile.commands.var.factors,
+            of_setpoint=setpoint is not None and name in setpoint.factors,
+            of_var=var is not None and name in var.factors,
+            function=FUNCTIONS[rule.space or self.profile.bus.read],
+            low_first=self.order(rule.word_order),
+            absent=rule.absent,
         )
 
     # --- checks

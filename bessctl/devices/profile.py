@@ -139,8 +139,20 @@ class FieldRule(Part):
     """A value in a request; fields follow each other unless `at` says where in the request they stand."""
 
     value: Literal[
-        "const", "setpoint", "magnitude", "charge", "discharge", "direction", "reversion", "beat", "toggle", "measured", "remains", "any",
-        "enable", "priority",
+        "const",
+        "setpoint",
+        "magnitude",
+        "charge",
+        "discharge",
+        "direction",
+        "reversion",
+        "beat",
+        "toggle",
+        "measured",
+        "remains",
+        "any",
+        "enable",
+        "priority",
     ]
     type: Number = "uint16"
     name: str = ""
