@@ -7,3 +7,5 @@ INT16: dict[int, list[tuple[int, int]]]
 INT32: dict[int, list[int]]
 ZERO: dict[int, list[tuple[int, int]]]
 WRITABLE: dict[int, list[tuple[int, int]]]
+
+def curve_points(first: int, head: int, speed: int) -> list[tuple[int, int]]: ...
