@@ -67,7 +67,9 @@ def bus_load(site: Site, bus: Bus) -> float:
 
 
 def set_point_registers(site: Site, device: Device) -> tuple[int, int]:
-    """Registers written for a set point, and read back after it."""
+    """Registers written for a set point, and read back after it; none for a device that takes no set point."""
+    if device.kind in {"meter", "io"}:
+        return 0, 0
     setpoint = site.profile(device).commands.setpoint
     fields = [field for rule in setpoint.writes for field in rule.fields] if setpoint else []
     back = sum(REGISTERS[field.type] for field in fields)

@@ -134,7 +134,7 @@ def stream_rtu(data: bytes) -> None:
 def shared() -> tuple[LoopSegments, mmap.mmap]:
     loop = LoopSegments(HASH)
     port = ports.PlanPort(loop.plans_fd, HASH)
-    port.write(0, 2**60, 0, [(10, 20, -1.0, 1.0, None, None, 0.5, 0, 0, 0.0, None, None)])
+    port.write(0, 2**60, 0, [(10, 20, -1.0, 1.0, None, None, 0.5, 0, 0, 0.0, None, None, None)])
     return loop, mmap.mmap(loop.plans_fd, 0)
 
 

@@ -242,4 +242,4 @@ def plant_and_loop(folder: Path, *changes: tuple[str, str], **options: Any) -> I
 def block(target_w: float, start_ns: int = 0, end_ns: int = 2**62, **limits: float) -> tuple[Any, ...]:
     """One block of a plan with an ess target."""
     stated = (limits.get(name) for name in ("ess_lo_w", "ess_hi_w", "pcc_lo_w", "pcc_hi_w"))
-    return (start_ns, end_ns, *stated, target_w, 0, 0, 0.0, None, None)
+    return (start_ns, end_ns, *stated, target_w, 0, 0, 0.0, None, None, None)

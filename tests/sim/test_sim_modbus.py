@@ -40,7 +40,7 @@ EXCEPTIONS = [
     (struct.pack(">BHH", 6, M704 + 24, 1), 2),  # half of WSet
     (struct.pack(">BHH", 6, M704 + 25, 1), 2),
     (struct.pack(">BHH", 6, M704 + 33, 1), 2),  # WSetRvrtRem
-    (struct.pack(">BHH", 6, M704 + 2, 1), 2),  # PFWInjEna, which this device lacks
+    (struct.pack(">BHH", 6, M704 + 12, 1), 2),  # PFWAbsRvrtRem
     (struct.pack(">BHH", 6, M704 + 22, 2), 3),
     (struct.pack(">BHH", 6, M704 + 23, 2), 3),
     (struct.pack(">BHH", 6, M704 + 15, 1001), 3),
