@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check coverage mutate build bench hil lock clean FORCE
+.PHONY: demo test check coverage mutate build bench hil image image-test lock clean FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -85,6 +85,15 @@ hil: build
 # libmodbus is a peer the Modbus bench measures us against.
 .venv/.debian-bench: tools/need .venv/.tools
 	@tools/need libmodbus-dev pkg-config
+	@touch $@
+
+# A disk image and a signed update bundle for a board (board/README.md), in build/image/BOARD.
+image: build .venv/.debian-image
+	@nice -n 10 $(B)/python -m board.image build $(or $(BOARD),qemu-virt-arm64)
+
+IMAGE_TOOLS = binutils cpio dosfstools e2fsprogs fdisk gcc-aarch64-linux-gnu kmod mtools openssl rauc squashfs-tools systemd u-boot-tools xz-utils zstd
+.venv/.debian-image: tools/need .venv/.tools
+	@tools/need $(IMAGE_TOOLS)
 	@touch $@
 
 # Versions stay as they are where they still fit; ARGS=--upgrade takes the newest.

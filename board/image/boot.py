@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import zlib
 from pathlib import Path
 
+from board.image.boards import Board, command_line
 from board.image.debs import ImageError
 from board.image.root import kernel_version
 
 BOOT = Path(__file__).resolve().parents[1] / "boot"
 ENV_BYTES = 0x4000
+EPOCH = 1700000000
+"""Every date in the image: two builds give the same bytes."""
 APPLETS = ("sh", "mount", "umount", "insmod", "cat", "grep", "sed", "seq", "sleep", "tr", "mv", "sync", "reboot", "switch_root", "echo")
-MODULES = ("virtio_blk", "virtio_pci", "virtio_mmio", "mmc_block", "sdhci-iproc", "sdhci_am654", "usb-storage", "ext4", "squashfs", "vfat",
-           "nls_cp437", "nls_ascii", "nls_iso8859-1", "i6300esb")  # fmt: skip
-"""By name; what the kernel has built in is left out."""
+MODULES = ("squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1")
+"""What every board needs before the root is mounted, by name; what the kernel has built in is left out."""
 
 
-def initial_ram_disk(root: Path, sysroot: Path, work: Path, out: Path) -> None:
-    """A static busybox, our init and the modules it needs, as a compressed cpio archive without dates."""
+def initial_ram_disk(root: Path, sysroot: Path, work: Path, board: Board, out: Path) -> None:
+    """A static busybox, our init and the modules it needs, as a compressed cpio archive in which every date is the same."""
     place = work / "initrd"
     shutil.rmtree(place, ignore_errors=True)
-    for folder in ("bin", "dev", "proc", "sys", "root", "modules", "lib"):
+    for folder in ("bin", "dev", "proc", "sys", "new", "modules", "lib"):
         (place / folder).mkdir(parents=True)
     shutil.copyfile(sysroot / "usr/bin/busybox", place / "bin/busybox")
     shutil.copyfile(BOOT / "init", place / "init")
@@ -31,15 +34,21 @@ def initial_ram_disk(root: Path, sysroot: Path, work: Path, out: Path) -> None:
     for file in (place / "bin/busybox", place / "init"):
         file.chmod(0o755)
     _e2fsck(root, place)
-    order = _modules(root)
+    order = _modules(root, (*board.modules, *MODULES))
     for module in order:
         shutil.copyfile(module, place / "modules" / module.name)
     (place / "modules/order").write_text("".join(f"{module.name}\n" for module in order))
     names = sorted(str(file.relative_to(place)) for file in place.rglob("*"))
+    for name in names:
+        os.utime(place / name, (EPOCH, EPOCH), follow_symlinks=False)
     archive = subprocess.run(
-        ["cpio", "-o", "-H", "newc", "--reproducible", "-R", "0:0", "--quiet"], cwd=place, input="\n".join(names).encode(), capture_output=True, check=True
+        ["cpio", "-o", "-H", "newc", "--reproducible", "-R", "0:0", "--quiet"],
+        cwd=place,
+        input="\n".join(names).encode(),
+        capture_output=True,
+        check=True,
     )
-    packed = subprocess.run(["zstd", "-q", "-19", "-T0"], input=archive.stdout, capture_output=True, check=True)
+    packed = subprocess.run(["zstd", "-q", "-19", "-T1"], input=archive.stdout, capture_output=True, check=True)
     out.write_bytes(packed.stdout)
 
 
@@ -53,10 +62,10 @@ def _e2fsck(root: Path, place: Path) -> None:
         shutil.copy(root / "usr/lib/aarch64-linux-gnu" / name, place / "lib" / name)
 
 
-def _modules(root: Path) -> list[Path]:
+def _modules(root: Path, names: tuple[str, ...]) -> list[Path]:
     """In the order in which they can be inserted."""
     found: dict[Path, None] = {}
-    for name in MODULES:
+    for name in names:
         command = ["modprobe", "-d", str(root / "usr"), "-S", kernel_version(root), "--show-depends", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         for line in done.stdout.splitlines():
@@ -68,12 +77,17 @@ def _modules(root: Path) -> list[Path]:
     return list(found)
 
 
-def script(cmdline: str, work: Path, out: Path) -> None:
-    """boot.scr with this board's kernel command line."""
+def script(board: Board, work: Path, out: Path, more: str = "") -> None:
+    """boot.scr with this board's kernel command line; `more`: words of a test."""
     source = work / "boot.cmd"
-    source.write_text((BOOT / "boot.cmd").read_text().replace("@CMDLINE@", cmdline))
+    words = f"{command_line(board)} {more}".strip()
+    source.write_text((BOOT / "boot.cmd").read_text().replace("@CMDLINE@", words))
     command = ["mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", str(source), str(out)]
-    subprocess.run(command, check=True, capture_output=True, env={"SOURCE_DATE_EPOCH": "0", "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={"SOURCE_DATE_EPOCH": str(EPOCH), "PATH": "/usr/bin:/bin"}, check=False
+    )
+    if done.returncode:
+        raise ImageError(f"mkimage: {done.stderr.strip()[-400:]}")
 
 
 def environment(values: dict[str, str]) -> bytes:

@@ -24,11 +24,7 @@ MIRROR = "http://deb.debian.org"
 SNAPSHOT = "20261122T000000Z"
 """The day of the lock: the archive as it was then still has what the mirror no longer does. Renewed with the lock."""
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-SOURCES = (
-    f"deb [arch={ARCH} signed-by={KEYRING}] {MIRROR}/debian {RELEASE} main non-free-firmware",
-    f"deb [arch={ARCH} signed-by={KEYRING}] {MIRROR}/debian {RELEASE}-updates main non-free-firmware",
-    f"deb [arch={ARCH} signed-by={KEYRING}] {MIRROR}/debian-security {RELEASE}-security main non-free-firmware",
-)
+SUITES = (f"debian {RELEASE}", f"debian {RELEASE}-updates", f"debian-security {RELEASE}-security")
 
 
 class ImageError(Exception):
@@ -37,7 +33,10 @@ class ImageError(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Deb:
-    """A package as it is pinned. `group`: `root`, or what it is only needed for (`build`: headers; a board's name: its firmware)."""
+    """A package as it is pinned.
+
+    `group`: `root`, or what it is only needed for (`build`: headers; `host-amd64`: the build machine's own; a board's name: its firmware).
+    """
 
     group: str
     name: str
@@ -74,33 +73,42 @@ def locked() -> list[Deb]:
 
 def resolve(work: Path) -> list[Deb]:
     """Ask the archive. The packages of `root` are what every image has; the other groups hold only what they add to it."""
-    apt = _apt(work)
-    _run([*apt, "-q", "update"])
+    apt = _apt(work / ARCH, ARCH)
     groups = wanted()
+    hosts = {name for name in groups if name.startswith("host-")}
     base = _needed(apt, ["?essential", *groups["root"]])
     found = _pinned(apt, "root", base)
-    for group in sorted(set(groups) - {"root"}):
+    for group in sorted(set(groups) - hosts - {"root"}):
         found += _pinned(apt, group, _needed(apt, ["?essential", *groups["root"], *groups[group]]) - base)
+    for group in sorted(hosts):
+        arch = group.removeprefix("host-")
+        other = _apt(work / arch, arch)
+        found += _pinned(other, group, _needed(other, groups[group]))
     return found
 
 
 def write_lock(debs: Iterable[Deb]) -> None:
     lines = [" ".join((d.group, d.name, d.version, d.sha256, d.path)) for d in sorted(debs)]
-    LOCK.write_text("# Made by `python -m board.image lock` from debian.txt: group, name, version, sha256, path\n" + "\n".join(lines) + "\n")
+    LOCK.write_text(
+        "# Made by `python -m board.image lock` from debian.txt: group, name, version, sha256, path\n" + "\n".join(lines) + "\n"
+    )
 
 
-def _apt(work: Path) -> list[str]:
-    """apt-get with nothing of this machine: its own lists, its own empty status."""
+def _apt(work: Path, arch: str) -> list[str]:
+    """apt-get with nothing of this machine: its own lists, fresh, its own empty status."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     (work / "state/status").touch()
-    (work / "sources.list").write_text("\n".join(SOURCES) + "\n")
+    sources = "".join(f"deb [arch={arch} signed-by={KEYRING}] {MIRROR}/{suite} main non-free-firmware\n" for suite in SUITES)
+    (work / "sources.list").write_text(sources)
     options = {
         "Dir::State": work / "state", "Dir::State::status": work / "state/status", "Dir::Cache": work / "cache",
         "Dir::Etc::sourcelist": work / "sources.list", "Dir::Etc::sourceparts": "-", "Dir::Etc::preferencesparts": "-",
-        "APT::Architecture": ARCH, "APT::Architectures": ARCH, "APT::Install-Recommends": "false", "Debug::NoLocking": "1",
+        "APT::Architecture": arch, "APT::Architectures": arch, "APT::Install-Recommends": "false", "Debug::NoLocking": "1",
     }  # fmt: skip
-    return ["apt-get", *(f"-o{key}={value}" for key, value in options.items())]
+    apt = ["apt-get", *(f"-o{key}={value}" for key, value in options.items())]
+    _run([*apt, "-q", "update"])
+    return apt
 
 
 def _needed(apt: list[str], packages: list[str]) -> set[tuple[str, str]]:
@@ -144,7 +152,9 @@ def _fetch(deb: Deb, file: Path) -> None:
             part.replace(file)
             return
         part.unlink()
-    raise ImageError(f"{deb.file}: not on {MIRROR} nor on snapshot.debian.org with the pinned hash; renew the lock: python -m board.image lock")
+    raise ImageError(
+        f"{deb.file}: not on {MIRROR} nor on snapshot.debian.org with the pinned hash; renew the lock: python -m board.image lock"
+    )
 
 
 def _places(deb: Deb) -> list[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from board.image.boot import environment
+from board.image.boot import EPOCH, environment
 from board.image.debs import ImageError
 
 MIB = 1 << 20
 SECTOR = 512
-EPOCH = "1700000000"
-"""Every date in the image: two builds give the same bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +23,15 @@ class Partition:
 
 LAYOUT = (
     Partition("boot", 32, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"),
-    Partition("kernel-A", 96, "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"),
-    Partition("kernel-B", 96, "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"),
+    Partition("kernel-A", 64, "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"),
+    Partition("kernel-B", 64, "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"),
     Partition("root-A", 320, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
     Partition("root-B", 320, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
-    Partition("data", 256, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
+    Partition("data", 512, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
 )
 """boot.cmd counts on the order: boot is 1, the kernels are 2 and 3. data is last: it can grow to the end of the card."""
+
+BOOT_MIB, KERNEL_MIB = LAYOUT[0].mib, LAYOUT[1].mib
 
 
 def fat(out: Path, mib: int, label: str, files: dict[str, Path]) -> None:
@@ -39,7 +40,10 @@ def fat(out: Path, mib: int, label: str, files: dict[str, Path]) -> None:
     with out.open("wb") as image:
         image.truncate(mib * MIB)
     _run("mkfs.vfat", "-F", "16", "--invariant", "-n", label.upper(), str(out))
+    for folder in sorted({str(parent) for name in files for parent in Path(name).parents} - {"."}):
+        _run("mmd", "-i", str(out), f"::{folder}")
     for name, file in sorted(files.items()):
+        os.utime(file, (EPOCH, EPOCH))
         _run("mcopy", "-m", "-i", str(out), str(file), f"::{name}")
 
 
@@ -47,7 +51,7 @@ def squash(root: Path, out: Path) -> None:
     """The root, read-only, everything owned by root."""
     out.unlink(missing_ok=True)
     _run("mksquashfs", str(root), str(out), "-comp", "zstd", "-Xcompression-level", "9", "-all-root", "-noappend", "-no-progress", "-quiet",
-         "-no-xattrs", "-mkfs-time", EPOCH, "-all-time", EPOCH)  # fmt: skip
+         "-no-xattrs", "-mkfs-time", str(EPOCH), "-all-time", str(EPOCH))  # fmt: skip
 
 
 def data(out: Path, mib: int) -> None:
@@ -96,6 +100,7 @@ def _copy(part: Path, out: Path, offset: int, place: Partition) -> None:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    env = {"PATH": os.environ["PATH"], "TZ": "UTC", "SOURCE_DATE_EPOCH": str(EPOCH), "E2FSPROGS_FAKE_TIME": str(EPOCH)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     if done.returncode:
         raise ImageError(f"{command[0]}: {(done.stderr or done.stdout).strip()[-800:]}")

@@ -5,46 +5,73 @@ No maintainer script has run. What those of the packages we take would have done
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from board.image import wheels
+from board.image import bytecode, wheels
+from board.image.boards import Board
 from board.image.debs import Deb, ImageError, unpack
 
 TREE = Path(__file__).resolve().parents[2]
 FILES = TREE / "board/files"
 SITE = "usr/lib/bessctl"
-QEMU = "qemu-aarch64-static"
-MAGIC = "f30d0d0a"
-"""Of the byte code of Python 3.13 (importlib.util.MAGIC_NUMBER)."""
 
-PRUNED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bash-completion",
-          "usr/share/zsh", "usr/share/bug", "usr/lib/python3.13/test", "usr/lib/python3.13/idlelib", "usr/lib/python3.13/ensurepip",
-          "usr/lib/python3.13/pydoc_data", "usr/lib/python3.13/lib2to3", "usr/lib/python3.13/turtledemo", "usr/include", "boot")  # fmt: skip
-DRIVERS = ("gpu", "media", "staging", "infiniband", "iio", "scsi", "ata", "nvme", "md/bcache", "net/wireless", "net/ethernet/mellanox",
-           "net/ethernet/chelsio", "net/ethernet/broadcom/bnx2x", "net/ethernet/qlogic", "net/ethernet/intel", "isdn", "bluetooth", "hid",
-           "input", "video", "target", "infiniband", "comedi", "soundwire", "accessibility", "firewire", "xen", "parport", "pcmcia")  # fmt: skip
+PRUNED = (
+    *(f"usr/share/{name}" for name in ("doc", "man", "info", "locale", "lintian", "bash-completion", "zsh", "bug")),
+    *(f"usr/lib/python3.13/{name}" for name in ("test", "idlelib", "ensurepip", "pydoc_data", "lib2to3", "turtledemo")),
+    "usr/include",
+    "boot",
+)
+DRIVERS = (
+    "accessibility", "ata", "bluetooth", "comedi", "firewire", "gpu", "hid", "iio", "infiniband", "input", "isdn", "md/bcache", "media",
+    "net/ethernet/broadcom/bnx2x", "net/ethernet/chelsio", "net/ethernet/intel", "net/ethernet/mellanox", "net/ethernet/qlogic",
+    "net/wireless", "nvme", "parport", "pcmcia", "soundwire", "staging", "target", "video", "xen",
+)  # fmt: skip
 """Below kernel/drivers: what no controller of a battery has."""
-MASKED = ("systemd-homed.service", "systemd-firstboot.service", "ldconfig.service", "systemd-hwdb-update.service", "apt-daily.timer",
-          "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer", "man-db.timer")  # fmt: skip
+SCSI = ("scsi_mod", "scsi_common", "sd_mod")
+"""All a USB stick needs of kernel/drivers/scsi."""
+MASKED = (
+    "systemd-homed.service", "systemd-firstboot.service", "ldconfig.service", "systemd-hwdb-update.service", "apt-daily.timer",
+    "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer", "e2scrub_reap.service", "man-db.timer",
+    "logrotate.timer", "systemd-tpm2-setup.service", "systemd-tpm2-setup-early.service", "systemd-pstore.service",
+)  # fmt: skip
+GENERATORS = (
+    "systemd-getty-generator",
+    "systemd-gpt-auto-generator",
+    "systemd-ssh-generator",
+    "systemd-sysv-generator",
+    "systemd-rc-local-generator",
+)
+"""Put aside: nobody logs in at a console (there is no password), and the initial RAM disk has mounted what there is."""
 
 
-def build(root: Path, work: Path, debs: Iterable[Deb], archive: Path, version: str, board: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What goes into a root: board, version, the oldest it may be replaced by, the pinned packages and their folder, who may sign."""
+
+    board: Board
+    version: str
+    oldest: str
+    debs: list[Deb]
+    archive: Path
+    keyring: Path
+
+
+def build(root: Path, work: Path, plan: Plan) -> None:
     """The root as it will be squashed. Raises ImageError."""
-    debs = list(debs)
     shutil.rmtree(root, ignore_errors=True)
-    unpack([deb for deb in debs if deb.group == "root"], archive, root)
+    unpack([deb for deb in plan.debs if deb.group == "root"], plan.archive, root)
     prune(root)
-    _wheels(root, work, debs, archive)
+    _wheels(root, work, plan)
     shutil.copytree(FILES, root, dirs_exist_ok=True, symlinks=True)
-    settings(root, version, board)
+    settings(root, plan)
+    of_the_board(root, plan.board)
     accounts(root)
     units(root)
-    _depmod(root)
-    byte_code(root)
+    _tool("depmod", "-b", str(root / "usr"), kernel_version(root))
+    bytecode.compile_all(root, work, [f"/{SITE}", "/usr/lib/python3.13"])
 
 
 def prune(root: Path) -> None:
@@ -56,6 +83,9 @@ def prune(root: Path) -> None:
         shutil.rmtree(kernel / "sound", ignore_errors=True)
         for driver in DRIVERS:
             shutil.rmtree(kernel / "drivers" / driver, ignore_errors=True)
+        for module in (kernel / "drivers/scsi").rglob("*.ko*"):
+            if module.name.split(".")[0] not in SCSI:
+                module.unlink()
 
 
 def licences(root: Path) -> None:
@@ -67,18 +97,18 @@ def licences(root: Path) -> None:
             shutil.copyfile(file, place)
 
 
-def _wheels(root: Path, work: Path, debs: list[Deb], archive: Path) -> None:
+def _wheels(root: Path, work: Path, plan: Plan) -> None:
     site = root / SITE
     site.mkdir(parents=True)
     wheels.dependencies(site)
-    wheels.ours(site, work, debs, archive)
+    wheels.ours(site, work, plan.debs, plan.archive)
     shutil.rmtree(site / "bin", ignore_errors=True)
     path = root / "usr/lib/python3/dist-packages/bessctl.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"/{SITE}\n")
 
 
-def settings(root: Path, version: str, board: str) -> None:
+def settings(root: Path, plan: Plan) -> None:
     """What differs between images, and what packages would have made."""
     (root / "data").mkdir()
     (root / "boot").mkdir()
@@ -86,18 +116,43 @@ def settings(root: Path, version: str, board: str) -> None:
     (etc / "hostname").write_text("bessctl\n")
     (etc / "hosts").write_text("127.0.0.1 localhost bessctl\n::1 localhost\n")
     (etc / "machine-id").write_text("")  # the initial RAM disk puts the device's own over it
-    (etc / "bessctl-board").write_text(f"{board}\n")
-    (etc / "bessctl-version").write_text(f"{version}\n")
-    for link, target in (("etc/localtime", "/usr/share/zoneinfo/Etc/UTC"), ("etc/mtab", "../proc/self/mounts"), ("usr/bin/sh", "dash"),
-                         ("etc/resolv.conf", "/run/systemd/resolve/resolv.conf")):  # fmt: skip
+    (etc / "bessctl-board").write_text(f"{plan.board.name}\n")
+    (etc / "bessctl-version").write_text(f"{plan.version}\n")
+    (etc / "bessctl-oldest").write_text(f"{plan.oldest}\n")
+    (etc / "fw_env.config").write_text("/boot/uboot.env 0x0000 0x4000\n")
+    system = etc / "rauc/system.conf"
+    system.write_text(system.read_text().replace("@COMPATIBLE@", plan.board.compatible))
+    shutil.copyfile(plan.keyring, etc / "rauc/keyring.pem")
+    links = {"etc/localtime": "/usr/share/zoneinfo/Etc/UTC", "etc/mtab": "../proc/self/mounts", "usr/bin/sh": "dash"}
+    links |= {"etc/resolv.conf": "/run/systemd/resolve/resolv.conf"}
+    links |= {f"etc/systemd/system-generators/{name}": "/dev/null" for name in GENERATORS}
+    for link, target in links.items():
         place = root / link
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
         place.symlink_to(target)
-    certificates = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
-    bundle = etc / "ssl/certs/ca-certificates.crt"
+    _certificates(root)
+
+
+def _certificates(root: Path) -> None:
+    """One file of all authorities, as update-ca-certificates would have made it."""
+    bundle = root / "etc/ssl/certs/ca-certificates.crt"
     bundle.parent.mkdir(parents=True, exist_ok=True)
-    bundle.write_text("".join(file.read_text() for file in certificates))
-    (etc / "fw_env.config").write_text("/boot/uboot.env 0x0000 0x4000\n")
+    bundle.write_text("".join(file.read_text() for file in sorted((root / "usr/share/ca-certificates").rglob("*.crt"))))
+
+
+def of_the_board(root: Path, board: Board) -> None:
+    """Which core is the loop's, and how long the watchdogs wait."""
+    drops = {
+        "bess-loop.service.d": f"[Service]\nCPUAffinity={board.loop_cpu}\nWatchdogSec={board.loop_watchdog_s}\n",
+        "bess-supervisor.service.d": f"[Service]\nCPUAffinity={board.other_cpus}\n",
+    }
+    for name, text in drops.items():
+        folder = root / "usr/lib/systemd/system" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "10-board.conf").write_text(text)
+    manager = root / "usr/lib/systemd/system.conf.d/20-board.conf"
+    manager.write_text(f"[Manager]\nRuntimeWatchdogSec={board.watchdog_s}\nCPUAffinity={board.other_cpus}\n")
 
 
 def accounts(root: Path) -> None:
@@ -124,42 +179,12 @@ def units(root: Path) -> None:
         (wants / name).symlink_to("/dev/null")
 
 
-def _depmod(root: Path) -> None:
-    _tool("depmod", "-b", str(root / "usr"), kernel_version(root)) if (root / "usr/lib/modules").is_dir() else None
-
-
 def kernel_version(root: Path) -> str:
     """Of the one kernel in the root. Raises ImageError."""
     found = sorted(folder.name for folder in (root / "usr/lib/modules").iterdir())
     if len(found) != 1:
         raise ImageError(f"{root}/usr/lib/modules: one kernel is expected, there are {found}")
     return found[0]
-
-
-def byte_code(root: Path) -> None:
-    """Compiled here: without it an import of asyncio takes seconds on the board, and its root is read-only.
-
-    By a Python of this machine where one has the same byte code, else by the board's own under qemu-user (ten minutes and more).
-    Hashes instead of dates, unchecked: the files cannot change, and two builds give the same bytes.
-    """
-    own = [QEMU, "-L", str(root), str(root / "usr/bin/python3.13")]
-    command = [*(_python_here() or own), "-I", "-S", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(root),
-               "-x", "/test_|/tests/", str(root / SITE), str(root / "usr/lib/python3.13")]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"}, check=False)
-    if done.returncode:
-        raise ImageError(f"byte code: {done.stdout[-1000:]}{done.stderr[-1000:]}")
-
-
-def _python_here() -> list[str] | None:
-    """A Python of this machine that writes the board's byte code."""
-    others = sorted(Path.home().glob(f".pyenv/versions/{wheels.PYTHON}*/bin/python{wheels.PYTHON}"))
-    for python in (shutil.which(f"python{wheels.PYTHON}"), *map(str, others)):
-        if python is None:
-            continue
-        asked = subprocess.run([python, "-c", "import importlib.util as u; print(u.MAGIC_NUMBER.hex())"], capture_output=True, text=True, check=False)
-        if asked.stdout.strip() == MAGIC:
-            return [python]
-    return None
 
 
 def _tool(*command: str) -> None:
