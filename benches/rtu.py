@@ -59,7 +59,8 @@ def window(master: Master, seconds: float, baud: int) -> Any:
 
 def at_baud(folder: Path, baud: int, options: argparse.Namespace) -> dict[str, Any]:
     """Calm windows at one rate; disturbed ones, not judged, when there was no calm one."""
-    kept, disturbed = [], []
+    kept: list[tuple[float, Any]] = []
+    disturbed: list[tuple[float, Any]] = []
     cores = rig.two_cores()
     plants = PLANT.format(answer_ms=1e3 * TURNAROUND_S, baud=baud)
     with (
