@@ -58,9 +58,8 @@ def window(master: Master, seconds: float, baud: int) -> Any:
 
 
 def at_baud(folder: Path, baud: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Calm windows at one rate; disturbed ones, not judged, when there was no calm one."""
-    kept: list[tuple[float, Any]] = []
-    disturbed: list[tuple[float, Any]] = []
+    """Calm windows at one rate."""
+    kept, discarded = [], 0
     cores = rig.two_cores()
     plants = PLANT.format(answer_ms=1e3 * TURNAROUND_S, baud=baud)
     with (
@@ -73,16 +72,19 @@ def at_baud(folder: Path, baud: int, options: argparse.Namespace) -> dict[str, A
             with Calm() as calm:
                 took_ns = window(master, options.seconds, baud)
             wall_s = time.monotonic() - before
-            (kept if calm.calm else disturbed).append((len(took_ns) / wall_s, took_ns))
+            discarded += not calm.calm
+            if calm.calm:
+                kept.append((len(took_ns) / wall_s, took_ns))
             if len(kept) == options.windows:
                 break
         faults = sum(master.counters()[name] for name in ("failed_timeout", "crc_errors", "garbage_bytes"))
-    used = kept or disturbed
-    achieved = float(np.median([cps for cps, _ in used]))
+    if not kept:
+        return {"judged": False, "discarded": discarded}
+    achieved = float(np.median([cps for cps, _ in kept]))
     return {
         "achieved_cps": round(achieved, 3), "limit_cps": round(1 / limit_s(baud), 3), "ratio": round(achieved * limit_s(baud), 4),
-        "cycle_ms": percentiles(np.concatenate([took for _, took in used]), 1e-6, (50, 99)), "faults": faults,
-        "discarded": len(disturbed), "judged": len(kept) == options.windows,
+        "cycle_ms": percentiles(np.concatenate([took for _, took in kept]), 1e-6, (50, 99)), "faults": faults,
+        "discarded": discarded, "judged": len(kept) == options.windows,
     }  # fmt: skip
 
 
@@ -98,13 +100,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def text(result: dict[str, Any]) -> str:
     lines = [f"Modbus RTU, FC03 x {READS} and FC16 x {WRITES}, paced by the frame, {result['turnaround_ms']:g} ms in the device"]
     for baud, found in result["baud"].items():
-        told = f"{found['achieved_cps']:8.2f} cycles/s of {found['limit_cps']:8.2f}: {found['ratio']:.3f}"
-        lines.append(f"  {baud:>7} baud  {told}  p99 {found['cycle_ms']['p99']:.1f} ms, faults {found['faults']}")
+        if "ratio" in found:
+            told = f"{found['achieved_cps']:8.2f} cycles/s of {found['limit_cps']:8.2f}: {found['ratio']:.3f}"
+            lines.append(f"  {baud:>7} baud  {told}  p99 {found['cycle_ms']['p99']:.1f} ms, faults {found['faults']}")
     return "\n".join(lines if result["judged"] else [*lines, f"not judged: {result['reason']}"])
 
 
 def picture(result: dict[str, Any], path: Path) -> None:
     from benches.pictures import bars
 
-    rows = {f"{baud} baud": {"achieved": f["achieved_cps"], "limit": f["limit_cps"]} for baud, f in result["baud"].items()}
+    rows = {f"{baud} baud": {"achieved": f["achieved_cps"], "limit": f["limit_cps"]} for baud, f in result["baud"].items() if "ratio" in f}
     bars(path, "Modbus RTU", "cycles/s", rows)

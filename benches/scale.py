@@ -50,7 +50,6 @@ GRID = {"plans": (1, 4, 16), "blocks": (1, 24, 96), "rows": (10, 40, 160, 640), 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cycles", type=int, default=CYCLES, help="cycles for each number of devices")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the loop runs with each number of devices")
-    parser.add_argument("--most", type=int, default=max(DEVICES), help="largest number of devices")
 
 
 # --- devices ------------------------------------------------------------------------------------------------------------------------------
@@ -169,14 +168,13 @@ def step_grid() -> dict[str, dict[str, float]]:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     step = step_grid()
     devices: dict[str, Any] = {}
-    counts = [count for count in DEVICES if count <= options.most]
-    for count in counts:
+    for count in DEVICES:
         with tempfile.TemporaryDirectory() as folder:
             devices[str(count)] = in_the_loop(Path(folder), count, options)
     if rig.two_cores():
         pin(0)
     realtime(PRIORITY)
-    for count in counts:
+    for count in DEVICES:
         with tempfile.TemporaryDirectory() as folder:
             devices[str(count)] |= parallel(Path(folder), count, options)
     judged = all(found["calm"] and found["calm_loop"] for found in devices.values())

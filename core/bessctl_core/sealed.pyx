@@ -15,7 +15,7 @@ except ImportError:
     except ImportError:
         from hashlib import sha256      # an interpreter built without its own
 
-from .layout cimport LAYOUT_VERSION, SiteConfig
+from .layout cimport BUS_TCP, LAYOUT_VERSION, MAX_BUSES, TEXT, SiteConfig
 
 MAGIC = b"BESSEAL1"
 HEADER = struct.Struct("<8sIIII32s")
@@ -44,6 +44,16 @@ cdef class SealedSite:
     def config_bytes(self) -> bytes:
         """The SiteConfig structure as it stands in the file; layout.dtype("SiteConfig") reads it."""
         return (<const char*> &self.config)[:sizeof(SiteConfig)]
+
+    @property
+    def buses(self) -> list:
+        """Where each bus leads: [{"kind": "tcp", "path": host, "port": port}, {"kind": "rtu", "path": device, "port": 0}, ...]."""
+        found = []
+        for i in range(min(max(self.config.n_buses, 0), MAX_BUSES)):
+            path = (&self.config.bus_path[i * TEXT])[:TEXT].split(b"\0")[0].decode(errors="replace")
+            kind = "tcp" if self.config.bus_kind[i] == BUS_TCP else "rtu"
+            found.append({"kind": kind, "path": path, "port": self.config.bus_port[i]})
+        return found
 
 
 def pack(config_bytes: bytes, names: dict) -> bytes:

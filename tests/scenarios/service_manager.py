@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-UNIT = Path(__file__).resolve().parent.parent.parent / "board/systemd/bessctl-loop.service"
+UNIT = Path(__file__).resolve().parent.parent.parent / "board/files/usr/lib/systemd/system/bess-loop.service"
 
 
 def unit_file() -> dict[str, dict[str, str]]:

@@ -1,6 +1,6 @@
 """A loop that hangs: the service manager kills it, the PCS goes to 0 W by its own timer meanwhile, and the next loop takes over (R11).
 
-tests/scenarios/service_manager.py stands in for systemd, with the values of the unit file in board/systemd.
+tests/scenarios/service_manager.py stands in for systemd, with the values of the unit file in board/files.
 """
 
 from __future__ import annotations
