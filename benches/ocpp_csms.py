@@ -1,8 +1,9 @@
-"""The CSMSs of the bench `ocpp`: light, so that what is measured is the station; well-behaved ones and hostile ones on one TLS port."""
+"""The good CSMSs of the bench `ocpp`, on one TLS port: light, so that what is measured is the station."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import ssl
 import time
@@ -15,10 +16,6 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 NOW = "2026-01-01T00:00:00Z"
-GARBAGE = ("{", "[]", '[2,"a"]', '[9,"x",{}]', '[2,"b","Nonsense",{}]', '[2,"c","Reset",{"type":7}]', "\x00" * 64, '[3,"never asked",{}]')
-FLOOD = '[2,"f","GetConfiguration",{"key":["HeartbeatInterval"]}]'
-FLOOD_201 = '[2,"f","GetVariables",{"getVariableData":[{"component":{"name":"OCPPCommCtrlr"},"variable":{"name":"HeartbeatInterval"}}]}]'
-KINDS = ("garbage", "flood", "slow")
 
 
 class Peer:
@@ -57,7 +54,6 @@ class Park:
         self.peers: dict[str, Peer] = {}
         self.messages: Counter[str] = Counter()
         self.dials: list[float] = []
-        self.hostile: Counter[str] = Counter()
         self.last_transaction = 0
         self._server: Server | None = None
 
@@ -92,13 +88,8 @@ class Park:
     async def _serve(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         ident = connection.request.path.rsplit("/", 1)[-1]
-        try:
-            if ident.startswith("hostile"):
-                await self._torment(ident, connection)
-            else:
-                await self._good(Peer(ident, connection))
-        except ConnectionClosed:
-            pass
+        with contextlib.suppress(ConnectionClosed):
+            await self._good(Peer(ident, connection))
 
     async def _good(self, peer: Peer) -> None:
         self.peers[peer.ident] = peer
@@ -121,24 +112,3 @@ class Park:
         if action == "DataTransfer":
             return {"status": "Accepted"}
         return {"currentTime": NOW} if action == "Heartbeat" else {}
-
-    async def _torment(self, ident: str, connection: ServerConnection) -> None:
-        kind = KINDS[int(ident.rsplit("-", 1)[-1]) % len(KINDS)]
-        self.hostile[kind] += 1
-        flood = FLOOD_201 if connection.subprotocol == "ocpp2.0.1" else FLOOD
-        if kind == "slow":  # reads nothing at all, and answers nothing
-            await connection.wait_closed()
-            return
-        reading = asyncio.create_task(self._answer_boot(connection))
-        try:
-            for n in itertools.count():
-                await connection.send(GARBAGE[n % len(GARBAGE)] if kind == "garbage" else flood)
-                await asyncio.sleep(0.005)
-        finally:
-            reading.cancel()
-
-    async def _answer_boot(self, connection: ServerConnection) -> None:
-        async for text in connection:
-            if '"BootNotification"' in str(text):
-                frame = orjson.loads(text)
-                await connection.send(orjson.dumps([3, frame[1], self._answer("BootNotification")]).decode())

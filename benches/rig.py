@@ -52,6 +52,7 @@ class PlantProcess:
         self.ports: list[int] = hello["ports"]
         self.lines: list[str] = hello["pty_paths"]
         self.port = self.ports[0] if self.ports else 0
+        self.pid = self._process.pid
         keep_prompt(self._process.pid)
 
     def ask(self, **request: Any) -> dict[str, Any]:

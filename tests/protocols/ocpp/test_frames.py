@@ -54,6 +54,37 @@ def test_malformed_frames(text: str, code16: str | None, code201: str, ident: st
         assert (reply[:3] if reply else None) == ([4, ident, code] if code else None)
 
 
+# the first words of a message that is too long, code in 1.6 and in 2.0.1, id of the reply
+TOO_LONG = [
+    ('[2,"a","DataTransfer",{"data":"', "FormationViolation", "FormatViolation", "a"),
+    (' [ 2 , "a" ,"DataTransfer",{"data":"', "FormationViolation", "FormatViolation", "a"),
+    ('[2,"', None, "RpcFrameworkError", "-1"),
+    ('[2,"\u00e9","DataTransfer",{"data":"', None, "RpcFrameworkError", "-1"),
+    ("", None, "RpcFrameworkError", "-1"),
+    # an answer to nothing we asked
+    ('[3,"a",{"data":"', None, None, ""),
+]
+
+
+@pytest.mark.parametrize(("head", "code16", "code201", "ident"), TOO_LONG)
+def test_a_message_too_long_is_answered_by_its_first_words(head: str, code16: str | None, code201: str | None, ident: str) -> None:
+    """OCPP-10: it is not read further, and it may be cut."""
+    for rules, code in ((RULES_16, code16), (RULES_201, code201)):
+        for text in (head + "x" * 2000, (head + "x" * 2000).encode()):
+            event = Rpc(rules, lambda: "x", 1, 1000).receive(text)
+            assert isinstance(event, Rejected)
+            reply = json.loads(event.reply) if event.reply else None
+            assert (reply[:3] if reply else None) == ([4, ident, code] if code else None)
+
+
+def test_an_answer_too_long_ends_the_call() -> None:
+    rpc = Rpc(RULES_16, lambda: "a", 10, 1000)
+    rpc.ask(Heartbeat(), None, "Heartbeat", {}, 0)
+    answered = rpc.receive('[3,"a",{"x":"' + "x" * 2000)
+    assert isinstance(answered, Answered)
+    assert answered.payload is None
+
+
 def test_one_call_at_a_time_and_answers_by_id() -> None:
     rpc = Rpc(RULES_16, iter("abc").__next__, 10)
     assert json.loads(rpc.ask(Heartbeat(), None, "Heartbeat", {}, 0)) == [2, "a", "Heartbeat", {}]

@@ -11,12 +11,16 @@ from random import Random
 from typing import Any
 
 import pytest
+from ocpp.v16 import call
 
 from bessctl.errors import UsageError
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import SystemClock
 from bessctl.protocols.ocpp.binding.desk import Desk
+from bessctl.protocols.ocpp.binding.keeper import Keeper
 from bessctl.protocols.ocpp.binding.link import Link, Shared
+from bessctl.protocols.ocpp.binding.outbox import Outbox
+from bessctl.protocols.ocpp.binding.pace import Pace
 from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.binding.station import run_station
 from bessctl.protocols.ocpp.binding.updater import FileUpdater
@@ -26,6 +30,8 @@ from bessctl.protocols.ocpp.session.backoff import Retry
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.writes import Output, PutState
 from bessctl.protocols.ocpp.transport.credentials import authorization
+from bessctl.protocols.ocpp.transport.dial import dial
+from bessctl.protocols.ocpp.transport.tls import small_buffers
 from bessctl.sim.csms import Csms, Policy
 from bessctl.store import Store
 from tests.protocols.ocpp.certificates import issue, server_context
@@ -309,17 +315,83 @@ def test_frames_wait_for_every_batch_before_them(tmp_path: Path) -> None:
         store.migrate(tables.NAMESPACE, tables.LADDER)
         store.submit = lambda statements: kept  # type: ignore[method-assign]
         desk = Desk(StationConfig(()), FakePlans(), FakePlant(), SystemClock(), ledger=Ledger(), log=LOG)
-        shared = Shared(Boot("v", "m"), store, desk, Random(1), LOG, Secrets(bytes(32)), tmp_path, FileUpdater(tmp_path))
-        link = Link(LINK, shared)
+        keeper = Keeper(store, desk.ledger)
+        link = Link(
+            LINK, Shared(Boot("v", "m"), store, desk, Random(1), LOG, Secrets(bytes(32)), tmp_path, FileUpdater(tmp_path), keeper, Pace())
+        )
         wire = Wire(kept)
-        link._outbox = asyncio.Queue()
-        sending = asyncio.create_task(link._send(wire))  # type: ignore[arg-type]
+        link._outbox = Outbox()
+        sending = asyncio.create_task(link._outbox.run(wire.send))
         link._carry_out(Output(writes=[PutState("boots", "1")]))
-        link._carry_out(Output(frames=["frame"]))
+        link._carry_out(Output(frames=['[2,"a","Heartbeat",{}]']))
+        link._carry_out(Output(frames=['[3,"b",{"status":"Unlocked"}]']))
+        link._carry_out(Output(frames=['[3,"c",{"status":"Accepted"}]'], writes=[PutState("boots", "2")]), heard=True)
         asyncio.get_running_loop().call_later(0.01, kept.set_result, None)
-        assert await wire.frames.get() == ("frame", True)
+        sent = [await wire.frames.get() for _ in range(3)]
+        assert [(text[:6], kept) for text, kept in sent] == [('[2,"a"', True), ('[3,"b"', True), ('[3,"c"', True)]
         sending.cancel()
         store.close()
+
+    asyncio.run(story())
+
+
+def test_an_answer_that_keeps_nothing_waits_for_no_disk(tmp_path: Path) -> None:
+    """OCPP-12: with 200 links that write all the time it waited for the batches of others."""
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path) as rig:
+            peer = await rig.peer()
+            assert await peer.remote_start("T") == "Accepted"
+            await csms.wait("StatusNotification", where=lambda p: p["status"] == "Charging")
+            csms.policy.delay_s["MeterValues"] = 0.1
+            assert await peer.trigger("MeterValues", 1) == "Accepted"
+            await csms.wait("MeterValues")
+            real, held = rig.store.submit, list[Future[None]]()
+
+            def submit(statements: Any) -> Future[None]:
+                held.append(Future())
+                return held[-1]
+
+            rig.store.submit = submit  # type: ignore[method-assign]
+            await rig.until(lambda: bool(held))
+            answer = await peer.call(call.GetConfiguration(key=["HeartbeatInterval"]))
+            assert answer.configuration_key
+            assert not any(batch.done() for batch in held)
+            rig.store.submit = real  # type: ignore[method-assign]
+
+    asyncio.run(story())
+
+
+def test_a_message_too_long_never_closes_a_good_connection(tmp_path: Path) -> None:
+    """OCPP-10: whole, in fragments, as an answer, of any length; each leaves a line in the audit, and a good CALL follows."""
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path, max_frame_bytes=1000) as rig:
+            peer = await rig.peer()
+            await csms.wait("StatusNotification", 3)
+            for text in ('[2,"a","DataTransfer",{"vendorId":"', '[3,"a",{"x":"', "not json "):
+                await peer.connection.send(text + "x" * 3000)
+                await peer.connection.send([text, *["x" * 900] * 5])
+            assert await peer.change_configuration("HeartbeatInterval", "60") == "Accepted"
+            assert csms.peers["BESS1"] is peer
+            assert rig.store.read(
+                "SELECT count(*) FROM ocpp_audit WHERE detail LIKE '%longer than 1000 bytes%' OR detail LIKE '%open call%'"
+            ) == [(6,)]
+
+    asyncio.run(story())
+
+
+def test_connections_have_small_buffers(tmp_path: Path) -> None:
+    """OCPP-10: asyncio gives each TLS connection 256 KiB of its own, 200 of them are 50 MB of nothing."""
+    cert, key = issue(tmp_path, "csms")
+
+    async def story() -> None:
+        async with Csms(context=server_context(cert, key)) as csms:
+            small_buffers()
+            link = link_to(csms, tls=Tls(ca_file=cert))
+            async with dial(link, ("ocpp1.6",)) as connection:
+                buffer = connection.transport._ssl_protocol.get_buffer(-1)  # type: ignore[attr-defined]
+                assert len(buffer) <= 16 * 1024
 
     asyncio.run(story())
 

@@ -1,13 +1,13 @@
 """The driver of one link: carries bytes, time and disk between the sans-IO station and the world.
 
 Per step of the station: the plan is written first (it must not wait for an fsync), then everything the step wants kept goes to the
-store as one batch, then, when that batch and all before it are on disk, its frames go out, in order. A batch that fails stops the
-station: what could not be kept must not be acknowledged.
+store as one batch, then, when that batch and all before it are on disk, its frames go out, in order; an answer that keeps nothing goes at
+once (`outbox`). A batch that fails stops the station: what could not be kept must not be acknowledged.
 
 Two tasks live as long as the link: one dials and talks, one keeps time (samples are taken offline too). Jobs run beside them.
 
-What a CSMS may send is bounded: a frame by `max_frame_bytes`, its CALLs by `calls_per_s` in the long run. Beyond that nothing is read, the
-peer's own socket fills up, and everybody else is served.
+What a CSMS may send is bounded: a message by `max_frame_bytes` (a longer one is answered with an error, the rest of it thrown away as it
+comes), its CALLs by `calls_per_s` in the long run. Beyond that nothing is read, the peer's own socket fills up, and the others are served.
 """
 
 from __future__ import annotations
@@ -24,11 +24,15 @@ from bessctl.errors import BessctlError, NotReachable, UsageError
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.desk import Desk
 from bessctl.protocols.ocpp.binding.flow import Flow
+from bessctl.protocols.ocpp.binding.keeper import Keeper
+from bessctl.protocols.ocpp.binding.outbox import Outbox, Outgoing
+from bessctl.protocols.ocpp.binding.pace import Pace
 from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.binding.updater import Updater
 from bessctl.protocols.ocpp.binding.vault import FileVault
 from bessctl.protocols.ocpp.binding.workers import Bench, carry_out
 from bessctl.protocols.ocpp.config import BackOff, LinkConfig, Role
+from bessctl.protocols.ocpp.messages import frames
 from bessctl.protocols.ocpp.messages.dialect import SUBPROTOCOLS, Dialect, dialect
 from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session import writes as w
@@ -55,15 +59,10 @@ class Shared:
     secrets: Secrets
     folder: Path
     updater: Updater
+    keeper: Keeper
+    pace: Pace
     logs: tuple[Path, ...] = ()
     on_hard_reset: Callable[[str], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Outgoing:
-    kept: Future[None] | None
-    frames: list[str]
-    hang_up: bool
 
 
 class Link:
@@ -79,8 +78,10 @@ class Link:
         self._by_hand = asyncio.Event()
         self._by_hand.set()
         self._connection: Connection | None = None
-        self._wake = asyncio.Event()
-        self._outbox: asyncio.Queue[_Outgoing] | None = None
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ns = 0
+        self._outbox: Outbox | None = None
         self._last_kept: Future[None] | None = None
         self._restart_due = ""
         self._redial = ""
@@ -99,6 +100,8 @@ class Link:
                 tasks.create_task(self._dial_for_ever(), name=f"ocpp {self.config.name} link")
                 await self._broken
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             for job in self._jobs:
                 job.cancel()
 
@@ -107,7 +110,7 @@ class Link:
         self.station.see(self._desk.reading)
         if now:
             self._plant_due = True
-            self._wake.set()
+            self._due.set()
 
     def hand(self, order: HandOrder) -> str | None:
         """What the hand at the station does; returns why it does nothing."""
@@ -148,26 +151,37 @@ class Link:
         )
 
     async def _keep_time(self) -> None:
+        self._due.set()
         while True:
-            self._wake.clear()
+            await self._due.wait()
+            self._due.clear()
+            wake_ns, now = self.station.wake_ns(), self._desk.clock.now()
             if self._plant_due:
                 self._plant_due = False
-                self._carry_out(self.station.plant(self._desk.reading, self._desk.clock.now()))
-                self._wake.clear()
-            wake_ns = self.station.wake_ns()
-            if wake_ns is None:
-                await self._wake.wait()
-                continue
-            delay = (wake_ns - self._desk.clock.now().mono_ns) / 1e9
-            try:
-                async with asyncio.timeout(max(0.0, delay)):
-                    await self._wake.wait()
-            except TimeoutError:
-                self._carry_out(self.station.tick(self._desk.clock.now()))
+                self._carry_out(self.station.plant(self._desk.reading, now))
+            elif wake_ns is not None and wake_ns <= now.mono_ns:
+                self._carry_out(self.station.tick(now))
+            else:
+                self._arm()
+
+    def _arm(self) -> None:
+        """Wake at the station's next instant. A timer that stands rings no later than that, and looks again."""
+        wake_ns = self.station.wake_ns()
+        if wake_ns is None or (self._timer is not None and self._timer_ns <= wake_ns):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ns = wake_ns
+        self._timer = self._loop.call_later(max(0.0, (wake_ns - self._desk.clock.now().mono_ns) / 1e9), self._rang)
+
+    def _rang(self) -> None:
+        self._timer = None
+        self._due.set()
 
     async def _dial_for_ever(self) -> None:
         while True:
             await self._by_hand.wait()
+            await asyncio.sleep(self._shared.pace.wait_s(self._loop.time()))
             endpoint = self.station.network.endpoint()
             try:
                 await self._dial(endpoint)
@@ -210,12 +224,12 @@ class Link:
             hook(self.config.name)
         self._restart_due = self._redial = ""
         self.station = self._new_station()
-        self._wake.set()
+        self._due.set()
         self._desk.replan()
 
     async def _talk(self, connection: Connection, spoken: Dialect, endpoint: Endpoint) -> None:
-        self._outbox = asyncio.Queue()
-        helpers = [asyncio.create_task(self._send(connection)), asyncio.create_task(self._ping(connection))]
+        self._outbox = Outbox()
+        helpers = [asyncio.create_task(self._outbox.run(connection.send)), asyncio.create_task(self._ping(connection))]
         reader = asyncio.create_task(self._receive(connection, endpoint))
         try:
             self._carry_out(self.station.connected(self._desk.clock.now(), self._desk.reading, spoken))
@@ -233,10 +247,11 @@ class Link:
 
     async def _receive(self, connection: Connection, endpoint: Endpoint) -> None:
         flow = Flow(self.config.calls_per_s)
-        async for message in connection:
+        while True:
+            message = await connection.recv(decode=False)
             was = self.station.accepted
             output = self.station.received(message, self._desk.clock.now())
-            self._carry_out(output)
+            self._carry_out(output, heard=True)
             if self.station.accepted and not was:
                 self._retry.good()
                 self.station.network.good(endpoint)
@@ -244,17 +259,6 @@ class Link:
             pause_s = flow.pause_s(self._loop.time(), output.charge)
             if pause_s:
                 await asyncio.sleep(pause_s)
-
-    async def _send(self, connection: Connection) -> None:
-        assert self._outbox is not None
-        while True:
-            out = await self._outbox.get()
-            if out.kept is not None:
-                await asyncio.shield(asyncio.wrap_future(out.kept))
-            for frame in out.frames:
-                await connection.send(frame)
-            if out.hang_up:
-                return
 
     async def _ping(self, connection: Connection) -> None:
         while True:
@@ -271,20 +275,31 @@ class Link:
                 return
             self._carry_out(self.station.pong(self._desk.clock.now()))
 
-    def _carry_out(self, output: w.Output) -> None:
+    def _carry_out(self, output: w.Output, *, heard: bool = False) -> None:
+        """Plan, disk, wire. `heard`: the step took one message of the peer, so that its answers acknowledge what it wrote itself."""
         if output.plan_changed:
             self._desk.replan()
-        self._last_kept = self._keep(output.writes) or self._last_kept
+        kept = self._keep(output.writes)
+        self._last_kept = kept or self._last_kept
         self._restart_due = output.restart or self._restart_due
         self._redial = output.redial or self._redial
-        hang_up = bool(output.restart or output.redial)
-        if self._outbox is not None and (output.frames or hang_up):
-            self._outbox.put_nowait(_Outgoing(self._last_kept, output.frames, hang_up))
+        if self._outbox is not None:
+            acknowledges = not heard or any(not isinstance(write, w.Audit) for write in output.writes)
+            self._line_up(self._outbox, output, self._last_kept if acknowledges else None)
         for job in output.jobs:
             task = asyncio.create_task(self._work(job), name=f"ocpp {self.config.name} {type(job).__name__}")
             self._jobs.add(task)
             task.add_done_callback(self._jobs.discard)
-        self._wake.set()
+        self._arm()
+
+    def _line_up(self, outbox: Outbox, output: w.Output, answers_wait: Future[None] | None) -> None:
+        answers = tuple(text for text in output.frames if not frames.is_call(text))
+        calls = tuple(text for text in output.frames if frames.is_call(text))
+        hang_up = bool(output.restart or output.redial)
+        if answers:
+            outbox.put(Outgoing(answers_wait, answers, answers=True))
+        if calls or hang_up:
+            outbox.put(Outgoing(self._last_kept, calls, hang_up=hang_up))
 
     async def _work(self, job: Job) -> None:
         done = await carry_out(job, self._bench)
@@ -298,11 +313,8 @@ class Link:
             )
         if not statements:
             return None
-        if any(isinstance(write, (w.Enqueue, w.PutTx)) for write in writes):
-            statements += tables.account_statements(self._desk.ledger.accounts())
-        kept = self._store.submit(statements)
-        kept.add_done_callback(self._kept)
-        return kept
+        energy = any(isinstance(write, (w.Enqueue, w.PutTx)) for write in writes)
+        return self._shared.keeper.keep(statements, self._kept, energy=energy)
 
     def _audit(self, audit: w.Audit) -> list[Statement]:
         now = self._desk.clock.now()
@@ -310,12 +322,9 @@ class Link:
         self._log.log(audit.level, "ocpp link %s%s: %s: %s", self.config.name, where, audit.kind, audit.detail)
         return tables.audit_statements(self.config.name, audit, now.utc_ns, now.mono_ns)
 
-    def _kept(self, kept: Future[None]) -> None:
-        """Any thread: the store's."""
-        error = kept.exception()
-        if error is not None:
-            self._loop.call_soon_threadsafe(self._fail, error)
-
-    def _fail(self, error: BaseException) -> None:
-        if not self._broken.done():
+    def _kept(self, error: BaseException | None) -> None:
+        if error is None:
+            if self._outbox is not None:
+                self._outbox.wake()
+        elif not self._broken.done():
             self._broken.set_exception(error if isinstance(error, BessctlError) else RuntimeError(str(error)))

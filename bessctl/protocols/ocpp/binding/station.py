@@ -14,7 +14,9 @@ from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import Clock
 from bessctl.protocols.ocpp.binding.desk import Desk
 from bessctl.protocols.ocpp.binding.handsocket import serve_hand
+from bessctl.protocols.ocpp.binding.keeper import Keeper
 from bessctl.protocols.ocpp.binding.link import Link, Shared
+from bessctl.protocols.ocpp.binding.pace import Pace
 from bessctl.protocols.ocpp.binding.secrets import load as load_secrets
 from bessctl.protocols.ocpp.binding.updater import FileUpdater, Updater
 from bessctl.protocols.ocpp.config import LinkConfig, StationConfig
@@ -22,11 +24,13 @@ from bessctl.protocols.ocpp.messages.dialect import dialect
 from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.ledger import Ledger
+from bessctl.protocols.ocpp.transport.tls import small_buffers
 from bessctl.store import Store
 
 KEEP_ACCOUNTS_S = 60
 CRASH_S = 5
 FORGET_S = 3600
+AT_ONCE = 20
 
 
 async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in the order of the composition root
@@ -47,6 +51,7 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
     then restarts itself. Raises UsageError for a configuration no link can be made of, OperationFailed when the store cannot keep
     what must be kept; the caller starts it again.
     """
+    small_buffers()
     store.migrate(tables.NAMESPACE, tables.LADDER)
     desk = Desk(config, plans, plant, clock, ledger=Ledger(tables.load_accounts(store)), log=log)
     identity = Boot(config.vendor, config.model, config.serial, config.firmware)
@@ -61,6 +66,8 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
         secrets,
         folder,
         updater or FileUpdater(folder / "firmware"),
+        Keeper(store, desk.ledger),
+        Pace(),
         config.logs,
         on_hard_reset,
     )
@@ -112,9 +119,11 @@ async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link]
     while True:
         moved |= desk.look()
         looks, before, mark = looks + 1, mark, desk.mark()
-        for link in links.values():
-            link.plant_moved(now=mark != before or looks % each_second == 0)
         desk.replan(renew_only=True)
+        for n, link in enumerate(list(links.values())):
+            link.plant_moved(now=mark != before or (looks + n) % each_second == 0)
+            if n % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)  # hundreds of links that step in one turn of the event loop keep every answer waiting
         now = desk.clock.now().mono_ns
         utc = desk.clock.now().utc_ns
         if utc is not None and now >= forget_ns:

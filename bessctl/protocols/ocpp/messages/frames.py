@@ -12,6 +12,7 @@ Neither ever closes a connection.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,25 @@ class RpcRules:
 
 RULES_16 = RpcRules("FormationViolation", None, None)
 RULES_201 = RpcRules("FormatViolation", "RpcFrameworkError", "MessageTypeNotSupported")
+
+
+_HEAD = re.compile(rb'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f\x80-\xff]{1,36})"\s*,')
+_OUR_CALL = f"[{CALL},"
+
+
+def is_call(text: str) -> bool:
+    """Is this text of ours a CALL, and not an answer?"""
+    return text.startswith(_OUR_CALL)
+
+
+def too_long(text: str | bytes, rules: RpcRules, most: int) -> Frame:
+    """What to make of a message that is longer than `most` bytes and may be cut: its first words say whom to answer. Never raises."""
+    why = f"the message is longer than {most} bytes"
+    head = _HEAD.match(text[:100].encode(errors="replace") if isinstance(text, str) else text[:100])
+    if head is None:
+        return Garbage(why)
+    kind, ident = int(head[1]), head[2].decode("ascii")
+    return Broken(ident, rules.format_violation, "", why) if kind == CALL else CallError(ident, "Malformed", why)
 
 
 def parse(text: str | bytes, rules: RpcRules) -> Frame:

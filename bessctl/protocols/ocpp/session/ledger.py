@@ -55,6 +55,8 @@ class Ledger:
             self._registers[account.direction] = _Register.restored(account)
         self._reading: Reading | None = None
         self._order = 0
+        self.moves = 0
+        """How often the totals changed."""
 
     def direction(self) -> Direction | None:
         """The direction in use, if any."""
@@ -120,6 +122,7 @@ class Ledger:
             for direction, register in self._registers.items():
                 moved |= register.observe(reading.side(direction).register_mwh, self._weights(direction))
         self._grant()
+        self.moves += moved
         return moved
 
     def register_wh(self, link: str, direction: Direction) -> int:

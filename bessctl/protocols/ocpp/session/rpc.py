@@ -4,6 +4,7 @@ Rules
 - At most one CALL of ours is unanswered (OCPP-J 4.1.1). A reply to any other id is ignored: it is late or was never asked for.
 - CALLs of the peer are handled as they come, also while an earlier one still waits for its answer.
 - Malformed input is answered or ignored as the dialect's rules say (settled question 8); it never closes the connection.
+- A message longer than the link takes is answered by its first words, or ignored: it is not read further.
 - A new connection is a new `Rpc`: ids of before mean nothing any more.
 """
 
@@ -61,8 +62,9 @@ Event = Called | Answered | Rejected
 class Rpc:
     """One connection. Supervisor thread; no I/O."""
 
-    def __init__(self, rules: RpcRules, new_id: Callable[[], str], timeout_ns: int) -> None:
+    def __init__(self, rules: RpcRules, new_id: Callable[[], str], timeout_ns: int, most_bytes: int = 2**20) -> None:
         self._rules = rules
+        self._most = most_bytes
         self._new_id = new_id
         self._timeout_ns = timeout_ns
         self.asked: Asked | None = None
@@ -76,7 +78,8 @@ class Rpc:
 
     def receive(self, text: str | bytes) -> Event:
         """What a websocket message means."""
-        match frames.parse(text, self._rules):
+        too_long = len(text) > self._most
+        match frames.too_long(text, self._rules, self._most) if too_long else frames.parse(text, self._rules):
             case frames.Call(ident, action, payload):
                 return Called(ident, action, payload)
             case frames.CallResult(ident, payload):

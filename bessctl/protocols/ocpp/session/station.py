@@ -143,7 +143,7 @@ class Station:
         core.online, core.reading, self._evidence_ns = True, reading, now.mono_ns
         self._security.good()
         self._after_offline()
-        self._rpc = Rpc(core.spoken.rules, core.new_id, round(core.link.call_timeout_s * NS))
+        self._rpc = Rpc(core.spoken.rules, core.new_id, round(core.link.call_timeout_s * NS), core.link.max_frame_bytes)
         return self._end()
 
     def disconnected(self, now: Now) -> Output:

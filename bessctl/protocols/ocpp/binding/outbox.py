@@ -1,0 +1,76 @@
+"""What waits to go to one peer, and for which batch of the store it waits (OCPP-19: nothing is acknowledged before it is on disk).
+
+- An answer waits for the answers before it and, where its step keeps something, for all that is kept up to that step. An answer that keeps
+  nothing (a question was answered, a wish refused) waits for no disk: the measurements of the same link write all the time.
+- A CALL of ours waits for everything before it: the answers that went first, and every batch up to its own step.
+
+Time and disk are handed in: `wake` is called when a batch may have come to disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+Send = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Frames of one kind from one step. `kept` None = they wait for no disk; `hang_up`: the connection ends after them."""
+
+    kept: Future[None] | None
+    frames: tuple[str, ...]
+    answers: bool = False
+    hang_up: bool = False
+
+
+class Outbox:
+    """One connection's. Supervisor thread."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Outgoing] = deque()
+        self._ready = asyncio.Event()
+
+    def put(self, out: Outgoing) -> None:
+        """Line it up."""
+        self._waiting.append(out)
+        self._ready.set()
+
+    def wake(self) -> None:
+        """A batch came to disk."""
+        if self._waiting:
+            self._ready.set()
+
+    def next(self) -> Outgoing | None:
+        """What may go now, taken out; None = all waits."""
+        for place, out in enumerate(self._waiting):
+            if place and not out.answers:
+                continue
+            if _kept(out.kept):
+                del self._waiting[place]
+                return out
+            if out.answers:
+                return None
+        return None
+
+    async def run(self, send: Send) -> None:
+        """Send what may go, until the end of the connection is wanted."""
+        while True:
+            out = self.next()
+            if out is None:
+                self._ready.clear()
+                await self._ready.wait()
+                continue
+            for frame in out.frames:
+                await send(frame)
+            if out.hang_up:
+                return
+
+
+def _kept(batch: Future[None] | None) -> bool:
+    """Is it on disk? A batch that failed never is: its link ends."""
+    return batch is None or (batch.done() and batch.exception() is None)

@@ -1,0 +1,99 @@
+"""What one connection may cost before the websocket library sees it (OCPP-10; RFC 6455 5.2-5.5)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, OPEN, Protocol
+
+from bessctl.protocols.ocpp.transport.cap import Cap
+
+MOST = 300
+HTTP = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+
+
+def frame(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytes:
+    """As a server writes it."""
+    return Frame(opcode, payload, fin).serialize(mask=False)
+
+
+def message(payload: bytes, cuts: list[int]) -> bytes:
+    """One message in as many frames as there are cuts and one."""
+    edges = [0, *sorted(c % (len(payload) + 1) for c in cuts), len(payload)]
+    parts = [payload[a:b] for a, b in pairwise(edges)]
+    return b"".join(frame(Opcode.CONT if n else Opcode.TEXT, part, fin=n == len(parts) - 1) for n, part in enumerate(parts))
+
+
+def read(stream: bytes) -> tuple[list[bytes], list[bytes]]:
+    """What the websocket library makes of it: messages, and pings; it must find nothing wrong."""
+    protocol = Protocol(CLIENT, state=OPEN, max_size=MOST + 1)
+    protocol.receive_data(stream)
+    messages, pings = [b""], []
+    for event in protocol.events_received():
+        assert isinstance(event, Frame)
+        if event.opcode is Opcode.PING:
+            pings.append(bytes(event.data))
+        elif event.opcode in {Opcode.TEXT, Opcode.CONT}:
+            messages[-1] += event.data
+            messages += [b""] if event.fin else []
+    assert protocol.parser_exc is None
+    return messages[:-1], pings
+
+
+payloads = st.integers(0, 3 * MOST).map(lambda n: (b"0123456789" * n)[:n])
+pieces = st.one_of(
+    st.tuples(payloads, st.lists(st.integers(0, 10_000), max_size=3)).map(lambda m: (m[0], message(*m))),
+    st.just((None, frame(Opcode.PING, b"p"))),
+)
+
+
+@given(st.lists(pieces, max_size=5), st.lists(st.integers(0, 10_000), max_size=6))
+def test_every_message_arrives_and_a_long_one_is_cut(sent: list[tuple[bytes | None, bytes]], cuts: list[int]) -> None:
+    """However the bytes are cut on their way: what fits is whole, what does not is one byte longer than what fits, and no more."""
+    stream = HTTP + b"".join(wire for _, wire in sent)
+    edges = [0, *sorted(c % (len(stream) + 1) for c in cuts), len(stream)]
+    cap = Cap(MOST)
+    passed = b"".join(cap.feed(stream[a:b]) for a, b in pairwise(edges))
+    assert passed.startswith(HTTP)
+    messages, pings = read(passed.removeprefix(HTTP))
+    assert messages == [payload[: MOST + 1] for payload, _ in sent if payload is not None]
+    assert len(pings) <= sum(payload is None for payload, _ in sent)
+    assert bool(pings) == any(payload is None for payload, _ in sent)
+
+
+def test_a_message_of_gigabytes_costs_no_more_than_the_cap() -> None:
+    cap = Cap(MOST)
+    cap.feed(HTTP)
+    passed = len(cap.feed(bytes((0x81, 127)) + (2**40).to_bytes(8, "big")))
+    assert passed + sum(len(cap.feed(b"x" * 16_384)) for _ in range(100)) < MOST + 20
+
+
+def test_of_many_pings_the_last_is_answered() -> None:
+    cap = Cap(MOST)
+    cap.feed(HTTP)
+    flood = b"".join(frame(Opcode.PING, b"%d" % n) for n in range(1000))
+    assert cap.feed(flood) == frame(Opcode.PING, b"999")
+    assert cap.controls == 1000
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        bytes((0x81, 0x85)) + b"mask" + b"hello",
+        bytes((0xC1, 5)) + b"hello",
+        bytes((0x89, 126, 1, 0)) + bytes(256),
+        bytes((0x83, 5)) + b"hello",
+    ],
+    ids=["masked", "reserved bit", "long ping", "unknown opcode"],
+)
+def test_what_is_no_websocket_is_left_to_the_library(broken: bytes) -> None:
+    """7.1.7: it must close."""
+    cap = Cap(MOST)
+    cap.feed(HTTP)
+    protocol = Protocol(CLIENT, state=OPEN, max_size=MOST + 1)
+    protocol.receive_data(cap.feed(broken))
+    assert protocol.parser_exc is not None
