@@ -102,6 +102,7 @@ lock: .venv/.tools
 	@$(COMPILE) -o requirements/tools.lock requirements/tools.in
 	@$(COMPILE) -o requirements/run.lock pyproject.toml
 	@$(COMPILE) -o requirements/dev.lock -c requirements/run.lock -c requirements/tools.lock --extra seal --extra test --extra bench --extra check pyproject.toml requirements/tools.in
+	@$(COMPILE) -o requirements/board.lock -c requirements/dev.lock --extra seal pyproject.toml
 
 clean:
 	@rm -rf .venv build dist *.egg-info

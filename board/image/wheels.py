@@ -1,7 +1,7 @@
 """The Python side of the image, cross-built: our extension modules by gcc for the board, everything else as wheels from PyPI.
 
-The wheels are those of requirements/run.lock for aarch64, by hash; none is built here. uv is told the target's platform and Python, because
-pip would evaluate a lock's markers for the machine it runs on.
+The wheels are those of requirements/board.lock for aarch64, by hash; none is built here. uv is told the target's
+platform and Python: pip would evaluate a lock's markers for the machine it runs on.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ KEPT = (".py", ".so", ".typed", ".json", ".yaml")
 
 
 def dependencies(target: Path) -> None:
-    """Everything of requirements/run.lock into the folder. Raises ImageError."""
+    """Everything of requirements/board.lock into the folder. Raises ImageError."""
     uv = Path(sys.executable).with_name("uv")
     command = [
         str(uv), "--no-progress", "--system-certs", "pip", "install", "-q", "--target", str(target), "--python-platform", PLATFORM,
-        "--python-version", PYTHON, "--only-binary", ":all:", "--no-deps", "--require-hashes", "-r", str(TREE / "requirements/run.lock"),
+        "--python-version", PYTHON, "--only-binary", ":all:", "--no-deps", "--require-hashes", "-r", str(TREE / "requirements/board.lock"),
     ]  # fmt: skip
-    _run(command, "the wheels of requirements/run.lock for aarch64")
+    _run(command, "the wheels of requirements/board.lock for aarch64")
 
 
 def ours(target: Path, work: Path, debs: Iterable[Deb], archive: Path) -> None:
@@ -43,6 +43,8 @@ def ours(target: Path, work: Path, debs: Iterable[Deb], archive: Path) -> None:
         unpack([deb for deb in debs if deb.group in ("root", "build")], archive, sysroot)
     _copy(TREE / "bessctl", target / "bessctl")
     _copy(TREE / "core/bessctl_core", target / "bessctl_core")
+    _copy(TREE / "board/device", target / "board/device")
+    shutil.copyfile(TREE / "board/__init__.py", target / "board/__init__.py")
     _run([sys.executable, "-c", "import setup; setup.extensions()"], "the extension modules' C sources")
     sources = sorted((TREE / "build/cython-release/core/bessctl_core").glob("*.c"))
     if not sources:

@@ -1,0 +1,56 @@
+"""A look at the two services: does systemd count them as active, how often did it start them, and does the loop tick?
+
+Nothing here asks about devices: a PCS that is off line is no reason to go back to the old system.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bessctl.corelink import CoreLink, attach
+from bessctl.errors import BessctlError
+from board.device.update import Sight
+
+UNITS = ("bess-loop.service", "bess-supervisor.service")
+SEALED = Path("/data/bessctl/site.sealed")
+
+
+@dataclass
+class Services:
+    """The two units and the link to the loop, which is kept from look to look."""
+
+    run_dir: str = "/run/bessctl"
+    sealed: Path = SEALED
+    _link: CoreLink | None = field(default=None, init=False)
+
+    def expected(self) -> bool:
+        """Is there a site that they should run?"""
+        return self.sealed.exists()
+
+    def active(self) -> bool:
+        """Both of them: systemctl's exit code is 0 already when one is."""
+        said = subprocess.run(["systemctl", "is-active", *UNITS], capture_output=True, text=True, check=False).stdout
+        return said.split() == ["active"] * len(UNITS)
+
+    def starts(self) -> int:
+        """How often systemd started them again, both together."""
+        command = ["systemctl", "show", "--value", "-p", "NRestarts", *UNITS]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return sum(int(word) for word in said.split() if word.isdigit())
+
+    def ticks(self) -> int | None:
+        """Of the loop; None when it cannot be seen."""
+        try:
+            self._link = self._link or attach(self.run_dir, writes=False)
+            state = self._link.state()
+        except BessctlError:
+            self._link = None
+            return None
+        return None if state is None else int(state["tick"])
+
+
+def look(services: Services, at_s: float) -> Sight:
+    """One look."""
+    return Sight(at_s, services.active(), services.ticks(), services.starts())

@@ -1,0 +1,287 @@
+"""bessctl-update install BUNDLE | outcome | status | serve | confirm
+
+The board's side of an update (rules: update.py). The first two are what OCPP's UpdateFirmware calls, as the supervisor's user:
+
+    install BUNDLE   exit code 0 when the bundle is in the other slot; the board restarts GRACE_S later, so that this can still be told.
+                     1 with one line of reason on stderr: refused, or the writing failed; then the old system and the plant are as before
+    outcome          waits for the verdict on the newest update. 0: it runs and is confirmed. 1 with the reason on stderr: the old one runs
+    status           what is known of the newest update, as JSON
+
+The others are units of root: `serve` (bess-update.service) does what was asked for, `confirm` (bess-mark-good.service) follows each start.
+Whoever asks puts a file into the inbox, and reads the answer out of the state; nothing unprivileged reaches RAUC.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from board.device.health import Services, look
+from board.device.update import OVER, Sight, Update, after_start, begin, fail, missing, proof
+
+GRACE_S = 15
+STANDBY_S = 90.0
+INSTALL_S = 3600.0
+OUTCOME_S = 7200.0
+POLL_S = 1.0
+
+
+class Refused(Exception):
+    """The update is not done; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files of an update. The inbox is the supervisor's, everything else root's."""
+
+    folder: Path = Path("/data/bessctl/update")
+    cmdline: Path = Path("/proc/cmdline")
+
+    @property
+    def request(self) -> Path:
+        return self.folder / "inbox/request.json"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.json"
+
+    def word(self, name: str, default: str) -> str:
+        """A word `name=value` of the kernel's command line."""
+        words = dict(word.split("=", 1) for word in self.cmdline.read_text().split() if "=" in word)
+        return words.get(name, default)
+
+
+def store(file: Path, content: dict[str, object]) -> None:
+    """Whole or not at all, and on disk."""
+    part = file.with_name(file.name + ".part")
+    with part.open("w") as out:
+        json.dump(content, out)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def load(places: Places) -> Update:
+    """The newest update; an unreadable state counts as none."""
+    try:
+        return Update(**json.loads(places.state.read_text()))
+    except (OSError, ValueError, TypeError):
+        return Update()
+
+
+def run(*command: str, timeout_s: float = 60.0) -> tuple[int, str]:
+    """Exit code and what it said, the last line of it if it failed."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return 127, str(e)
+    if done.returncode == 0:
+        return 0, done.stdout.strip()
+    said = [line for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+    return done.returncode, said[-1].strip() if said else f"exit code {done.returncode}"
+
+
+Run = Callable[..., tuple[int, str]]
+
+
+@dataclass
+class Updater:
+    """Root's part. `run`, `sleep`, `now` are given by tests."""
+
+    places: Places
+    run: Run = run
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
+
+    # --- what was asked for ---------------------------------------------------------------------------------------------------------------
+
+    def serve(self) -> Update:
+        """Do what lies in the inbox. The request is taken out first: a bundle that crashes us is not tried again and again."""
+        try:
+            wish = json.loads(self.places.request.read_text())
+            request, image = str(wish["request"]), Path(str(wish["image"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            request, image = "", Path()
+        self.places.request.unlink(missing_ok=True)
+        update = load(self.places)
+        if not request or update.phase not in OVER:
+            return update
+        update = self.keep(begin(request, self.places.word("rauc.slot", "A")))
+        try:
+            update = self.keep(replace(update, version=self.check(image), phase="installing", stopped=self.standby()))
+            self.say(f"update to {update.version}: the plant is in standby until the new system is proved")
+            self.must("rauc", "install", str(image), timeout_s=INSTALL_S)
+        except Refused as e:
+            return self.over(fail(load(self.places), str(e)))
+        update = self.keep(replace(update, phase="restarting"))
+        self.say(f"update to {update.version}: written to slot {update.target}; restart in {GRACE_S} s")
+        self.must("systemd-run", f"--on-active={GRACE_S}", "systemctl", "reboot")
+        return update
+
+    def check(self, image: Path) -> str:
+        """The version of a bundle that may be installed here: signature, board, age. Raises Refused."""
+        if not image.is_file():
+            raise Refused(f"{image}: no such file")
+        bundle = json.loads(self.must("rauc", "info", "--output-format=json", str(image)))
+        mine = self.compatible()
+        if bundle["compatible"] != mine:
+            raise Refused(f"the bundle is for {bundle['compatible']}, this board is {mine}")
+        version = str(bundle["version"])
+        self.must("env", f"RAUC_MF_VERSION={version}", "/usr/lib/bessctl/board/allow-bundle")
+        return version
+
+    def compatible(self) -> str:
+        """What a bundle must say to be for this board."""
+        return f"bessctl-{self.must('cat', '/etc/bessctl-board')}"
+
+    def standby(self) -> bool:
+        """Bring the plant to standby. True when it was not there already; a loop that is down leaves nothing to stop. Raises Refused."""
+        if self.run("systemctl", "is-active", "bess-loop.service")[0]:
+            return False
+        if self.mode() in {"stopped", "out_of_service"}:
+            return False
+        self.must("bessctl", "stop")
+        until = self.now() + STANDBY_S
+        while self.mode() != "stopped":
+            if self.now() > until:
+                self.run("bessctl", "start")
+                raise Refused(f"the plant did not come to standby within {STANDBY_S:g} s")
+            self.sleep(POLL_S)
+        return True
+
+    def mode(self) -> str:
+        """The loop's mode; "" when it cannot be asked."""
+        answer = self.run("sh", "-c", "bessctl status -o json || :")[1]
+        try:
+            return str(json.loads(answer)["plant"]["mode"])
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    # --- each start -----------------------------------------------------------------------------------------------------------------------
+
+    def confirm(self, services: Services) -> Update:
+        """Follow a start: judge the update under way, and mark the slot good once loop and supervisor have proved themselves."""
+        slot = self.places.word("rauc.slot", "A")
+        update = self.keep(after_start(load(self.places), slot))
+        if update.phase == "failed":
+            update = self.over(update)
+        limit = float(self.places.word("bess.give_up_s", "1800")) if update.phase == "trying" else None
+        newest = self.prove(services, float(self.places.word("bess.good_s", "300")), limit)
+        if newest is None:
+            self.must("rauc", "status", "mark-good")
+            return self.over(replace(update, phase="good")) if update.phase == "trying" else update
+        update = self.keep(replace(update, phase="given_up", why=f"the new system did not prove itself: {missing(newest)}"))
+        self.say(f"{update.why}; back to slot {update.running}")
+        self.must("rauc", "status", "mark-bad")
+        self.must("systemctl", "reboot")
+        return update
+
+    def prove(self, services: Services, good_s: float, limit_s: float | None) -> Sight | None:
+        """Wait for the proof. None: it is there, or the board has no site to run. Else the newest look when the time is over."""
+        looks: list[Sight] = []
+        began = self.now()
+        while services.expected():
+            looks = [*looks[-2000:], look(services, self.now())]
+            if proof(good_s, looks):
+                break
+            if limit_s is not None and self.now() - began > limit_s:
+                return looks[-1]
+            self.sleep(5 * POLL_S)
+        return None
+
+    # --- helpers --------------------------------------------------------------------------------------------------------------------------
+
+    def over(self, update: Update) -> Update:
+        """The end of an update: the plant is started again if the update had stopped it."""
+        if update.stopped:
+            code, said = self.run("bessctl", "start")
+            self.say("the plant is started again" if code == 0 else f"the plant could not be started again: {said}; type: bessctl start")
+        self.say(f"update to {update.version or 'a bundle'}: {update.phase}{': ' if update.why else ''}{update.why}")
+        return self.keep(replace(update, stopped=False))
+
+    def keep(self, update: Update) -> Update:
+        store(self.places.state, asdict(update))
+        return update
+
+    def must(self, *command: str, timeout_s: float = 60.0) -> str:
+        """What the command said. Raises Refused with its last line."""
+        code, said = self.run(*command, timeout_s=timeout_s)
+        if code:
+            raise Refused(said)
+        return said
+
+    def say(self, what: str) -> None:
+        print(what, flush=True)
+
+
+# --- who asks -----------------------------------------------------------------------------------------------------------------------------
+
+
+def install(places: Places, image: Path) -> int:
+    """Ask for an update and wait until the bundle is in the other slot."""
+    request = f"{os.getpid()}-{time.time_ns()}"
+    store(places.request, {"request": request, "image": str(image.absolute())})
+    until = time.monotonic() + INSTALL_S
+    while time.monotonic() < until:
+        time.sleep(POLL_S)
+        update = load(places)
+        if update.request == request and update.phase not in {"checking", "installing"}:
+            return told(update, good=update.phase == "restarting")
+        if update.request != request and not places.request.exists():
+            time.sleep(POLL_S)
+            if load(places).request != request:
+                print("another update is under way", file=sys.stderr)
+                return 1
+    print("the updater does not answer; see: journalctl -u bess-update", file=sys.stderr)
+    return 1
+
+
+def outcome(places: Places) -> int:
+    """Wait for the verdict on the newest update. The restart that is due ends this too; the next start asks again."""
+    until = time.monotonic() + OUTCOME_S
+    while (update := load(places)).phase not in OVER and time.monotonic() < until:
+        time.sleep(POLL_S)
+    return told(update, good=update.phase == "good")
+
+
+def told(update: Update, *, good: bool) -> int:
+    if not good:
+        print(update.why or f"the update is {update.phase}", file=sys.stderr)
+    return 0 if good else 1
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code of the command."""
+    places = Places()
+    try:
+        match arguments:
+            case ["install", image]:
+                return install(places, Path(image))
+            case ["outcome"]:
+                return outcome(places)
+            case ["status"]:
+                print(json.dumps(asdict(load(places))))
+            case ["serve"]:
+                Updater(places).serve()
+            case ["confirm"]:
+                Updater(places).confirm(Services())
+            case _:
+                print((__doc__ or "").splitlines()[0], file=sys.stderr)
+                return 2
+    except (Refused, OSError) as e:
+        print(f"bessctl-update: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

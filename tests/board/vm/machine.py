@@ -1,0 +1,212 @@
+"""The board in QEMU: a disk, two virtual serial lines, a network, a watchdog. Nothing judges time: it is emulated.
+
+console   what U-Boot, the kernel and the initial RAM disk say, in a file
+shell     root's shell on hvc1, which the kernel words of the test ask for; a shipped board has none
+RTU       hvc0: a pty of this machine
+network   field LAN 10.0.2.0/24 on enp0s5: this machine is 10.0.2.2; a port of this machine leads to a port of the board
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BOOT_OFFSET = 1 << 20
+"""Of the first partition."""
+WORDS = "systemd.debug_shell=hvc1 systemd.log_target=console bess.good_s=20 bess.give_up_s=1200"
+UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+SHELL_S = 900.0
+COMMAND_S = 300.0
+END = re.compile(rb"=%=(\d+)=%=")
+
+
+class Patience(AssertionError):
+    """What was waited for did not come within a bound that is far beyond what emulation needs."""
+
+
+@dataclass
+class Vm:
+    """One board. `disk` is written to."""
+
+    folder: Path
+    disk: Path
+    rtu: str | None = None
+    stick: Path | None = None
+    inner_port: int = 8080
+    outer_port: int = field(default=0, init=False)
+    _qemu: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _shell: socket.socket | None = field(default=None, init=False)
+
+    @property
+    def console(self) -> Path:
+        return self.folder / "console.log"
+
+    def start(self) -> None:
+        """Power on."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.outer_port = free_port()
+        for name in ("shell", "qmp"):
+            (self.folder / name).unlink(missing_ok=True)
+        errors = (self.folder / "qemu.log").open("ab")
+        self._qemu = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+        self._shell = connect(self.folder / "shell", self._qemu)
+
+    def _command(self) -> list[str]:
+        net = f"user,id=n,restrict=off,hostfwd=tcp:127.0.0.1:{self.outer_port}-10.0.2.15:{self.inner_port}"
+        rtu = f"serial,id=rtu,path={self.rtu}" if self.rtu else "null,id=rtu"
+        words = (
+            "nice -n 5 qemu-system-aarch64 -machine virt -cpu cortex-a53 -smp 2 -m 1024 -display none -no-user-config -nodefaults "
+            f"-bios {UBOOT} -action watchdog=reset -device i6300esb "
+            f"-chardev file,id=con,path={self.console},append=on -serial chardev:con "
+            f"-chardev socket,id=qmp,path={self.folder}/qmp,server=on,wait=off -mon chardev=qmp,mode=control "
+            f"-drive if=none,id=d,format=raw,file={self.disk},cache=writethrough -device virtio-blk-device,drive=d "
+            f"-netdev {net} -device virtio-net-pci,netdev=n,addr=5,romfile= "
+            f"-device virtio-serial-pci -chardev {rtu} -device virtconsole,chardev=rtu "
+            f"-chardev socket,id=sh,path={self.folder}/shell,server=on,wait=off -device virtconsole,chardev=sh "
+        )
+        if self.stick is not None:
+            words += f"-device qemu-xhci -drive if=none,id=u,format=raw,file={self.stick} -device usb-storage,drive=u "
+        return words.split()
+
+    def cut(self) -> None:
+        """The power goes: SIGKILL."""
+        if self._qemu is not None:
+            self._qemu.kill()
+            self._qemu.wait()
+            self._qemu = None
+        if self._shell is not None:
+            self._shell.close()
+
+    def reset(self) -> None:
+        """As a watchdog resets a board."""
+        with connect(self.folder / "qmp", self._qemu) as qmp:
+            qmp.settimeout(60)
+            for command in ("qmp_capabilities", "system_reset"):
+                qmp.recv(65536)
+                qmp.sendall(json.dumps({"execute": command}).encode())
+            qmp.recv(65536)
+
+    # --- looking on ---------------------------------------------------------------------------------------------------------------------
+
+    def said(self) -> str:
+        """All of the console."""
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def wait_console(self, pattern: str, after: int = 0, within_s: float = 600.0) -> int:
+        """Where in the console this came to stand, behind `after`."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            found = re.compile(pattern).search(self.said(), after)
+            if found:
+                return found.end()
+            assert self._qemu is not None
+            assert self._qemu.poll() is None, f"QEMU ended:\n{(self.folder / 'qemu.log').read_text()[-2000:]}"
+            time.sleep(0.5)
+        raise Patience(f"the console did not say {pattern!r} within {within_s:g} s; its end:\n{self.said()[-3000:]}")
+
+    # --- the shell ----------------------------------------------------------------------------------------------------------------------
+
+    def wait_shell(self, within_s: float = SHELL_S) -> None:
+        """Until root's shell answers; echo and prompt are turned off."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            self._send("stty -echo -onlcr; PS1=; PS2=; echo '=%'=7=%=\n")
+            if self._read(5.0, b"=%=7=%=") is not None:
+                while self._read(2.0, b"=%=7=%=") is not None:
+                    pass
+                return
+        raise Patience(f"no shell within {within_s:g} s; the console's end:\n{self.said()[-3000:]}")
+
+    def run(self, command: str, within_s: float = COMMAND_S) -> tuple[int, str]:
+        """Exit code and output, both streams."""
+        self._send("{ " + command + "\n} 2>&1; echo '=%'=$?=%=\n")
+        answer = self._read(within_s, None)
+        if answer is None:
+            raise Patience(f"no answer within {within_s:g} s to: {command}")
+        end = END.search(answer)
+        assert end is not None
+        return int(end[1]), answer[: end.start()].decode(errors="replace").replace("\r", "").strip()
+
+    def ask(self, command: str, within_s: float = COMMAND_S) -> str:
+        """Output of a command that must succeed."""
+        code, said = self.run(command, within_s)
+        assert code == 0, f"{command}: exit code {code}\n{said}"
+        return said
+
+    def until(self, command: str, within_s: float = 600.0, pause_s: float = 2.0) -> str:
+        """Output of a command as soon as it succeeds."""
+        until, said = time.monotonic() + within_s, ""
+        while time.monotonic() < until:
+            code, said = self.run(command, within_s)
+            if code == 0:
+                return said
+            time.sleep(pause_s)
+        raise Patience(f"{command}: never succeeded within {within_s:g} s; last:\n{said}")
+
+    def _send(self, text: str) -> None:
+        assert self._shell is not None
+        self._shell.settimeout(60)
+        self._shell.sendall(text.encode())
+
+    def _read(self, within_s: float, mark: bytes | None) -> bytes | None:
+        assert self._shell is not None
+        got, until = b"", time.monotonic() + within_s
+        while (left := until - time.monotonic()) > 0:
+            self._shell.settimeout(left)
+            try:
+                chunk = self._shell.recv(65536)
+            except TimeoutError:
+                return None
+            assert chunk, f"QEMU ended:\n{(self.folder / 'qemu.log').read_text()[-2000:]}"
+            got += chunk
+            if mark in got if mark is not None else END.search(got):
+                return got
+        return None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def connect(path: Path, qemu: subprocess.Popen[bytes] | None) -> socket.socket:
+    """To one of QEMU's sockets, as soon as it is there."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            link.connect(str(path))
+            return link
+        except OSError:
+            link.close()
+            assert qemu is not None
+            assert qemu.poll() is None, "QEMU ended at once; see qemu.log"
+            time.sleep(0.1)
+    raise Patience(f"{path}: QEMU made no socket")
+
+
+def disk_for_test(image: Path, boot_files: dict[str, Path], out: Path) -> Path:
+    """A copy of what is flashed in which only the kernel's command line differs: it asks for the shell, and for a short proof."""
+    subprocess.run(["cp", "--sparse=always", str(image), str(out)], check=True)
+    for name, file in boot_files.items():
+        subprocess.run(["mcopy", "-o", "-i", f"{out}@@{BOOT_OFFSET}", str(file), f"::{name}"], check=True)
+    return out
+
+
+def fat_stick(out: Path, label: str, files: dict[str, Path], mib: int) -> Path:
+    """A USB stick's file system."""
+    out.unlink(missing_ok=True)
+    with out.open("wb") as image:
+        image.truncate(mib << 20)
+    assert shutil.which("mkfs.vfat"), "mkfs.vfat is missing: dosfstools"
+    subprocess.run(["mkfs.vfat", "-F", "32", "-n", label, str(out)], check=True, capture_output=True)
+    for name, file in files.items():
+        subprocess.run(["mcopy", "-i", str(out), str(file), f"::{name}"], check=True)
+    return out
