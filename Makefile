@@ -91,9 +91,18 @@ hil: build
 image: build .venv/.debian-image
 	@nice -n 10 $(B)/python -m board.image build $(or $(BOARD),qemu-virt-arm64)
 
+# Builds the image for QEMU, boots it and tries what a board must do; ARGS: other tests, or options of pytest.
+image-test: BOARD := qemu-virt-arm64
+image-test: image .venv/.debian-image-test
+	@BESS_IMAGE=$(BOARD) nice -n 10 $(B)/python -m pytest -q $(or $(ARGS),tests/board/vm)
+
 IMAGE_TOOLS = binutils cpio dosfstools e2fsprogs fdisk gcc-aarch64-linux-gnu kmod mtools openssl rauc squashfs-tools systemd u-boot-tools xz-utils zstd
 .venv/.debian-image: tools/need .venv/.tools
 	@tools/need $(IMAGE_TOOLS)
+	@touch $@
+
+.venv/.debian-image-test: tools/need .venv/.debian-image
+	@tools/need qemu-system-arm u-boot-qemu
 	@touch $@
 
 # Versions stay as they are where they still fit; ARGS=--upgrade takes the newest.

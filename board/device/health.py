@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from bessctl.corelink import CoreLink, attach
 from bessctl.errors import BessctlError
@@ -15,6 +16,15 @@ from board.device.update import Sight
 
 UNITS = ("bess-loop.service", "bess-supervisor.service")
 SEALED = Path("/data/bessctl/site.sealed")
+
+
+class Watch(Protocol):
+    """What a look needs."""
+
+    def expected(self) -> bool: ...
+    def active(self) -> bool: ...
+    def ticks(self) -> int | None: ...
+    def starts(self) -> int: ...
 
 
 @dataclass
@@ -51,6 +61,6 @@ class Services:
         return None if state is None else int(state["tick"])
 
 
-def look(services: Services, at_s: float) -> Sight:
+def look(services: Watch, at_s: float) -> Sight:
     """One look."""
     return Sight(at_s, services.active(), services.ticks(), services.starts())

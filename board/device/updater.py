@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from board.device.health import Services, look
+from board.device.health import Services, Watch, look
 from board.device.update import OVER, Sight, Update, after_start, begin, fail, missing, proof
 
 GRACE_S = 15
@@ -168,7 +168,7 @@ class Updater:
 
     # --- each start -----------------------------------------------------------------------------------------------------------------------
 
-    def confirm(self, services: Services) -> Update:
+    def confirm(self, services: Watch) -> Update:
         """Follow a start: judge the update under way, and mark the slot good once loop and supervisor have proved themselves."""
         slot = self.places.word("rauc.slot", "A")
         update = self.keep(after_start(load(self.places), slot))
@@ -185,7 +185,7 @@ class Updater:
         self.must("systemctl", "reboot")
         return update
 
-    def prove(self, services: Services, good_s: float, limit_s: float | None) -> Sight | None:
+    def prove(self, services: Watch, good_s: float, limit_s: float | None) -> Sight | None:
         """Wait for the proof. None: it is there, or the board has no site to run. Else the newest look when the time is over."""
         looks: list[Sight] = []
         began = self.now()

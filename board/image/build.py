@@ -82,8 +82,9 @@ def build(name: str) -> Place:
     say("file systems", began)
     parts(it, packages)
     say("disk image and bundle", began)
-    disk.assemble(it.disk, *(it.parts / name for name in ("boot.vfat", "kernel.vfat", "root.squashfs")), it.work)
-    images = {"rootfs": it.parts / "root.squashfs", "kernel": it.parts / "kernel.vfat"}
+    system, kernel = it.parts / "root.squashfs", it.parts / "kernel.vfat"
+    disk.assemble(it.disk, {"boot": it.parts / "boot.vfat", "kernel": kernel, "root": system}, it.work)
+    images = {"rootfs": system, "kernel": kernel}
     bundle.make(it.bundle(version()), it.work, Contents(it.board.compatible, version(), images), by)
     say(f"done: {it.disk}, {it.bundle(version())}", began)
     return it

@@ -175,7 +175,7 @@ def unpack(debs: Iterable[Deb], archive: Path, root: Path) -> None:
         (root / folder).symlink_to(f"usr/{folder}")
     for deb in debs:
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive / deb.file], stdout=subprocess.PIPE) as reader:
-            tar = ["tar", "-x", "-C", root, "--keep-directory-symlink", "--no-same-owner", "--delay-directory-restore"]
+            tar = ["tar", "-x", "-C", str(root), "--keep-directory-symlink", "--no-same-owner", "--delay-directory-restore"]
             subprocess.run(tar, stdin=reader.stdout, check=True)
         if reader.returncode:
             raise ImageError(f"{deb.file}: dpkg-deb could not read it")

@@ -63,11 +63,11 @@ def data(out: Path, mib: int) -> None:
          "-E", "hash_seed=62657373-6374-6c00-0000-000000000002,lazy_itable_init=0,lazy_journal_init=0", str(out))  # fmt: skip
 
 
-def assemble(out: Path, boot: Path, kernel: Path, root: Path, work: Path) -> None:
-    """The whole image: both slots hold the same system. Raises ImageError when a part does not fit."""
+def assemble(out: Path, files: dict[str, Path], work: Path) -> None:
+    """The whole image of the files `boot`, `kernel`, `root`; both slots hold the same. Raises ImageError when one does not fit."""
     data_image = work / "data.ext4"
     data(data_image, LAYOUT[-1].mib)
-    parts = {"boot": boot, "kernel-A": kernel, "kernel-B": kernel, "root-A": root, "root-B": root, "data": data_image}
+    parts = {part.name: files.get(part.name.split("-")[0], data_image) for part in LAYOUT}
     total = MIB * (2 + sum(part.mib for part in LAYOUT))
     out.unlink(missing_ok=True)
     with out.open("wb") as image:

@@ -6,6 +6,7 @@ platform and Python: pip would evaluate a lock's markers for the machine it runs
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from board.image.debs import Deb, ImageError, unpack
+from board.image.debs import LOCK, Deb, ImageError, unpack
 
 TREE = Path(__file__).resolve().parents[2]
 PYTHON = "3.13"
@@ -46,17 +47,38 @@ def ours(target: Path, work: Path, debs: Iterable[Deb], archive: Path) -> None:
     _copy(TREE / "board/device", target / "board/device")
     shutil.copyfile(TREE / "board/__init__.py", target / "board/__init__.py")
     _run([sys.executable, "-c", "import setup; setup.extensions()"], "the extension modules' C sources")
-    sources = sorted((TREE / "build/cython-release/core/bessctl_core").glob("*.c"))
-    if not sources:
+    generated = TREE / "build/cython-release/core/bessctl_core"
+    sources = [generated / pyx.relative_to(TREE / "core/bessctl_core").with_suffix(".c") for pyx in modules()]
+    if not all(source.exists() for source in sources):
         raise ImageError("build/cython-release has no C sources; run `make build` first")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda source: _compile(source, target / "bessctl_core", sysroot), sources))
+        list(pool.map(lambda source: _compile(source, target / "bessctl_core" / source.relative_to(generated).parent, sysroot), sources))
+
+
+def modules() -> list[Path]:
+    """The modules that setup.py builds."""
+    return sorted((TREE / "core/bessctl_core").rglob("*.pyx"))
 
 
 def _compile(source: Path, into: Path, sysroot: Path) -> None:
-    headers = ("-I", f"{sysroot}/usr/include/python{PYTHON}", "-I", str(TREE / "core/bessctl_core"))
-    out = into / (source.stem + SUFFIX)
-    _run([COMPILER, f"--sysroot={sysroot}", *FLAGS, *headers, "-o", str(out), str(source), "-lm"], f"{source.name} for aarch64")
+    """Kept from build to build under a name that says what it was made of."""
+    kept = TREE / "build/image/modules" / f"{source.stem}-{_fingerprint(source)}.so"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        headers = ("-I", f"{sysroot}/usr/include/python{PYTHON}", "-I", str(TREE / "core/bessctl_core"))
+        part = kept.with_suffix(".part")
+        _run([COMPILER, f"--sysroot={sysroot}", *FLAGS, *headers, "-o", str(part), str(source), "-lm"], f"{source.name} for aarch64")
+        part.replace(kept)
+    into.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(kept, into / (source.stem + SUFFIX))
+
+
+def _fingerprint(source: Path) -> str:
+    """Of everything a module is made of: its C source, our headers, the flags, the pinned headers of Python and libc."""
+    seen = hashlib.sha256(" ".join(FLAGS).encode())
+    for file in (source, *sorted((TREE / "core/bessctl_core").rglob("*.h")), LOCK):
+        seen.update(file.read_bytes())
+    return seen.hexdigest()[:32]
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -38,6 +38,7 @@ class Vm:
     disk: Path
     rtu: str | None = None
     stick: Path | None = None
+    bundles: Path | None = None
     inner_port: int = 8080
     outer_port: int = field(default=0, init=False)
     _qemu: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -72,6 +73,8 @@ class Vm:
         )
         if self.stick is not None:
             words += f"-device qemu-xhci -drive if=none,id=u,format=raw,file={self.stick} -device usb-storage,drive=u "
+        if self.bundles is not None:
+            words += f"-drive if=none,id=b,format=raw,readonly=on,file={self.bundles} -device virtio-blk-pci,drive=b "
         return words.split()
 
     def cut(self) -> None:

@@ -1,0 +1,78 @@
+"""These tests boot the image that `make image` left in build/image: `make image-test` alone collects them.
+
+One board runs from the first file to the last, because a start costs a minute and more: the files' numbers are their order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from board.image import boards
+from board.image.boot import script
+from board.image.build import OUT, Place, version
+from tests.board.vm import bundles
+from tests.board.vm.machine import WORDS, Vm, disk_for_test, fat_stick
+from tests.board.vm.rig import Plant, Rig
+
+collect_ignore_glob = [] if os.environ.get("BESS_IMAGE") else ["test_*.py"]
+TIMEOUT_S = 1500
+"""Of each test: far beyond what it needs; each wait inside has a bound of its own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("vm")
+
+
+@pytest.fixture(scope="session")
+def image() -> Place:
+    """What `make image` built."""
+    name = os.environ["BESS_IMAGE"]
+    it = Place(boards.read(name), OUT / name)
+    assert it.disk.exists(), f"make image BOARD={name} has not been run"
+    return it
+
+
+@pytest.fixture(scope="session")
+def disk(image: Place, folder: Path) -> Path:
+    """The flashed image with a command line that asks for the test's shell, and nothing else changed."""
+    script(image.board, folder, folder / "boot.scr", WORDS)
+    return disk_for_test(image.disk, {"boot.scr": folder / "boot.scr"}, folder / "disk.img")
+
+
+@pytest.fixture(scope="session")
+def rig(folder: Path) -> Iterator[Rig]:
+    """The simulated plant, on this machine."""
+    it = Rig(folder, Plant(folder, "first", "--tcp-port", "0"), Plant(folder, "second", "--rtu", "--baud", "38400"))
+    yield it
+    it.end()
+
+
+@pytest.fixture(scope="session")
+def shelf(image: Place, folder: Path) -> Path:
+    """A disk with bundles: one that is good, and those that must be refused."""
+    return bundles.shelf(image, version(), folder)
+
+
+@pytest.fixture(scope="session")
+def vm(folder: Path, disk: Path, rig: Rig, shelf: Path) -> Iterator[Vm]:
+    """The board, at its first start: nothing on /data, the configuration on a stick."""
+    stick = fat_stick(folder / "stick.img", "BESSCTL", rig.stick_files(), mib=64)
+    it = Vm(folder / "run", disk, rtu=rig.pty, stick=stick, bundles=shelf)
+    it.start()
+    try:
+        it.wait_console("slot A", within_s=300)
+        it.wait_shell()
+        yield it
+    finally:
+        it.cut()
