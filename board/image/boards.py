@@ -8,10 +8,13 @@ loop_cpu       the one kept free for the loop
 console        the kernel's console without /dev/
 cmdline        words for the kernel beside those of `command_line`
 watchdog_s     systemd's hardware watchdog
+loop_watchdog_s  WatchdogSec of the loop: 1 wherever time means something
+loop_unit      further lines of the loop's unit, e.g. DeviceAllow= of a kind of serial line that only this board has
 modules        of the kernel, needed before the root is mounted, beside what every board gets
 device_tree    below the kernel package's device trees, e.g. `broadcom/bcm2711-rpi-cm4-io.dtb`; null = U-Boot brings it
 firmware       {name on the boot partition: path in the board's Debian packages or below board/}; a path ending in / takes all files there
 boot_partition where U-Boot finds boot.scr
+NAME.rules     beside the YAML: udev names of the board's own ports, 61-bessctl-board.rules there
 overlays       device tree overlays (sources below board/overlays) that are compiled onto the boot partition
 """
 
@@ -42,6 +45,7 @@ class Board(BaseModel):
     cmdline: list[str] = []
     watchdog_s: int = Field(default=10, ge=5, le=120)
     loop_watchdog_s: int = Field(default=1, ge=1, le=60)
+    loop_unit: list[str] = []
     modules: list[str] = []
     device_tree: str | None = None
     firmware: dict[str, str] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from board.image import bytecode, wheels
-from board.image.boards import Board
+from board.image.boards import BOARDS, Board
 from board.image.debs import Deb, ImageError, unpack
 
 TREE = Path(__file__).resolve().parents[2]
@@ -143,14 +143,18 @@ def _certificates(root: Path) -> None:
 
 def of_the_board(root: Path, board: Board) -> None:
     """Which core is the loop's, and how long the watchdogs wait."""
+    more = "".join(f"{line}\n" for line in board.loop_unit)
     drops = {
-        "bess-loop.service.d": f"[Service]\nCPUAffinity={board.loop_cpu}\nWatchdogSec={board.loop_watchdog_s}\n",
-        "bess-supervisor.service.d": f"[Service]\nCPUAffinity={board.other_cpus}\n",
+        "bess-loop.service.d": f"[Service]\nCPUAffinity=\nCPUAffinity={board.loop_cpu}\nWatchdogSec={board.loop_watchdog_s}\n{more}",
+        "bess-supervisor.service.d": f"[Service]\nCPUAffinity=\nCPUAffinity={board.other_cpus}\n",
     }
     for name, text in drops.items():
         folder = root / "usr/lib/systemd/system" / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "10-board.conf").write_text(text)
+    rules = BOARDS / f"{board.name}.rules"
+    if rules.exists():
+        shutil.copyfile(rules, root / "usr/lib/udev/rules.d/61-bessctl-board.rules")
     manager = root / "usr/lib/systemd/system.conf.d/20-board.conf"
     manager.write_text(f"[Manager]\nRuntimeWatchdogSec={board.watchdog_s}\nCPUAffinity={board.other_cpus}\n")
 
