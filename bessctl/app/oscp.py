@@ -23,12 +23,14 @@ from bessctl.protocols.oscp.messages.times import NaiveTime
 
 def provider(site: Site, oscp: section.Oscp, folder: Path) -> ProviderConfig:
     """Relative file names count from `folder`, the site file's."""
+    va = sum(unit.apparent_max_va for unit in site.units)
     return ProviderConfig(
         base_url=oscp.base_url,
         listen=Listen(oscp.listen.host, oscp.listen.port, folder / oscp.listen.cert_file, folder / oscp.listen.key_file),
         groups=tuple(group(entry) for entry in oscp.groups),
         peers=tuple(peer(entry, folder) for entry in oscp.peers),
         lease_max_s={source.name: source.lease_max_s for source in site.sources},
+        reactive_va={source.name: va for source in site.sources if "reactive" in source.scopes},
         site=site.site,
         nominal_v=oscp.nominal_v,
         compliance_margin_w=oscp.compliance_margin_w,

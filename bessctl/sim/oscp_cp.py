@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 from aiohttp import web
@@ -66,6 +67,8 @@ class Habits:
     skew_s: float = 0.0
     """How far its clock is ahead."""
     naive_time: bool = False
+    """It writes times without an offset: UTC, or those of its `zone`."""
+    zone: str = ""
     correlation: bool = True
     acknowledge_path: str = "handshake_acknowledge"
     single_version_url: bool = False
@@ -221,7 +224,10 @@ class Party:
 
     def time(self, in_s: float, now: datetime | None = None) -> str:
         """A date-time from now, as this party writes it."""
-        text = ((now or self.now()) + timedelta(seconds=in_s)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        at = (now or self.now()) + timedelta(seconds=in_s)
+        if self.habits.naive_time and self.habits.zone:
+            at = at.astimezone(ZoneInfo(self.habits.zone))
+        text = at.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         return text if self.habits.naive_time else text + "Z"
 
     async def send(

@@ -9,7 +9,8 @@
 # In a required slot a limit that a live block does not state is that of the sealed default: no statement takes none away (R7).
 # Lapsing never widens: in a slot of class grid or contract the limits after the lease are intersected with what the live series says for the
 # same instant, whatever the lapse rule; where neither fallback nor default says anything the last limits stay as well; and drop is refused.
-# Reactive power is a wish like a target: it ends with the lease, and only a slot with the scope `reactive` may have it.
+# Reactive power is a wish like a target: it ends with the lease, but for what the fallback series itself asks for, and only a slot with the
+# scope `reactive` may have it.
 # A slot nothing was written to states its sealed default. A plan that breaks a rule is refused whole and the last good one runs on. A plan
 # with serial 0 was never written and is no plan.
 

@@ -153,6 +153,10 @@ cdef void limit_by_block(Ask* a, const Series* s, int i) noexcept nogil:
         a.rate_w_per_s = s.rate_w_per_s[i]
 
 
+cdef inline void ask_reactive(Ask* a, const Series* s, int i) noexcept nogil:
+    a.q_kind, a.q_value, a.q_absorb = s.q_kind[i], s.q_value[i], s.q_absorb[i]
+
+
 cdef bint limit_by_default(const SiteConfig* c, int slot, Ask* a, int without) noexcept nogil:
     """The sealed default, but for what is stated otherwise (Stated); False when the slot has none."""
     cdef int stated = c.slot_default[slot] & ~without
@@ -188,7 +192,7 @@ cdef void ask_live(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns) 
         limit_by_default(c, slot, a, plan.live.stated[block])
     if plan.live.stated[block] & HAS_TARGET:
         a.has_target, a.target_w, a.target_scope = 1, plan.live.target_w[block], plan.live.target_scope[block]
-    a.q_kind, a.q_value, a.q_absorb = plan.live.q_kind[block], plan.live.q_value[block], plan.live.q_absorb[block]
+    ask_reactive(a, &plan.live, block)
     a.bind, a.since_ns, a.until_ns = BIND_SLOT, now_ns, until
 
 
@@ -210,6 +214,7 @@ cdef void ask_lapsed(const SiteConfig* c, SlotTable* t, int slot, int64_t now_ns
         spoken = True
     if plan.lapse == LAPSE_FALLBACK and fallback >= 0:
         limit_by_block(a, &plan.fallback, fallback)
+        ask_reactive(a, &plan.fallback, fallback)
         spoken = True
     if live >= 0 and (plan.lapse == LAPSE_HOLD or binding):
         limit_by_block(a, &plan.live, live)

@@ -1,8 +1,9 @@
 # Reactive power: who asks, how much there is beside the active power, and the share of each unit.
 #
 # Rules. Positive is injected (over-excited), as in IEEE 1547. Of the sources that ask, the one with the lowest priority number rules; it needs
-# the scope `reactive`, and its wish ends with its lease like a target. Nobody asks: the PCS are released, and their own functions (volt-var and
-# the rest of the grid code) rule; nothing of ours overrides them.
+# the scope `reactive`, and its wish ends with its lease like a target, unless its fallback series asks too (a current limit that was counted
+# without reactive power). Nobody asks: the PCS are released, and their own functions (volt-var and the rest of the grid code) rule; nothing of
+# ours overrides them.
 #   var         as asked, all units together
 #   pf          tan(acos |pf|) times the active power commanded; the sign of pf is the excitation, whichever way active power flows
 #   available   that share of what active power leaves

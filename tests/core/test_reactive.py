@@ -186,6 +186,16 @@ def test_the_best_priority_rules_and_the_next_follows_when_it_ends() -> None:
     assert (r.state["reactive_slot"], r.state["slot_q_kind"][1]) == (0, K.QC_NONE)
 
 
+@pytest.mark.parametrize(("fallback", "var"), [((), None), (({"ess_hi_w": 1e3},), None), ((VAR | {"q_value": 5e3},), 5e3)])
+def test_a_lapsed_wish_is_gone_unless_the_fallback_series_asks_itself(fallback: tuple[dict[str, Any], ...], var: float | None) -> None:
+    """A current limit in the fallback was counted without reactive power (OSCP row 13)."""
+    r = rig()
+    ask(r, VAR | {"q_value": 10e3}, fallback=fallback, lease_until_ns=r.now_ns + S)
+    r.tick(120)
+    assert r.state["slot_state"][0] == L.SlotState.SLOT_LAPSED
+    assert (r.state["command_var"], r.state["reactive_kind"]) == ((0, K.QC_NONE) if var is None else (var, K.QC_VAR))
+
+
 def test_blocks_follow_each_other_and_nobody_asks_in_a_gap() -> None:
     r = rig()
     now = r.now_ns

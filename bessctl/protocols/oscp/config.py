@@ -146,6 +146,8 @@ class ProviderConfig:
     peers: tuple[PeerConfig, ...]
     lease_max_s: Mapping[str, float] = field(default_factory=dict)
     """Per slot, as sealed; a plan is never written with a longer lease."""
+    reactive_va: Mapping[str, float] = field(default_factory=dict)
+    """Slots that may ask for reactive power, and the plant's apparent power: row 13."""
     site: str = "site"
     nominal_v: float = 230.0
     """Phase to neutral, row 13."""

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from math import sqrt
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -142,6 +143,45 @@ def test_what_holds(  # noqa: PLR0917 - a row of the table
 ) -> None:
     said = evaluate(series(**given_), rules, None if hour is None else round(hour * HOUR), online=online)
     assert (said.consumption_w, said.generation_w) == (consumption, generation)
+
+
+YIELDS = Electrics(230.0, yields_below_va=20_000.0)
+A20, A40, W = (20, U.A), (40, U.A), (5_000, U.W)  # 13.8 and 27.6 kVA
+# (live and fallback consumption as [value and unit, from, to], hour, online, reactive power yields) row 13; the plant has 20 kVA
+AMPERES: list[tuple[list[Any], list[Any], float, bool, bool]] = [
+    ([(A20, 0, 2)], [], 1, True, True),
+    ([(A40, 0, 2)], [], 1, True, False),  # more than the plant could give: its reactive power is in nobody's way
+    ([(W, 0, 2)], [], 1, True, False),
+    ([(W, 0, 2), (A20, 1, 2)], [], 0.5, True, False),
+    ([(W, 0, 2), (A20, 1, 2)], [], 1, True, True),  # all of them hold
+    ([(A20, 0, 2)], [], 3, True, False),
+    # a gap of the live series: what the fallback says; its gaps and its end hold its tightest value
+    ([(W, 0, 1)], [(A20, 0, 4)], 0.5, True, False),
+    ([(W, 0, 1)], [(A20, 0, 4)], 2, True, True),
+    ([(W, 0, 1)], [(A20, 0, 4)], 9, True, True),
+    ([(W, 0, 1)], [(A20, 2, 4)], 1, True, True),
+    # offline both hold
+    ([(W, 0, 1)], [(A20, 0, 4)], 0.5, False, True),
+    ([(A20, 0, 4)], [(W, 0, 4)], 1, False, True),
+    ([(A20, 0, 1)], [(W, 0, 4)], 2, False, False),
+]
+
+
+@pytest.mark.parametrize(("live", "fallback", "hour", "online", "yields"), AMPERES)
+def test_reactive_power_yields_where_amperes_bind(live: list[Any], fallback: list[Any], hour: float, online: bool, yields: bool) -> None:
+    given_ = {
+        kind: profile(kind, [block(capacity, start, end, unit=unit) for (capacity, unit), start, end in rows], YIELDS)
+        for kind, rows in ((T.CONSUMPTION, live), (T.FALLBACK_CONSUMPTION, fallback))
+        if rows
+    }
+    assert evaluate(given_, Z, round(hour * HOUR), online=online).no_var == yields
+    assert evaluate(given_, Z, None, online=online).no_var == any(unit is U.A and c == 20 for (c, unit), *_ in (*live, *fallback))
+
+
+def test_without_permission_or_as_a_wish_amperes_move_no_reactive_power() -> None:
+    blocks = [block(20, unit=U.A)]
+    assert not evaluate({T.CONSUMPTION: profile(T.CONSUMPTION, blocks, VOLTS)}, Z, 0, online=True).no_var
+    assert not evaluate({T.OPTIMUM: profile(T.OPTIMUM, blocks, YIELDS)}, Z, 0, online=True).no_var
 
 
 # (optimum, consumption, generation, followed) FR.01.09

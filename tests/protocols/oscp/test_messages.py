@@ -1,8 +1,12 @@
 """Datatypes and messages of OSCP 2.0 chapters 1.3, 4 and 5: what passes, what is refused, and what we write ourselves (OSCP-9)."""
 
 import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -26,7 +30,7 @@ from bessctl.protocols.oscp.messages.records import (
     InstantaneousMeasurement,
     Phase,
 )
-from bessctl.protocols.oscp.messages.times import NaiveTime, utc_ns, written
+from bessctl.protocols.oscp.messages.times import NaiveTime, instants, utc_ns, written
 from bessctl.protocols.oscp.messages.wire import Malformed, parse
 
 GOOD_BLOCK = {"capacity": 10.5, "phase": "ALL", "unit": "KW", "start_time": "2026-01-31T12:00:00Z", "end_time": "2026-01-31T12:15:00Z"}
@@ -160,6 +164,38 @@ def test_a_time_without_offset_needs_its_quirk() -> None:
         utc_ns("1970-01-01T00:00:01")
     assert utc_ns("1970-01-01T00:00:01", NaiveTime.UTC) == 1_000_000_000
     assert abs(utc_ns("2026-01-31T12:00:00", NaiveTime.LOCAL) - utc_ns("2026-01-31T12:00:00Z")) <= 14 * 3600 * 10**9
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[ZoneInfo]:
+    """This machine stands in Berlin."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    instants.cache_clear()
+    yield ZoneInfo("Europe/Berlin")
+    monkeypatch.undo()
+    time.tzset()
+    instants.cache_clear()
+
+
+# UTC of the change, and what is in doubt for an hour around it: the first reading, the last one
+CHANGES = [(datetime(2026, 10, 25, 1, tzinfo=UTC), 3600), (datetime(2026, 3, 29, 1, tzinfo=UTC), 0), (datetime(2026, 7, 1, tzinfo=UTC), 0)]
+
+
+@pytest.mark.parametrize(("change", "doubt_s"), CHANGES)
+def test_a_local_time_without_offset_means_what_its_writer_meant(zone: ZoneInfo, change: datetime, doubt_s: int) -> None:
+    """Row 28, over a change of the clocks: the instant is always among those that may be meant; in the hour that exists twice, two may."""
+    for quarter in range(-12, 12):
+        at = change + timedelta(minutes=15 * quarter)
+        first, last = instants(at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S"), NaiveTime.LOCAL)
+        meant = round(at.timestamp()) * 10**9
+        assert first <= meant <= last
+        assert (last - first) // 10**9 == (doubt_s if -4 <= quarter < 4 else 0)
+
+
+def test_a_local_time_that_never_was_may_mean_either_reading(zone: ZoneInfo) -> None:
+    """02:30 on the night when the clocks go on: a peer that counts in wall time writes it."""
+    assert [at // 10**9 for at in instants("2026-03-29T02:30:00", NaiveTime.LOCAL)] == [1774744200, 1774747800]
 
 
 def test_the_end_of_the_world_is_for_ever() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bessctl.model.plan import FOREVER_NS, Plan, Scope
+from bessctl.model.plan import FOREVER_NS, Plan, QKind, Scope
 from bessctl.model.snapshot import MeterSnapshot
 from bessctl.plan.shorten import shortened
 from bessctl.protocols.oscp.binding.clock import Offset
@@ -196,9 +196,12 @@ def test_a_falling_voltage_tightens_at_once_and_a_rising_one_by_steps() -> None:
 
 KINDS = st.dictionaries(
     st.sampled_from(list(CapacityForecastType)),
-    st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 20), st.integers(1, 8)), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 20), st.integers(1, 8), st.sampled_from([BlockUnit.W, BlockUnit.A])),
+             min_size=1, max_size=5),
     max_size=5,
-)
+)  # fmt: skip
+WEAK = Electrics(1.0, yields_below_va=20.0)
+"""One volt: amperes are in the range of the watts, and some of them leave no room for reactive power."""
 RULES = st.builds(Rules, st.sampled_from([0.0, 3.0]), st.booleans(), st.booleans())
 
 
@@ -207,14 +210,14 @@ RULES = st.builds(Rules, st.sampled_from([0.0, 3.0]), st.booleans(), st.booleans
 def test_a_track_says_what_evaluate_says_at_every_instant(said: dict[CapacityForecastType, Any], rules: Rules, lease: int) -> None:
     """The quick way and the plain one, through the same columns as a plan: online before the lease, offline from it on."""
     series = {
-        kind: profile(kind, [Block(Decimal(c), Phase.UNKNOWN, BlockUnit.W, s, s + length) for c, s, length in rows], Electrics(230.0), 0)
+        kind: profile(kind, [Block(Decimal(c), Phase.UNKNOWN, unit, s, s + length) for c, s, length, unit in rows], WEAK, 0)
         for kind, rows in said.items()
     }
     tracks, edges = Tracks(series, rules), list(range(-2, 31))
     columns = tracks.at(Grid(edges[: lease + 2]), Grid(edges[lease + 2 :]))
     for at, *values in zip(edges, *columns, strict=True):
         limits = evaluate(series, rules, at, online=at < lease)
-        expected = (limits.consumption_w, limits.generation_w, limits.optimum_w)
+        expected = (limits.consumption_w, limits.generation_w, limits.optimum_w, limits.no_var)
         assert [None if math.isinf(v) else v for v in values] == list(expected), at
 
 
@@ -227,7 +230,7 @@ VOICES = st.lists(
 def voice(number: int, drawn: tuple[Any, ...]) -> Voice:
     said, rules, scope, lease, priority, limits, optimum = drawn
     series = {
-        kind: profile(kind, [Block(Decimal(c), Phase.UNKNOWN, BlockUnit.W, s, s + length) for c, s, length in rows], Electrics(230.0), 0)
+        kind: profile(kind, [Block(Decimal(c), Phase.UNKNOWN, unit, s, s + length) for c, s, length, unit in rows], WEAK, 0)
         for kind, rows in said.items()
     }
     return Voice(f"p{number}", scope, series, rules, lease, priority, limits, optimum, tracks=Tracks(series, rules))
@@ -261,6 +264,7 @@ def test_a_plan_of_many_says_at_every_instant_what_each_of_them_says_there(drawn
             assert (block.ess_lo_w, block.ess_hi_w) == tightest(voices, said, Where.ESS)
             assert (block.pcc_lo_w, block.pcc_hi_w) == tightest(voices, said, Where.PCC)
             assert block.target_w == wished(voices, said)
+            assert (block.q_kind, block.q_value) == (QKind(int(any(s.no_var for v, s in zip(voices, said, strict=True) if v.limits))), 0.0)
 
 
 # --- never wider than any active constraint, whatever arrives in whatever order ---

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ import pytest
 from bessctl.errors import Refused, UsageError
 from bessctl.protocols.oscp.binding.commands import Commands
 from bessctl.protocols.oscp.config import Adjust, GenerationSign, PeerConfig, ResumeOn, Scope
-from bessctl.protocols.oscp.messages.times import NaiveTime
+from bessctl.protocols.oscp.messages.times import NaiveTime, instants
 from bessctl.sim.oscp_cp import Habits, Party, Tls
-from tests.protocols.oscp.rig import DSO, GROUP, Rig, config_of, online, provider
+from tests.protocols.oscp.rig import DSO, GROUP, Rig, S, TestClock, config_of, online, provider
 
 FORECAST, ADJUST = "update_group_capacity_forecast", "adjust_group_capacity_forecast"
 Play = Callable[[Rig, Party], Awaitable[None]]
@@ -71,6 +73,46 @@ def test_a_deployed_peer_with_its_quirk(tls: Tls, tmp_path: Path, quirks: dict[s
         assert any("X-Correlation-ID" in h for h in sent) == peer.quirks.correlation
 
     run(tls, tmp_path, peer, habits, play)
+
+
+# (UTC at both sides) summer; the hour that exists twice, both times and across its middle and its end; before the one that never is
+NIGHTS = ["2026-07-01T12:00", "2026-10-25T00:10", "2026-10-25T01:10", "2026-10-25T00:50", "2026-10-25T01:50", "2026-03-29T00:50"]
+
+
+@pytest.mark.parametrize("at", NIGHTS)
+def test_a_peer_that_writes_local_times_over_a_change_of_the_clocks(
+    tls: Tls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Row 28: nothing it says is refused, what it allows is in force, and nothing wider is, whichever of two instants a time may mean."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    instants.cache_clear()
+    ahead_s = datetime.fromisoformat(at + "Z").timestamp() - time.time()
+    clock = TestClock()
+    clock.correct(ahead_s)
+
+    async def play() -> None:
+        habits = Habits(naive_time=True, zone="Europe/Berlin", skew_s=ahead_s)
+        peer = with_quirks(naive_time=NaiveTime.LOCAL)
+        async with provider(config_of(tls, peer), tmp_path, tls, clock) as rig, online(rig, habits=habits) as cp:
+            assert await cp.heartbeat(60) == 204
+            assert 55 < (rig.peer().connection.lease_ns - clock.now().mono_ns) / 1e9 < 63, "the next such instant, not one an hour off"
+            blocks = [(-50 + i, -60 + 900 * i, 840 + 900 * i) for i in range(8)]
+            assert await cp.forecast("feeder-7", "GENERATION", blocks) == 204
+            await rig.until("limits", lambda: rig.slot.plans)
+            meant = [(clock.now().mono_ns + 900 * S * i, 50 - i) for i in range(8)]
+            live = rig.slot.last.blocks
+            allowed = [next(b.pcc_hi_w or 0.0 for b in live if b.start_ns <= at_ns < b.end_ns) for at_ns, _ in meant]
+            assert all(0 < given <= limit for given, (_, limit) in zip(allowed, meant, strict=True)), allowed
+            if at.startswith("2026-07"):
+                assert allowed == [limit for _, limit in meant]
+
+    try:
+        asyncio.run(play())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+        instants.cache_clear()
 
 
 # (sign agreed, what the peer sends, status)

@@ -4,6 +4,8 @@
 - Limits of several peers and groups intersect; one OPTIMUM rules: that of the lowest priority number (row 14).
 - The plan's lease is that of the peer believed longest. A peer whose lease ends earlier is counted online up to that instant and offline
   from it on, as blocks, so that each peer falls to its own fallback in its own tick, also with the supervisor dead.
+- Where amperes are limited the plan asks for 0 var, live and in the fallback: reactive power yields before active power (row 13). A source
+  with a better priority number keeps its own; active power is then limited by what is measured.
 - The fallback series is what all of them say offline. A plan whose leases are all over is written as it is: the loop follows its
   fallback at once, and still intersects it with what was live (docs/adr/0005).
 - Both series reach to the end of time: where peers say nothing, the rules of session/evaluate.py do.
@@ -15,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bessctl.model.plan import FOREVER_NS, Block, Lapse, Plan, Scope
+from bessctl.model.plan import FOREVER_NS, Block, Lapse, Plan, QKind, Scope
 from bessctl.protocols.oscp.binding.tracks import BEGIN_NS, NO_WISH, UNLIMITED, Column, Grid, Tracks
 from bessctl.protocols.oscp.config import Scope as Where
 from bessctl.protocols.oscp.session.evaluate import Limits, Rules, Series, evaluate
@@ -122,10 +124,13 @@ class _Columns:
     consumption: dict[Where, list[Column]] = field(default_factory=dict)
     generation: dict[Where, list[Column]] = field(default_factory=dict)
     wishes: dict[tuple[int, str, Where], list[Column]] = field(default_factory=dict)
+    no_var: list[Column] = field(default_factory=list)
 
-    def add(self, voice: Voice, said: tuple[Column, Column, Column]) -> None:
+    def add(self, voice: Voice, said: tuple[Column, Column, Column, Column]) -> None:
         """One voice's rows."""
-        consumption, generation, optimum = said
+        consumption, generation, optimum, no_var = said
+        if voice.limits and any(no_var):
+            self.no_var.append(no_var)
         if voice.limits:
             self.consumption.setdefault(voice.scope, []).append(consumption)
             self.generation.setdefault(voice.scope, []).append(generation)
@@ -147,12 +152,12 @@ def _undated(voices: Sequence[Voice]) -> _Columns:
     """The tightest of everybody, as one row of one instant each."""
     found = _Columns()
     for voice in voices:
-        consumption, generation, optimum = voice.tracks.undated
-        found.add(voice, ((consumption,), (generation,), (optimum,)))
+        consumption, generation, optimum, no_var = voice.tracks.undated
+        found.add(voice, ((consumption,), (generation,), (optimum,), (no_var,)))
     return found
 
 
-_Said = tuple[float | None, float | None, float | None, float | None, float | None, Scope]
+_Said = tuple[float | None, float | None, float | None, float | None, float | None, Scope, QKind]
 """The words of a block, in their order."""
 
 
@@ -161,7 +166,7 @@ def _blocks(starts: Sequence[int], columns: _Columns) -> tuple[Block, ...]:
     count = len(starts)
     sides = [_side(rows.get(where), count, sign) for where in (Where.ESS, Where.PCC) for rows, sign in _sided(columns)]
     changes: list[tuple[int, _Said]] = []
-    for start_ns, *said in zip(starts, *sides, *_targets(columns, count), strict=True):
+    for start_ns, *said in zip(starts, *sides, *_targets(columns, count), _reactive(columns, count), strict=True):
         words: _Said = tuple(said)
         if not changes or changes[-1][1] != words:
             changes.append((start_ns, words))
@@ -193,8 +198,15 @@ def _targets(columns: _Columns, count: int) -> tuple[Sequence[float | None], Seq
     return targets, scopes
 
 
+def _reactive(columns: _Columns, count: int) -> Sequence[QKind]:
+    """0 var where anybody limits amperes; else nothing, and the PCS's own functions rule."""
+    if not columns.no_var:
+        return [QKind.NONE] * count
+    return [QKind.VAR if any(said) else QKind.NONE for said in zip(*columns.no_var, strict=True)]
+
+
 def _said(block: Block) -> tuple[object, ...]:
-    return (block.ess_lo_w, block.ess_hi_w, block.pcc_lo_w, block.pcc_hi_w, block.target_w, block.target_scope)
+    return (block.ess_lo_w, block.ess_hi_w, block.pcc_lo_w, block.pcc_hi_w, block.target_w, block.target_scope, block.q_kind)
 
 
 def same(a: Plan, b: Plan, now_ns: int) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from bessctl.model.snapshot import PlantSnapshot
 from bessctl.protocols.oscp.binding.plans import Voice
 from bessctl.protocols.oscp.binding.tracks import Tracks
-from bessctl.protocols.oscp.config import GroupConfig, ProviderConfig, Role
+from bessctl.protocols.oscp.config import GroupConfig, ProviderConfig, Role, Scope
 from bessctl.protocols.oscp.messages.records import BlockUnit, CapacityForecastType
 from bessctl.protocols.oscp.session.evaluate import Electrics, Profile, Rules, profile
 from bessctl.protocols.oscp.session.kept import StoredSeries
@@ -73,7 +75,7 @@ class Voices:
         if not counts:
             return None
         rules = Rules(group.no_forecast_limit_w, group.missing_generation == "site_limit", limiting)
-        series = {kind: self._profile(peer, it) for kind, it in stored.items()}
+        series = {kind: self._profile(peer, group, it) for kind, it in stored.items()}
         return Voice(
             peer.config.name, group.scope, series, rules, peer.lease_ns(group.ident), peer.config.optimum_priority, limits and limiting,
             optimum, tracks=self._made(peer, group, series, rules),
@@ -87,16 +89,18 @@ class Voices:
             known = self._tracks[key] = (subject, Tracks(series, rules))
         return known[1]
 
-    def _profile(self, peer: Peer, stored: StoredSeries) -> Profile:
+    def _profile(self, peer: Peer, group: GroupConfig, stored: StoredSeries) -> Profile:
         key = (peer.config.name, stored.group, stored.type)
-        known = self._profiles.get(key)
-        if known is not None and known[0] is stored and known[1] in (None, self._electrics(peer)):
+        known, electrics = self._profiles.get(key), self._electrics(peer, group)
+        if known is not None and known[0] is stored and known[1] in (None, electrics):
             return known[2]
-        electrics = self._electrics(peer)
         amps = any(block.unit is BlockUnit.A for block in stored.blocks)
         made = profile(stored.type, stored.blocks, electrics, stored.received_utc_ns)
         self._profiles[key] = (stored, electrics if amps else None, made)
         return made
 
-    def _electrics(self, peer: Peer) -> Electrics:
-        return Electrics(self._measured.voltage_v, self._measured.reactive_var, peer.config.quirks.amps_per_phase)
+    def _electrics(self, peer: Peer, group: GroupConfig) -> Electrics:
+        yields_below_va = self._config.reactive_va.get(group.source, 0.0)
+        if yields_below_va and group.scope is Scope.PCC:
+            yields_below_va = inf  # the site's other loads draw on the same current
+        return Electrics(self._measured.voltage_v, self._measured.reactive_var, peer.config.quirks.amps_per_phase, yields_below_va)

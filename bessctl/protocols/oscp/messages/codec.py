@@ -77,9 +77,10 @@ def required_behaviour(fields: Fields) -> RequiredBehaviour:
     )
 
 
-def heartbeat(data: bytes, naive: NaiveTime = NaiveTime.REJECT) -> Heartbeat:
-    """4.3.4."""
-    return Heartbeat(Fields(parse(data), naive=naive).time("offline_mode_at"))
+def heartbeat(data: bytes, naive: NaiveTime = NaiveTime.REJECT, utc_ns: int | None = None) -> Heartbeat:
+    """4.3.4. A local time that exists twice is the next of the two."""
+    first, last = Fields(parse(data), naive=naive).times("offline_mode_at")
+    return Heartbeat(last if utc_ns is not None and first <= utc_ns else first)
 
 
 def forecast(data: bytes, naive: NaiveTime = NaiveTime.REJECT) -> Forecast:
@@ -90,10 +91,10 @@ def forecast(data: bytes, naive: NaiveTime = NaiveTime.REJECT) -> Forecast:
 
 
 def block(fields: Fields) -> Block:
-    """5.4."""
+    """5.4. Where a local time exists twice or never, the block reaches over all that it may mean: it holds in each of them."""
     found = Block(
-        fields.decimal("capacity"), fields.word("phase", Phase), fields.word("unit", BlockUnit), fields.time("start_time"),
-        fields.time("end_time"),
+        fields.decimal("capacity"), fields.word("phase", Phase), fields.word("unit", BlockUnit), fields.times("start_time")[0],
+        fields.times("end_time")[1],
     )  # fmt: skip
     if found.start_ns >= found.end_ns:
         raise Malformed(f"{fields.at}: start_time is not before end_time")

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
 
-from bessctl.protocols.oscp.messages.times import NaiveTime, utc_ns
+from bessctl.protocols.oscp.messages.times import NaiveTime, instants
 from bessctl.protocols.oscp.messages.wire import Malformed
 
 E = TypeVar("E", bound=StrEnum)
@@ -85,11 +85,15 @@ class Fields:
         return number
 
     def time(self, key: str) -> int:
+        return self.times(key)[0]
+
+    def times(self, key: str) -> tuple[int, int]:
+        """The earliest and the latest instant that may be meant."""
         value = self.need(key)
         if not isinstance(value, str):
             raise Malformed(f"{self.name(key)} must be a date-time string")
         try:
-            return utc_ns(value, self.naive)
+            return instants(value, self.naive)
         except Malformed as e:
             raise Malformed(f"{self.name(key)}: {e}") from e
 

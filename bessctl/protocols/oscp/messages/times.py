@@ -1,7 +1,8 @@
 """RFC 3339 date-times (OSCP 2.0 1.3.3, 1.9.1), as nanoseconds of UTC since 1970.
 
 Strict: an offset must be there, at most 3 fractional digits, no week dates, no date alone. `datetime.fromisoformat` takes all of these.
-Peers that write no offset are told apart by their quirk `naive_time`: reject (the standard), utc, or local (this machine's zone).
+Peers that write no offset are told apart by their quirk `naive_time`: reject (the standard), utc, or local (this machine's zone). When the
+clocks change, a local time is written twice or never: then it may mean either of two instants, an hour apart.
 """
 
 from __future__ import annotations
@@ -30,9 +31,17 @@ class NaiveTime(StrEnum):
     LOCAL = "local"
 
 
-@lru_cache(maxsize=4096)
 def utc_ns(written: str, naive: NaiveTime = NaiveTime.REJECT) -> int:
-    """The instant. Raises Malformed with what is wrong. A forecast names each instant twice, and its five types the same ones."""
+    """The instant; of two that it may mean the earlier one. Raises Malformed with what is wrong."""
+    return instants(written, naive)[0]
+
+
+@lru_cache(maxsize=4096)
+def instants(written: str, naive: NaiveTime = NaiveTime.REJECT) -> tuple[int, int]:
+    """The earliest and the latest instant that may be meant. Raises Malformed with what is wrong.
+
+    A forecast names each instant twice, and its five types the same ones.
+    """
     form = _FORM.fullmatch(written)
     if form is None:
         raise Malformed(f"{written[:40]!r} is no RFC 3339 date-time with at most 3 fractional digits")
@@ -44,16 +53,23 @@ def utc_ns(written: str, naive: NaiveTime = NaiveTime.REJECT) -> int:
     leap = second == "60"  # a leap second is the instant after :59
     try:
         plain = f"{written[:17]}59{written[19:]}" if leap else written
-        at = _zoned(datetime.fromisoformat(plain.upper()), naive) + timedelta(seconds=leap)
-        return max(-FOREVER_NS, min(FOREVER_NS, (at - _EPOCH) // _MICROSECOND * 1000))
+        first, last = (_since_epoch(at + timedelta(seconds=leap)) for at in _zoned(datetime.fromisoformat(plain.upper()), naive))
+        return min(first, last), max(first, last)
     except (ValueError, OverflowError) as e:
         raise Malformed(f"{written!r} is no date-time: {e}") from e
 
 
-def _zoned(at: datetime, naive: NaiveTime) -> datetime:
+def _since_epoch(at: datetime) -> int:
+    return max(-FOREVER_NS, min(FOREVER_NS, (at - _EPOCH) // _MICROSECOND * 1000))
+
+
+def _zoned(at: datetime, naive: NaiveTime) -> tuple[datetime, datetime]:
+    """Both readings; they differ only for a local time that exists twice or never."""
     if at.tzinfo is not None:
-        return at
-    return at.astimezone(UTC) if naive is NaiveTime.LOCAL else at.replace(tzinfo=UTC)
+        return at, at
+    if naive is NaiveTime.LOCAL:
+        return at.replace(fold=0).astimezone(UTC), at.replace(fold=1).astimezone(UTC)
+    return at.replace(tzinfo=UTC), at.replace(tzinfo=UTC)
 
 
 def written(at_ns: int) -> str:

@@ -100,7 +100,7 @@ class Connection:
 
     def heartbeat(self, body: bytes, now: Now) -> None:
         """4.3.4: the evidence that renews the lease."""
-        beat = codec.heartbeat(body, self._config.quirks.naive_time)
+        beat = codec.heartbeat(body, self._config.quirks.naive_time, now.utc_ns)
         if not self.online and self._config.resume_on is ResumeOn.HANDSHAKE:
             raise Refusal(403, "offline: a heartbeat does not end this, only a new handshake does (OSCP 2.0 3.4.3)")
         lease_ns = self._believed(beat, now)
