@@ -55,8 +55,8 @@ class Block:
     """One stretch of time, [start_ns, end_ns) on CLOCK_MONOTONIC.
 
     ess limits obey lo <= 0 <= hi: only a target moves power away from zero. Reactive power is for all units together and a wish like a
-    target: it ends with the lease, but for what the fallback series itself asks for. `q_value` is what `q_kind` says; of a power factor it holds while active power flows toward the grid,
-    `q_absorb` while it flows from the grid, None = unity.
+    target: it ends with the lease, but for what the fallback series itself asks for. `q_value` is what `q_kind` says; of a power factor it
+    holds while active power flows toward the grid, `q_absorb` while it flows from the grid, None = unity.
     """
 
     start_ns: int

@@ -214,7 +214,7 @@ def test_the_lease_ends_and_the_pcs_has_its_reactive_power_back() -> None:
     """Grid-code functions stay in the PCS: without a source none of its reactive power is ours, whatever the lapse rule."""
     for lapse in (0, 1, 2):
         r = rig()
-        ask(r, VAR | {"q_value": 10e3}, lease_until_ns=r.now_ns + S, lapse=lapse, fallback=(VAR | {"q_value": 7e3},))
+        ask(r, VAR | {"q_value": 10e3}, lease_until_ns=r.now_ns + S, lapse=lapse, fallback=({"ess_hi_w": 7e3},))
         assert r.h.out["reactive"] == K.QC_VAR
         r.tick(120)
         assert (r.h.out["reactive"], given_var(r)) == (K.QC_NONE, [0])

@@ -64,12 +64,12 @@ class Stage:
         unit = replace(UNIT, ac_v=230.0, ac_var=var)
         self.talk.voices._measured.look(replace(PLANT, units=(unit,)))
         self._serial += 1
-        self.plan: Plan = self.talk.plan()
-        live, fallback = ([q_words(b) for b in series] for series in (self.plan.blocks, self.plan.fallback))
-        self.rig.offer(OSCP, *live, fallback=tuple(fallback), lease_until_ns=self.plan.lease_until_ns, serial=self._serial)
+        plan: Plan = self.talk.plan()
+        live, fallback = ([q_words(b) for b in series] for series in (plan.blocks, plan.fallback))
+        self.rig.offer(OSCP, *live, fallback=tuple(fallback), lease_until_ns=plan.lease_until_ns, serial=self._serial)
         self.rig.tick(ticks)
         assert self.rig.state["slot_fault"][OSCP] == 0
-        return self.plan
+        return plan
 
     @property
     def given_var(self) -> float:
@@ -85,7 +85,8 @@ def test_reactive_power_yields_and_active_power_gets_all_of_the_current() -> Non
     assert stage.given_var == 0
     assert stage.rig.power_w == pytest.approx(-sqrt(S_100_A**2 - 60_500**2), abs=1), "while it flows it counts"
     stage.look()
-    assert (stage.given_var, stage.rig.power_w) == (0, pytest.approx(-S_100_A, abs=1))
+    assert stage.given_var == 0
+    assert stage.rig.power_w == pytest.approx(-S_100_A, abs=1)
     assert stage.rig.state["reactive_slot"] == OSCP
 
 
@@ -119,4 +120,5 @@ def test_it_stays_away_after_the_lease_too(fallback: float) -> None:
         stage.rig.tick(100, period_ns=10_000_000)
     stage.rig.tick(5)
     assert stage.rig.side("lo")[1:] == (L.BindKind.BIND_FALLBACK, OSCP)
-    assert (stage.given_var, stage.rig.power_w) == (0, pytest.approx(-min(fallback, 100) * 690, abs=1))
+    assert stage.given_var == 0
+    assert stage.rig.power_w == pytest.approx(-min(fallback, 100) * 690, abs=1)

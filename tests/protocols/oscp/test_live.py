@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,18 @@ SECTION = """oscp:
 """
 
 
-def site_file(folder: Path, modbus_port: int, tls: Tls) -> Path:
-    """The example with a grid source for OSCP and without OCPP."""
+POLICY_SLOT = "  - {name: policy, class: market, priority: 40, scopes: [ess, pcc], lease_max_s: 3600, may_force: discharge}\n"
+POLICY = """storage: {{name: battery, soc_min_pct: 10, soc_max_pct: 90}}
+policy:
+  time_zone: Europe/Brussels
+  ask_capacity: more
+  bands:
+    - {{name: full soon, minimum_pct: 100, maximum_pct: 100, at: {{once: ["{soon}"]}}}}
+"""
+
+
+def site_file(folder: Path, modbus_port: int, tls: Tls, *more: tuple[str, str]) -> Path:
+    """The example with a grid source for OSCP and without OCPP; and what else is to be changed."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     changes = (
@@ -53,6 +64,7 @@ def site_file(folder: Path, modbus_port: int, tls: Tls) -> Path:
         ("/run/bessctl ", "run "),
         (OCPP, SECTION % (port, port, tls.cert_file, tls.key_file, tls.ca_file)),
         ("  - name: ocpp  ", f"{SOURCE}  - name: ocpp  "),
+        *more,
     )
     text = EXAMPLE.read_text()
     for old, new in changes:
@@ -139,6 +151,43 @@ def test_the_loop_falls_to_fallback_in_the_tick_the_lease_ends_with_the_supervis
             loop.until_mode(L.Mode.MODE_RUN)
             with supervisor(site) as process:
                 asyncio.run(play(loop, site, process))
+
+
+def test_a_policy_asks_the_provider_for_more_and_what_it_answers_moves_the_pcs(tmp_path: Path, tls: Tls) -> None:
+    """OSCP-6: a plan that a forecast keeps from its target -> AdjustGroupCapacityForecast on the wire -> a wider forecast -> the PCS."""
+    soon = (datetime.now(UTC) + timedelta(minutes=30)).isoformat(timespec="seconds")
+
+    async def play(loop: Loop, run_dir: Path) -> None:
+        def token() -> dict[str, Any] | None:
+            try:
+                answer = request_line(run_dir / "supervisor.sock", {"command": "oscp", "action": "register", "peer": "dso"})
+            except OSError:
+                return None
+            return answer if answer["outcome"] == "done" else None
+
+        asked: dict[str, Any] = await until("a token", token)
+        async with Party(tls) as cp:
+            await cp.register(asked["base_url"], asked["token"])
+            await cp.shake()
+            assert await cp.forecast("feeder-7", "CONSUMPTION", [(5_000, 0, 7200)]) == 204
+            await until("the policy charges with all it may", lambda: loop.now()["command_w"] == -5_000)
+            told = await cp.wait("adjust_group_capacity_forecast")
+            [block] = told.body["forecasted_blocks"]
+            assert (told.body["group_id"], told.body["type"], block["unit"], block["phase"]) == ("feeder-7", "CONSUMPTION", "W", "UNKNOWN")
+            wanted_w = block["capacity"]
+            assert 5_000 < wanted_w <= 200_000
+            await cp.forecast("feeder-7", "CONSUMPTION", [(wanted_w, 0, 7200)])
+            await until("the wider forecast and the plan for it", lambda: loop.now()["command_w"] < -0.9 * wanted_w)
+            assert loop.now()["lo_w"] == -wanted_w
+
+    with plant_server() as server:
+        changes = (("kind: dso, groups", "adjust: 'on', groups"), ("\noscp:", f"\n{POLICY.format(soon=soon)}oscp:"))
+        site = site_file(tmp_path, server.port, tls, *changes, ("\n# What protects", f"{POLICY_SLOT}\n# What protects"))
+        with loop_process(tmp_path, site.with_suffix(".sealed")) as loop:
+            loop.attach()
+            loop.until_mode(L.Mode.MODE_RUN)
+            with supervisor(site):
+                asyncio.run(play(loop, loop.run_dir))
 
 
 def loop_late_ns(state: dict[str, Any]) -> int:

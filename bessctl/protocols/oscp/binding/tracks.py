@@ -26,7 +26,7 @@ Column = Sequence[float]
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Magnitudes of both capacities, the OPTIMUM (+ is consumption), and whether reactive power yields, from each of `starts` to the next."""
+    """From each of `starts` to the next: magnitudes of both capacities, the OPTIMUM (+ is consumption), whether reactive power yields."""
 
     starts: tuple[int, ...]
     consumption: tuple[float, ...]
