@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bessctl import __version__
 from bessctl.config import ocpp as section
-from bessctl.protocols.ocpp.config import BackOff, LinkConfig, Role, StationConfig, Tls
+from bessctl.protocols.ocpp.config import BackOff, LinkConfig, Role, StationConfig, Tls, UpdaterCommands
 
 
 def station(ocpp: section.Ocpp, folder: Path) -> StationConfig:
@@ -21,8 +21,15 @@ def station(ocpp: section.Ocpp, folder: Path) -> StationConfig:
         state_dir=None if ocpp.state_dir is None else folder / ocpp.state_dir,
         retention_days=ocpp.retention_days,
         logs=tuple(folder / name for name in ocpp.logs),
+        journal=tuple(ocpp.journal or ()),
+        updater=None if ocpp.updater is None else _updater(ocpp.updater),
         hand_socket=None if ocpp.hand_socket is None else folder / ocpp.hand_socket,
     )
+
+
+def _updater(given: section.Updater) -> UpdaterCommands:
+    restart, mark_good = tuple(given.restart or ()), tuple(given.mark_good or ())
+    return UpdaterCommands(tuple(given.install), tuple(given.running), restart, mark_good, given.timeout_s)
 
 
 def link(entry: section.Link, folder: Path) -> LinkConfig:
@@ -43,7 +50,7 @@ def link(entry: section.Link, folder: Path) -> LinkConfig:
         password_file=place(entry.password_file),
         password_encoding=entry.password_encoding,
         allow_plain=entry.allow_plain,
-        tls=Tls(place(entry.tls.ca_file), place(entry.tls.cert_file), place(entry.tls.key_file)),
+        tls=Tls(place(entry.tls.ca_file), place(entry.tls.cert_file), place(entry.tls.key_file), place(entry.tls.crl_file)),
         lease_s=entry.lease_s,
         pong_is_evidence=entry.pong_is_evidence,
         heartbeat_range_s=(entry.heartbeat_range_s[0], entry.heartbeat_range_s[1]),

@@ -15,15 +15,18 @@ import signal
 import sqlite3
 import sys
 import time
+from collections import deque
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bessctl.app import desk, logs
+from bessctl.app.log_parts import EVENTS_KEPT, LogParts
 from bessctl.app.parts import Part, Time, keep
 from bessctl.config.load import LoadedSite, load_site
 from bessctl.corelink import CoreLink, attach
 from bessctl.errors import NotReachable, OperationFailed
+from bessctl.model.event import Event
 from bessctl.store.database import Store
 
 DRAIN_S = 0.1
@@ -53,6 +56,8 @@ class Supervisor:
     loaded: LoadedSite
     again: str = ""
     """Who asked for a restart; empty = nobody."""
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    """The loop's newest, for a log that a CSMS asks for."""
     _end: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -82,7 +87,7 @@ class Supervisor:
         guarding = frozenset(source.name for source in site.sources if source.class_ != "market" or source.required)
         operator = desk.Desk(link.writer, owned, guarding)
         parts = [
-            Part("events", lambda: tell_events(link)),
+            Part("events", lambda: tell_events(link, self.events)),
             Part("operator", lambda: desk.serve(operator, self.loaded.run_dir)),
         ]
         if site.ocpp is not None:
@@ -104,9 +109,9 @@ class Supervisor:
 
         ocpp = self.loaded.site.ocpp
         assert ocpp is not None
-        config = station(ocpp, self.loaded.file.parent)
-        writer = link.writer(config.source)
-        await run_station(config, store, writer, link, SystemClock(), logging.getLogger("bessctl.ocpp"), on_hard_reset=self.restart)
+        config, log = station(ocpp, self.loaded.file.parent), logging.getLogger("bessctl.ocpp")
+        writer, parts = link.writer(config.source), LogParts(self.loaded.site, link, self.events)
+        await run_station(config, store, writer, link, SystemClock(), log, on_hard_reset=self.restart, log_parts=parts)
 
     async def _oscp(self, link: CoreLink, store: Store, operator: desk.Desk) -> None:
         from bessctl.app.oscp import provider  # noqa: PLC0415
@@ -189,13 +194,15 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-async def tell_events(link: CoreLink) -> None:
+async def tell_events(link: CoreLink, kept: deque[Event] | None = None) -> None:
     """What the loop has to say becomes log lines; a loop that left is told once."""
     events = logging.getLogger("bessctl.loop")
     there, trouble = True, ""
     while True:
         for event in link.events():
             logs.tell(events, event)
+            if kept is not None:
+                kept.append(event)
         if link.attached != there:
             there = not there
             if there:

@@ -22,7 +22,7 @@ FIRST_STATE_S = 2.0
 
 def register(app: typer.Typer) -> None:
     """Put the commands on the program."""
-    for command in (status, limits, events):
+    for command in (status, limits, events, points):
         app.command()(command)
 
 
@@ -69,6 +69,34 @@ def limits(run_dir: RunDirOption = RUN_DIR, output: OutputOption = Output.TABLE)
         show({"limits": stack}, output)
     else:
         print(table(stack))
+
+
+def points(
+    names: Annotated[bool, typer.Option("--names", help="The table alone, without a plant.")] = False,
+    run_dir: RunDirOption = RUN_DIR,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Every data point with its IEC 61850-7-420 name, and its value now."""
+    from bessctl.model import points as known
+
+    if names:
+        rows = [{"name": p.reference("<unit>"), "unit": p.unit, "field": f"{p.scope}: {p.field}", "about": p.about} for p in known.TABLE]
+    else:
+        from bessctl.corelink import attach, view
+
+        with attach(str(run_dir), writes=False) as link:
+            snapshot = view.snapshot(link.site, published(link, run_dir))
+        rows = [{"name": name, "value": _plain(value), "unit": p.unit, "about": p.about} for p, name, value in known.values(snapshot)]
+    if output is Output.JSON:
+        show({"points": rows}, output)
+    else:
+        print(table(rows))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ", ".join(" ".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in value) or None
+    return value if isinstance(value, int | float | str | None) else str(value)
 
 
 def wall(at_ns: int) -> str:

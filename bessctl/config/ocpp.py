@@ -15,6 +15,8 @@ class Tls(Strict):
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    crl_file: str | None = None
+    """Revocation lists (PEM) of the CSMS's issuers; renew them in time: a list that is over refuses everybody."""
 
 
 class BackOff(Strict):
@@ -23,6 +25,24 @@ class BackOff(Strict):
     minimum_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
     random_range_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
     repeat_times: Annotated[int, Field(ge=0, le=20)] = 5
+
+
+Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(min_length=1, max_length=50)]
+"""A command: its words, run without a shell."""
+
+
+class Updater(Strict):
+    """How a firmware image is installed."""
+
+    install: Words
+    """`{image}` stands for the image's path; a number before `%` in its output is progress. Exit code 0 = the next start is into it."""
+    running: Words
+    """Prints what tells the running image from any other: the booted slot, a version."""
+    restart: Words | None = None
+    """Restarts the machine; absent = the supervisor's own restart is enough."""
+    mark_good: Words | None = None
+    """Once the new image runs and a CSMS accepted the station; absent = the board does it by itself."""
+    timeout_s: Annotated[float, Field(gt=0, le=7200)] = 900.0
 
 
 Range = Annotated[list[Annotated[int, Field(ge=1, le=86400)]], Field(min_length=2, max_length=2)]
@@ -74,6 +94,11 @@ class Ocpp(Strict):
     retention_days: Annotated[float, Field(gt=0, le=3650)] = 90.0
     logs: list[str] = Field(default=[])
     """Files that GetDiagnostics and GetLog take along."""
+    journal: Words | None = None
+    """A command whose output they take along as journal.txt; `{since}` and `{until}` are seconds since 1970. For example
+    [journalctl, --no-pager, -o, short-iso, -u, "bess-*", --since, "@{since}"]."""
+    updater: Updater | None = None
+    """Absent = firmware images are kept and nothing is installed: for development."""
     hand_socket: str | None = None
     """A Unix socket for the hand at the station; absent = none."""
     links: Annotated[list[Link], Field(min_length=1)]

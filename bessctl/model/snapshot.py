@@ -144,6 +144,24 @@ class PlantSnapshot:
         """Lifetime AC energy given toward the grid by all units (discharge), Wh."""
         return sum(u.export_wh for u in self.units)
 
+    @property
+    def soc_pct(self) -> float | None:
+        """The plant's state of charge: by capacity where every unit tells its own, else the plain mean; None while any is missing."""
+        socs = [u.soc_pct for u in self.units if u.soc_pct is not None]
+        if not socs or len(socs) != len(self.units):
+            return None
+        capacities = [u.capacity_wh for u in self.units if u.capacity_wh is not None]
+        if len(capacities) != len(socs):
+            return sum(socs) / len(socs)
+        whole = sum(capacities)
+        return sum(s * c for s, c in zip(socs, capacities, strict=True)) / whole if whole > 0 else None
+
+    @property
+    def available_wh(self) -> float | None:
+        """Energy that can be discharged; None while a state of charge or a capacity is missing."""
+        soc, capacities = self.soc_pct, [u.capacity_wh for u in self.units]
+        return None if soc is None or None in capacities else sum(c or 0.0 for c in capacities) * soc / 100
+
 
 class PlantView(Protocol):
     """A binding's view of the plant. Supervisor thread."""

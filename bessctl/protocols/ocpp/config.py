@@ -40,8 +40,26 @@ class Tls:
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    crl_file: Path | None = None
+    """Revocation lists (PEM) of the CSMS's issuers: a revoked certificate, and one whose issuer's list is missing or over, is refused."""
     extra_ca_file: Path | None = None
     """Roots trusted beside `ca_file`: what the CSMS installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdaterCommands:
+    """Commands that install a firmware image, each a list of words run without a shell (binding/updater.py says when)."""
+
+    install: tuple[str, ...]
+    """`{image}` is the image's path; a number before `%` in its output is progress."""
+    running: tuple[str, ...]
+    """What it prints tells the image that runs from any other: the booted slot, a version."""
+    restart: tuple[str, ...] = ()
+    """Restarts the machine; empty = our own restart is enough."""
+    mark_good: tuple[str, ...] = ()
+    """Empty = the board does it by itself."""
+    timeout_s: float = 900.0
+    """The longest that an installation may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +143,10 @@ class StationConfig:
     """Audit, messages given up and cached tokens are kept no longer (OCPP-18)."""
     logs: tuple[Path, ...] = ()
     """Files that a log takes along for the CSMS."""
+    journal: tuple[str, ...] = ()
+    """A command whose output a log takes along as the controller's journal; `{since}` and `{until}` are seconds since 1970."""
+    updater: UpdaterCommands | None = None
+    """None = firmware images are kept as files and nothing is installed: for development."""
     hand_socket: Path | None = None
     """A Unix socket for the hand at the station (settled question 17); None = there is none."""
 

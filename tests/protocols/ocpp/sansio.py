@@ -203,6 +203,10 @@ class Talk:
         """A job came to its end."""
         self.take(self.station.job_done(Done(job, ok, detail), self.now))
 
+    def done_again(self, job: Job) -> None:
+        """A job whose beginning must be asked for again."""
+        self.take(self.station.job_done(Done(job, False, "not yet", again=True), self.now))
+
     def actions(self) -> list[str]:
         return [action for action, _ in self.sent]
 

@@ -19,7 +19,19 @@ from bessctl.protocols.ocpp.messages.v201.inbound import DECODERS as DECODERS_20
 from tests.protocols.ocpp.sansio import LINK, Talk
 
 ROUNDS = 12
-NAMES = ["OCPPCommCtrlr", "DBAT", "EVSE", "Connector", "HeartbeatInterval", "Soc", "Power", "AvailabilityState", "SecurityCtrlr", "T", ""]
+NAMES = [
+    "OCPPCommCtrlr",
+    "DSTO",
+    "EVSE",
+    "Connector",
+    "HeartbeatInterval",
+    "SocEffWhPct",
+    "Power",
+    "AvailabilityState",
+    "SecurityCtrlr",
+    "T",
+    "",
+]
 TIMES = ["2027-01-15T08:00:00Z", "2027-01-15T09:30:00+01:00", "2030-01-01T00:00:00", "soon"]
 URLS = ["http://127.0.0.1/x/", "ftp://h/x", "wss://h/o", "ws://h", "gopher://x", ""]
 

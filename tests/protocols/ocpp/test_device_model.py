@@ -50,9 +50,9 @@ def told(talk: Talk) -> list[tuple[str, str, str]]:
         (("OCPPCommCtrlr", "MessageAttempts", "TransactionEvent"), "3"),
         (("ChargingStation", "AvailabilityState"), "Available"),
         (("EVSE", "OfferedPower", None, 1), "200000.0"),
-        (("DBAT", "Soc"), "55.0"),
-        (("DBAT", "LocSOH"), "98.0"),
-        (("DBAT", "UseWh"), "275000.0"),
+        (("DSTO", "SocEffWhPct"), "55.0"),
+        (("DSTO", "EffWhPct"), "98.0"),
+        (("DSTO", "SocWh"), "275000.0"),
         (("ClockCtrlr", "DateTime"), "2027-01-15T08:00:00Z"),
         (("SecurityCtrlr", "SecurityProfile"), "2"),
         (("SecurityCtrlr", "Identity"), "BESS1"),
@@ -93,7 +93,7 @@ def test_variables_that_cannot_be_read(where: tuple[Any, ...], attribute: str, s
         (("TxCtrlr", "StopTxOnInvalidId"), "maybe", "Rejected"),
         (("TxCtrlr", "TxStartPoint"), "Authorized", "Rejected"),
         (("ChargingStation", "Model"), "x", "Rejected"),
-        (("DBAT", "Soc"), "100", "Rejected"),
+        (("DSTO", "SocEffWhPct"), "100", "Rejected"),
         (("OCPPCommCtrlr", "NetworkConfigurationPriority"), "1,2,3", "Accepted"),
         (("OCPPCommCtrlr", "NetworkConfigurationPriority"), "1,9", "Rejected"),
         (("OCPPCommCtrlr", "OfflineThreshold"), "x", "Rejected"),
@@ -121,7 +121,7 @@ def test_one_setting_has_two_names_and_survives() -> None:
 def test_observers_set_nothing() -> None:
     talk = talk201(Role.OBSERVER)
     assert put(talk, "60", "OCPPCommCtrlr", "HeartbeatInterval") == "Rejected"
-    assert monitor(talk, "Delta", 1, place("DBAT", "Soc"))["status"] == "Rejected"
+    assert monitor(talk, "Delta", 1, place("DSTO", "SocEffWhPct"))["status"] == "Rejected"
     assert talk.call("SetMonitoringLevel", {"severity": 3})["status"] == "Rejected"
 
 
@@ -154,7 +154,7 @@ def test_base_reports_come_in_pages(base: str, least: int, most: int) -> None:
 @pytest.mark.parametrize(
     ("query", "names"),
     [
-        ({"componentVariable": [place("DBAT", "Soc")]}, {"Soc"}),
+        ({"componentVariable": [place("DSTO", "SocEffWhPct")]}, {"SocEffWhPct"}),
         ({"componentVariable": [{"component": {"name": "ReservationCtrlr"}}]}, {"Enabled", "Available", "NonEvseSpecific"}),
         ({"componentVariable": [{"component": {"name": "EVSE", "evse": {"id": 2}}, "variable": {"name": "Power"}}]}, {"Power"}),
         ({"componentCriteria": ["Problem"]}, set()),
@@ -208,13 +208,13 @@ def test_every_variable_has_a_source() -> None:
 def test_thresholds_are_told_when_crossed_and_when_back() -> None:
     """N04, N07: crossing, cleared; nothing while it stays beyond."""
     talk = talk201()
-    answer = monitor(talk, "LowerThreshold", 20.0, place("DBAT", "Soc"))
+    answer = monitor(talk, "LowerThreshold", 20.0, place("DSTO", "SocEffWhPct"))
     assert (answer["status"], answer["id"]) == ("Accepted", 1)
     unit = talk.plant.state.units[0]  # type: ignore[union-attr]
     for soc in (21.0, 19.0, 18.0, 25.0):
         talk.plant.set(units=(replace(unit, soc_pct=soc),))
         talk.look()
-    assert told(talk) == [("DBAT", "Alerting", "19.0"), ("DBAT", "Alerting", "25.0")]
+    assert told(talk) == [("DSTO", "Alerting", "19.0"), ("DSTO", "Alerting", "25.0")]
     rows = [row for p in talk.of("NotifyEvent") for row in p["eventData"]]
     assert [row["cleared"] for row in rows] == [False, True]
     assert {row["variableMonitoringId"] for row in rows} == {1}
@@ -223,7 +223,7 @@ def test_thresholds_are_told_when_crossed_and_when_back() -> None:
 def test_deltas_count_from_what_was_told_last() -> None:
     """N04, N08: a number by its step, a word at each change."""
     talk = talk201()
-    monitor(talk, "Delta", 5.0, place("DBAT", "Soc"))
+    monitor(talk, "Delta", 5.0, place("DSTO", "SocEffWhPct"))
     monitor(talk, "Delta", 0.0, place("EVSE", "AvailabilityState", evse=1))
     unit = talk.plant.state.units[0]  # type: ignore[union-attr]
     for soc in (57.0, 60.0, 64.0, 66.0):
@@ -237,26 +237,26 @@ def test_deltas_count_from_what_was_told_last() -> None:
 def test_periodic_monitors() -> None:
     """N08: every so many seconds; clock-aligned at the boundary."""
     talk = talk201()
-    monitor(talk, "Periodic", 10.0, place("DBAT", "Soc"))
-    monitor(talk, "PeriodicClockAligned", 60.0, place("DBAT", "Vol"))
+    monitor(talk, "Periodic", 10.0, place("DSTO", "SocEffWhPct"))
+    monitor(talk, "PeriodicClockAligned", 60.0, place("MMXU", "PhV"))
     talk.pass_time(61)
-    stamps = [row["timestamp"] for p in talk.of("NotifyEvent") for row in p["eventData"] if row["variable"]["name"] == "Vol"]
+    stamps = [row["timestamp"] for p in talk.of("NotifyEvent") for row in p["eventData"] if row["variable"]["name"] == "PhV"]
     assert stamps == ["2027-01-15T08:01:00Z"]
-    assert sum(row["variable"]["name"] == "Soc" for p in talk.of("NotifyEvent") for row in p["eventData"]) == 6
+    assert sum(row["variable"]["name"] == "SocEffWhPct" for p in talk.of("NotifyEvent") for row in p["eventData"]) == 6
 
 
 @pytest.mark.parametrize(
     ("kind", "value", "where", "fields", "status"),
     [
         ("Delta", 1, place("NoSuch", "x"), {}, "UnknownComponent"),
-        ("Delta", 1, place("DBAT", "x"), {}, "UnknownVariable"),
+        ("Delta", 1, place("DSTO", "x"), {}, "UnknownVariable"),
         ("Delta", 1, place("ChargingStation", "Model"), {}, "UnsupportedMonitorType"),
         ("UpperThreshold", 1, place("ChargingStation", "AvailabilityState"), {}, "UnsupportedMonitorType"),
-        ("UpperThreshold", 101, place("DBAT", "Soc"), {}, "Rejected"),
-        ("Delta", -1, place("DBAT", "Soc"), {}, "Rejected"),
-        ("Periodic", 0, place("DBAT", "Soc"), {}, "Rejected"),
-        ("Delta", 1, place("DBAT", "Soc"), {"id": 9}, "Rejected"),
-        ("Delta", 1, place("DBAT", "Soc"), {"severity": 10}, "Rejected"),
+        ("UpperThreshold", 101, place("DSTO", "SocEffWhPct"), {}, "Rejected"),
+        ("Delta", -1, place("DSTO", "SocEffWhPct"), {}, "Rejected"),
+        ("Periodic", 0, place("DSTO", "SocEffWhPct"), {}, "Rejected"),
+        ("Delta", 1, place("DSTO", "SocEffWhPct"), {"id": 9}, "Rejected"),
+        ("Delta", 1, place("DSTO", "SocEffWhPct"), {"severity": 10}, "Rejected"),
     ],
 )
 def test_monitors_that_are_refused(kind: str, value: float, where: dict[str, Any], fields: dict[str, Any], status: str) -> None:
@@ -266,9 +266,9 @@ def test_monitors_that_are_refused(kind: str, value: float, where: dict[str, Any
 def test_monitors_are_kept_listed_replaced_and_cleared() -> None:
     """N02, N03, N05, N06; they survive a restart."""
     talk = talk201()
-    assert monitor(talk, "Delta", 1.0, place("DBAT", "Soc"))["id"] == 1
-    assert monitor(talk, "Delta", 2.0, place("DBAT", "Soc"))["status"] == "Duplicate"
-    assert monitor(talk, "Delta", 2.0, place("DBAT", "Soc"), id=1)["status"] == "Accepted"
+    assert monitor(talk, "Delta", 1.0, place("DSTO", "SocEffWhPct"))["id"] == 1
+    assert monitor(talk, "Delta", 2.0, place("DSTO", "SocEffWhPct"))["status"] == "Duplicate"
+    assert monitor(talk, "Delta", 2.0, place("DSTO", "SocEffWhPct"), id=1)["status"] == "Accepted"
     again = talk.restarted().booted()
     assert again.call("GetMonitoringReport", {"requestId": 4}) == {"status": "Accepted"}
     report = again.of("NotifyMonitoringReport")[0]
@@ -277,7 +277,7 @@ def test_monitors_are_kept_listed_replaced_and_cleared() -> None:
     assert again.call("GetMonitoringReport", only) == {"status": "EmptyResultSet"}
     cleared = again.call("ClearVariableMonitoring", {"id": [1, 7]})["clearMonitoringResult"]
     assert cleared == [{"status": "Accepted", "id": 1}, {"status": "NotFound", "id": 7}]
-    monitor(again, "Delta", 1.0, place("DBAT", "Soc"))
+    monitor(again, "Delta", 1.0, place("DSTO", "SocEffWhPct"))
     assert again.call("SetMonitoringBase", {"monitoringBase": "HardWiredOnly"}) == {"status": "Accepted"}
     assert saved_after(again.writes).docs.get("monitor", {}) == {}
 
@@ -285,7 +285,7 @@ def test_monitors_are_kept_listed_replaced_and_cleared() -> None:
 def test_severities_above_the_level_are_silent() -> None:
     """N03, N05: SetMonitoringLevel, kept across a restart."""
     talk = talk201()
-    monitor(talk, "Delta", 1.0, place("DBAT", "Soc"), severity=8)
+    monitor(talk, "Delta", 1.0, place("DSTO", "SocEffWhPct"), severity=8)
     assert talk.call("SetMonitoringLevel", {"severity": 5}) == {"status": "Accepted"}
     again = talk.restarted().booted()
     unit = again.plant.state.units[0]  # type: ignore[union-attr]

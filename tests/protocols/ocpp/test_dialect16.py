@@ -93,7 +93,7 @@ REQUESTS: list[r.Request] = [
     r.StatusReport(1, "Faulted", "OtherError", STAMP, "info " * 30, "code " * 30),
     r.Authorize("T"),
     r.MeterReport(2, VALUES),
-    r.VendorData("v", "m", "d"),
+    r.TxHealth("t", 1, "Begin", 97.54, STAMP),
     r.TransferStatus("diagnostics"),
     r.TransferStatus("firmware"),
     r.TxStarted("t", 1, "T", 100, STAMP),
@@ -110,7 +110,7 @@ def test_what_we_send_is_valid(request_: r.Request) -> None:
     assert action == outbound.action_of(request_)
 
 
-@pytest.mark.parametrize("record", [q for q in REQUESTS if isinstance(q, (r.TxStarted, r.TxMetered, r.TxEnded))])
+@pytest.mark.parametrize("record", [q for q in REQUESTS if isinstance(q, (r.TxStarted, r.TxMetered, r.TxEnded, r.TxHealth))])
 def test_records_survive_the_store(record: r.TxRecord) -> None:
     assert tx_record(type(record).__name__, to_text(record)) == record
 

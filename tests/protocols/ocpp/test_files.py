@@ -11,7 +11,7 @@ import pytest
 
 from bessctl.protocols.ocpp.config import LinkConfig, Role, Tls
 from bessctl.protocols.ocpp.messages.device import CertificateHash
-from bessctl.protocols.ocpp.session.jobs import Download, Install, Outcome, Password, Upload, Verify
+from bessctl.protocols.ocpp.session.jobs import Download, Install, MarkGood, Outcome, Password, Restart, Upload, Verify
 from bessctl.protocols.ocpp.session.network import Endpoint
 from tests.protocols.ocpp.sansio import LINK, Talk, saved_after
 
@@ -143,13 +143,24 @@ def told(t: Talk) -> list[str]:
     return statuses(t, "SignedFirmwareStatusNotification" if t.version == "1.6" else "FirmwareStatusNotification")
 
 
+def rebooting(version: str) -> Talk:
+    """A station whose image is installed and the start into it ordered."""
+    t = talk(version)
+    update(t)
+    for _ in (Download, Verify, Install, Restart):
+        t.done(t.jobs[-1])
+    assert t.restarts == ["hard"]
+    return t
+
+
 @VERSIONS
 def test_signed_firmware_from_download_to_installed(version: str) -> None:
     """2.0.1 L01, whitepaper 4.2: every status, the restart, the updater's verdict after it, the boot's reason."""
     t = talk(version)
     assert update(t) == "Accepted"
-    for kind in (Download, Verify, Install):
+    for kind in (Download, Verify, Install, Restart):
         assert isinstance(t.jobs[-1], kind)
+        assert t.restarts == []
         t.done(t.jobs[-1])
     assert t.restarts == ["hard"]
     assert told(t) == ["Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting"]
@@ -158,6 +169,8 @@ def test_signed_firmware_from_download_to_installed(version: str) -> None:
     assert isinstance(again.jobs[-1], Outcome)
     again.done(again.jobs[-1])
     assert told(again) == ["Installed"]
+    assert isinstance(again.jobs[-1], MarkGood), "the CSMS accepted us: the way to the next update is open"
+    assert again.restarted().booted().jobs == []
     if version == "2.0.1":
         assert again.of("BootNotification")[0]["reason"] == "FirmwareUpdate"
     assert "FirmwareUpdated" in [p["type"] for p in again.of("SecurityEventNotification")]
@@ -166,14 +179,52 @@ def test_signed_firmware_from_download_to_installed(version: str) -> None:
 
 @VERSIONS
 def test_firmware_that_does_not_boot_is_rolled_back(version: str) -> None:
-    t = talk(version)
-    update(t)
-    for _ in range(3):
-        t.done(t.jobs[-1])
+    t = rebooting(version)
     again = t.restarted()
     again.connect()
     again.done(again.jobs[-1], False, "the old one runs")
     assert told(again) == ["InstallationFailed"]
+    assert not any(isinstance(job, MarkGood) for job in again.jobs)
+    assert update(again) == "Accepted", "and it is ready for the next one"
+
+
+@VERSIONS
+def test_a_machine_that_was_not_restarted_is_asked_again(version: str) -> None:
+    """A supervisor that died between the order to restart and its obedience."""
+    again = rebooting(version).restarted().booted()
+    again.done_again(again.jobs[-1])
+    assert isinstance(again.jobs[-1], Restart)
+    assert told(again) == []
+    again.done(again.jobs[-1], False, "reboot: exit code 1: no such right")
+    assert told(again) == ["InstallationFailed"]
+    assert again.restarts == []
+
+
+@VERSIONS
+def test_an_installation_that_was_interrupted_has_failed(version: str) -> None:
+    """Power cut while the other slot was being written: what ran before runs, and no restart is asked for."""
+    t = talk(version)
+    update(t)
+    t.done(t.jobs[-1])
+    t.done(t.jobs[-1])
+    assert isinstance(t.jobs[-1], Install)
+    again = t.restarted().booted()
+    again.done_again(again.jobs[-1])
+    assert told(again) == ["InstallationFailed"]
+    assert not any(isinstance(job, Restart) for job in again.jobs)
+
+
+@VERSIONS
+def test_an_image_is_marked_good_once_the_csms_accepts_the_station(version: str) -> None:
+    again = rebooting(version).restarted()
+    again.pass_time(1)
+    again.done(again.jobs[-1])
+    again.pass_time(1000)
+    assert not any(isinstance(job, MarkGood) for job in again.jobs), "nobody can reach it yet"
+    again.booted()
+    assert isinstance(again.jobs[-1], MarkGood)
+    again.done(again.jobs[-1], False, "rauc: exit code 1")
+    assert told(again) == ["Installed"]
 
 
 @VERSIONS

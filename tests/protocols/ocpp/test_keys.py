@@ -77,6 +77,15 @@ def test_data_transfer_and_cache() -> None:
     talk = Talk().booted()
     assert talk.call("DataTransfer", {"vendorId": "acme"}) == {"status": "UnknownVendorId"}
     assert talk.call("DataTransfer", {"vendorId": "bessctl", "messageId": "x"}) == {"status": "UnknownMessageId"}
+    for name, value in (
+        ("DSTO.SocEffWhPct", "55.0"),
+        ("DSTO.EffWhPct", "98.0"),
+        ("DSTO.SocWh", "275000.0"),
+        ("SBAT.CelTmpMax", "24.5"),
+        ("DSTO.AvlDschW", "200000.0"),
+        ("DSTO.AvlChaW", "200000.0"),
+    ):
+        assert talk.call("DataTransfer", {"vendorId": "bessctl", "messageId": name}) == {"status": "Accepted", "data": value}
     assert talk.call("ClearCache", {}) == {"status": "Accepted"}
 
 

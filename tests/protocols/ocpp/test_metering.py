@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from bessctl.protocols.ocpp.session.clock import NS, Now
 from bessctl.protocols.ocpp.session.metering import next_boundary
-from tests.protocols.ocpp.sansio import LINK, T0, Talk, with_keys
+from tests.protocols.ocpp.sansio import LINK, T0, Talk, saved_after, with_keys
 
 DAY = 86_400
+VERSIONS = pytest.mark.parametrize("version", ["1.6", "2.0.1"])
 
 
 def running(connector: int = 1, **keys: str) -> Talk:
@@ -163,6 +166,108 @@ def test_final_values_go_with_the_stop() -> None:
         ("Energy.Active.Export.Register", "Transaction.End"),
         ("SoC", "Transaction.End"),
     ]
+
+
+def aligned(version: str, **keys: str) -> Talk:
+    """A station in a transaction, whose stop takes clock-aligned values along."""
+    link = replace(with_keys(ClockAlignedDataInterval="60", MeterValueSampleInterval="0", **keys), version=(version,))
+    talk = Talk(link, version=version).booted()
+    talk.hand("swipe", token="T", connectors=(1,))
+    return talk
+
+
+def final(talk: Talk) -> list[dict[str, Any]]:
+    """The values that went with the transaction's end."""
+    talk.hand("swipe", token="T", connectors=(1,))
+    if talk.version == "1.6":
+        found: list[dict[str, Any]] = talk.of("StopTransaction")[0].get("transactionData", [])
+        return found
+    ended = next(p for p in talk.of("TransactionEvent") if p["eventType"] == "Ended")
+    return [v for v in ended["meterValue"] if v["sampledValue"][0]["context"] == "Sample.Clock"]
+
+
+@VERSIONS
+def test_the_stop_takes_the_aligned_values_along(version: str) -> None:
+    """1.6 StopTxnAlignedData, 2.0.1 AlignedDataCtrlr.TxEndedMeasurands (J01): each on its boundary, in order, those listed and no others;
+    what was measured before a restart is not lost, and the next transaction has none of it."""
+    talk = aligned(version, StopTxnAlignedData="SoC,Energy.Active.Export.Register", MeterValuesAlignedData="SoC")
+    talk.pass_time(61)
+    talk.plant.energy(export_wh=500.0)
+    again = talk.restarted().booted()
+    again.look()
+    again.pass_time(60)
+    found = final(again)
+    assert [v["timestamp"] for v in found] == ["2027-01-15T08:01:00Z", "2027-01-15T08:02:00Z"]
+    for value in found:
+        assert [s["measurand"] for s in value["sampledValue"]][:2] == ["SoC", "Energy.Active.Export.Register"]
+        assert {s["context"] for s in value["sampledValue"]} == {"Sample.Clock"}
+    assert [float(v["sampledValue"][1]["value"]) for v in found] == [0.0, 500.0]
+    again.sent.clear()
+    again.hand("swipe", token="T", connectors=(1,))
+    assert final(again) == []
+    assert saved_after(again.writes).docs.get("aligned", {}) == {}
+
+
+@VERSIONS
+def test_no_aligned_values_in_the_stop_unless_they_are_asked_for(version: str) -> None:
+    talk = aligned(version)
+    talk.pass_time(180)
+    assert final(talk) == []
+
+
+def test_what_a_long_transaction_keeps_is_bounded() -> None:
+    """A disk and a StopTransaction have an end: the first 200 boundaries are kept, the rest was told as it came."""
+    talk = aligned("1.6", StopTxnAlignedData="SoC")
+    talk.pass_time(60 * 205)
+    assert len(final(talk)) == 200
+    assert len([p for p in talk.of("MeterValues") if "transactionId" in p]) == 205
+
+
+def test_the_state_of_health_goes_with_a_transaction() -> None:
+    """OCPP-8: 1.6 has no measurand for it; a DataTransfer with the transactionId as it begins and ends, under its 61850 name."""
+    talk = Talk(LINK).booted()
+    talk.call("RemoteStartTransaction", {"idTag": "T", "connectorId": 1})
+    talk.plant.state = replace(talk.plant.state, units=(replace(talk.plant.state.units[0], soh_pct=97.5),))  # type: ignore[type-var, union-attr]
+    talk.look()
+    talk.call("RemoteStopTransaction", {"transactionId": 41})
+    told = talk.of("DataTransfer")
+    assert {(p["vendorId"], p["messageId"]) for p in told} == {("bessctl", "DSTO.EffWhPct")}
+    assert [(d["transactionId"], d["when"], d["EffWhPct"]) for d in (orjson.loads(p["data"]) for p in told)] == [
+        (41, "Begin", 98.0),
+        (41, "End", 97.5),
+    ]
+    actions = talk.actions()
+    assert actions.index("StopTransaction") > max(i for i, a in enumerate(actions) if a == "DataTransfer")
+
+
+def test_the_state_of_health_of_an_offline_transaction_has_its_number() -> None:
+    """The number comes with the CSMS, and a power cut lies between: nothing of it is lost."""
+    talk = Talk(with_keys(AllowOfflineTxForUnknownId="true")).booted()
+    talk.disconnect()
+    talk.sent.clear()
+    for _ in range(2):
+        assert talk.hand("swipe", token="T", connectors=(1,)) is None
+        talk.pass_time(10)
+    again = talk.restarted().booted()
+    told = [orjson.loads(p["data"]) for p in again.of("DataTransfer")]
+    assert [(d["transactionId"], d["when"], d["timestamp"]) for d in told] == [
+        (again.transaction, "Begin", "2027-01-15T08:00:00Z"),
+        (again.transaction, "End", "2027-01-15T08:00:10Z"),
+    ]
+    assert saved_after(again.writes).queue == []
+
+
+@pytest.mark.parametrize("answer", [{"status": "UnknownVendorId"}, None])
+def test_a_csms_that_does_not_know_the_state_of_health_is_held_up_by_nothing(answer: dict[str, Any] | None) -> None:
+    """Whatever it answers, each is asked once and the transaction's own messages follow at once."""
+    talk = Talk(LINK)
+    talk.replies["DataTransfer"] = lambda p: answer
+    talk.booted().call("RemoteStartTransaction", {"idTag": "T", "connectorId": 1})
+    talk.call("RemoteStopTransaction", {"transactionId": 41})
+    assert len(talk.of("DataTransfer")) == 2
+    assert talk.actions()[-1] in {"StopTransaction", "StatusNotification"}
+    assert len(talk.of("StopTransaction")) == 1
+    assert saved_after(talk.writes).queue == []
 
 
 def test_minimum_status_duration_holds_short_changes_back() -> None:

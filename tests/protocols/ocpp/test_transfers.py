@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import http.server
 import io
+import sys
 import tarfile
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -170,6 +172,26 @@ def test_a_log_holds_this_links_audit_and_no_secret(web: tuple[str, dict[str, by
     with tarfile.open(fileobj=io.BytesIO(web[1]["/s"])) as tar:
         assert tar.getnames() == ["audit.jsonl"]
         assert b"soft" not in tar.extractfile("audit.jsonl").read()  # type: ignore[union-attr]
+
+
+def test_a_log_takes_the_journal_and_the_controllers_parts_along(web: tuple[str, dict[str, bytes]], bench: Bench) -> None:
+    """The journal is a command's output, for the time asked for; one that fails is told in its place and stops no log."""
+    journal = (sys.executable, "-c", "import sys; print('since', sys.argv[1], 'until', sys.argv[2])", "{since}", "{until}")
+    full = replace(bench, journal=journal, more=lambda name: {"site.json": f"of {name}".encode()})
+    assert done(Upload(1, "diagnostics", f"{web[0]}/d", "d.tar.gz", 5 * 10**9, 7 * 10**9), full).ok
+    members = unpacked(web[1]["/d"])
+    assert members["journal.txt"] == "since 5 until 7\n"
+    assert members["site.json"] == "of cpo"
+    broken = replace(full, journal=(sys.executable, "-c", "raise SystemExit('no such right')"))
+    assert done(Upload(1, "diagnostics", f"{web[0]}/d", "d.tar.gz"), broken).ok
+    assert "no such right" in unpacked(web[1]["/d"])["journal.txt"]
+    assert done(Upload(2, "SecurityLog", f"{web[0]}/s", "s.tar.gz"), full).ok
+    assert unpacked(web[1]["/s"]).keys() == {"audit.jsonl"}
+
+
+def unpacked(archive: bytes) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {m.name: tar.extractfile(m).read().decode() for m in tar}  # type: ignore[union-attr]
 
 
 def certificate(

@@ -92,7 +92,7 @@ def test_a_transaction_counts_its_messages_and_ends_with_its_energy() -> None:
     told = events(talk)
     assert [e["seqNo"] for e in told] == list(range(len(told)))
     assert [e["eventType"] for e in told] == ["Started", "Updated", "Updated", "Ended"]
-    assert told[1]["customData"] == {"vendorId": "bessctl", "temperature_c": 24.5, "soh_pct": 98.0}
+    assert told[1]["customData"] == {"vendorId": "bessctl", "SBAT.CelTmpMax": 24.5, "DSTO.EffWhPct": 98.0}
     assert told[-1]["transactionInfo"]["stoppedReason"] == "Remote"
 
     def register(event: dict[str, Any], context: str) -> float:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -30,7 +31,7 @@ from bessctl.protocols.ocpp.binding.pace import Pace
 from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.binding.updater import Updater
 from bessctl.protocols.ocpp.binding.vault import FileVault
-from bessctl.protocols.ocpp.binding.workers import Bench, carry_out
+from bessctl.protocols.ocpp.binding.workers import Bench, LogParts, carry_out
 from bessctl.protocols.ocpp.config import BackOff, LinkConfig, Role
 from bessctl.protocols.ocpp.messages import frames
 from bessctl.protocols.ocpp.messages.dialect import SUBPROTOCOLS, Dialect, dialect
@@ -42,6 +43,7 @@ from bessctl.protocols.ocpp.session.jobs import Job
 from bessctl.protocols.ocpp.session.network import Endpoint
 from bessctl.protocols.ocpp.session.station import Station
 from bessctl.protocols.ocpp.transport.dial import Connection, ConnectionClosed, NoConnection, dial
+from bessctl.protocols.ocpp.transport.tls import client_context
 from bessctl.store import Statement, Store
 
 PONG_TIMEOUT_S = 20.0
@@ -62,6 +64,8 @@ class Shared:
     keeper: Keeper
     pace: Pace
     logs: tuple[Path, ...] = ()
+    journal: tuple[str, ...] = ()
+    log_parts: LogParts | None = None
     on_hard_reset: Callable[[str], None] | None = None
 
 
@@ -73,7 +77,17 @@ class Link:
         self._shared = shared
         self._store, self._desk, self._log = shared.store, shared.desk, shared.log
         self._vault = FileVault(shared.folder / config.name)
-        self._bench = Bench(config, shared.folder / config.name, shared.store, shared.updater, shared.log, shared.logs)
+        self._bench = Bench(
+            config,
+            shared.folder / config.name,
+            shared.store,
+            shared.updater,
+            shared.log,
+            shared.logs,
+            shared.log_parts,
+            shared.journal,
+            self._trust,
+        )
         self._jobs: set[asyncio.Task[None]] = set()
         self._by_hand = asyncio.Event()
         self._by_hand.set()
@@ -125,6 +139,10 @@ class Link:
         why, output = self.station.by_hand(order, self._desk.clock.now())
         self._carry_out(output)
         return why
+
+    def _trust(self) -> ssl.SSLContext:
+        """Whom uploads and downloads trust: whom the link itself does, without its own certificate. Any thread."""
+        return client_context(replace(self._vault.tls(self.config.tls), cert_file=None, key_file=None))
 
     def _back_off(self) -> BackOff:
         return self.station.back_off()

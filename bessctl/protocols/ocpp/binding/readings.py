@@ -28,10 +28,10 @@ def reading_of(snapshot: PlantSnapshot, source: str) -> Reading:
         voltage_v=voltage,
         current_a=None if power is None or not voltage else abs(power) / (3 * voltage),
         frequency_hz=_mean(u.ac_hz for u in snapshot.units),
-        soc_pct=_soc(snapshot),
+        soc_pct=snapshot.soc_pct,
         soh_pct=min((u.soh_pct for u in snapshot.units if u.soh_pct is not None), default=None),
         temperature_c=max((u.cell_temp_max_c for u in snapshot.units if u.cell_temp_max_c is not None), default=None),
-        available_wh=_available_wh(snapshot),
+        available_wh=snapshot.available_wh,
         troubles=tuple(Trouble(a.code, a.tier) for a in snapshot.alarms if a.active or a.latched),
     )
 
@@ -46,19 +46,3 @@ def _side(limit: Limit, offered_w: float, source: str, power_w: float | None, wh
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [v for v in values if v is not None]
     return sum(known) / len(known) if known else None
-
-
-def _soc(snapshot: PlantSnapshot) -> float | None:
-    """The plant's state of charge: by capacity where every unit tells its own, else the plain mean; None while any is missing."""
-    units = snapshot.units
-    if not units or any(u.soc_pct is None for u in units):
-        return None
-    if any(u.capacity_wh is None for u in units):
-        return _mean(u.soc_pct for u in units)
-    whole = sum(u.capacity_wh or 0.0 for u in units)
-    return sum((u.soc_pct or 0.0) * (u.capacity_wh or 0.0) for u in units) / whole if whole > 0 else None
-
-
-def _available_wh(snapshot: PlantSnapshot) -> float | None:
-    soc, capacities = _soc(snapshot), [u.capacity_wh for u in snapshot.units]
-    return None if soc is None or None in capacities else sum(c or 0.0 for c in capacities) * soc / 100

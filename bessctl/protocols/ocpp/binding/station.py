@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from random import Random, SystemRandom
 
 from bessctl.errors import OperationFailed, UsageError
@@ -18,7 +19,8 @@ from bessctl.protocols.ocpp.binding.keeper import Keeper
 from bessctl.protocols.ocpp.binding.link import Link, Shared
 from bessctl.protocols.ocpp.binding.pace import Pace
 from bessctl.protocols.ocpp.binding.secrets import load as load_secrets
-from bessctl.protocols.ocpp.binding.updater import FileUpdater, Updater
+from bessctl.protocols.ocpp.binding.updater import CommandUpdater, FileUpdater, Updater
+from bessctl.protocols.ocpp.binding.workers import LogParts
 from bessctl.protocols.ocpp.config import LinkConfig, StationConfig
 from bessctl.protocols.ocpp.messages.dialect import dialect
 from bessctl.protocols.ocpp.messages.records import Boot
@@ -44,12 +46,13 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
     rng: Random | None = None,
     on_hard_reset: Callable[[str], None] | None = None,
     updater: Updater | None = None,
+    log_parts: LogParts | None = None,
 ) -> None:
     """Run every link until cancelled; may be cancelled at any await, like a power cut.
 
     `store` is open and stays open. `on_hard_reset` is called with a link's name when its owner orders a Hard reset: the supervisor
-    then restarts itself. Raises UsageError for a configuration no link can be made of, OperationFailed when the store cannot keep
-    what must be kept; the caller starts it again.
+    then restarts itself. `log_parts` adds to what a link's log holds. Raises UsageError for a configuration no link can be made of,
+    OperationFailed when the store cannot keep what must be kept; the caller starts it again.
     """
     small_buffers()
     store.migrate(tables.NAMESPACE, tables.LADDER)
@@ -65,10 +68,12 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
         log,
         secrets,
         folder,
-        updater or FileUpdater(folder / "firmware"),
+        updater or _updater(config, folder / "firmware", clock.boot),
         Keeper(store, desk.ledger),
         Pace(),
         config.logs,
+        config.journal,
+        log_parts,
         on_hard_reset,
     )
     for c in config.links:
@@ -81,6 +86,10 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
             tasks.create_task(serve_hand(config.hand_socket, links, log), name="ocpp hand")
         for c in config.links:
             tasks.create_task(_keep_running(c, shared, links), name=f"ocpp {c.name}")
+
+
+def _updater(config: StationConfig, folder: Path, boot: str) -> Updater:
+    return FileUpdater(folder) if config.updater is None else CommandUpdater(config.updater, folder, boot)
 
 
 def _check_versions(link: LinkConfig) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -171,8 +172,7 @@ class FileVault:
             changes["extra_ca_file"] = extra
         if cert.exists() and self._usable(cert):
             changes |= {"cert_file": cert, "key_file": self._folder / "client.key"}
-        found = {"ca_file": site.ca_file, "cert_file": site.cert_file, "key_file": site.key_file, "extra_ca_file": None}
-        return Tls(**{**found, **changes})
+        return replace(site, **changes)
 
     def _usable(self, path: Path) -> bool:
         leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]

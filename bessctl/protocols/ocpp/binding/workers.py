@@ -1,7 +1,8 @@
 """Carries out the session's jobs in worker threads: pack and upload logs, download, verify and install firmware, keep a password.
 
-A log holds this link's audit, its settings and state, its queue's numbers, and the files the site names. It holds no token, no password
-and nothing of another CSMS (settled question 5).
+A log holds this link's audit, its settings and state, its queue's numbers, the files the site names, the controller's journal, and what the
+composition root adds: the loop's state and events, the site's configuration without secrets. It holds no token, no password and nothing of
+another CSMS (settled question 5).
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import asyncio
 import hashlib
 import io
 import logging
+import ssl
 import tarfile
 from base64 import b64decode
 from binascii import Error as NotBase64
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import orjson
@@ -22,22 +27,35 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from bessctl.errors import BessctlError
+from bessctl.errors import BessctlError, OperationFailed
+from bessctl.protocols.ocpp.binding.processes import argv_of, run
 from bessctl.protocols.ocpp.binding.secrets import write_private
-from bessctl.protocols.ocpp.binding.updater import Updater
+from bessctl.protocols.ocpp.binding.updater import Fate, Updater
 from bessctl.protocols.ocpp.config import LinkConfig
-from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, Outcome, Password, Upload, Verify
+from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, MarkGood, Outcome, Password, Restart, Upload, Verify
 from bessctl.protocols.ocpp.session.keys import Keys
 from bessctl.protocols.ocpp.transport.files import TransferFailed, download, upload
 from bessctl.store import Store
 
+LogParts = Callable[[str], Mapping[str, bytes]]
+"""What the composition root adds to the log of the link of that name."""
+JOURNAL_S = 60.0
+FOR_EVER_NS = 1 << 62
 FILE_BYTES = 20 * 1024 * 1024
 """Of each file the site adds to a log, the newest bytes."""
 
 
+FILE_THREADS = 16
+"""For transfers, which may be slow: a CSMS whose server crawls holds up no other kind of job, and no other CSMS's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What jobs of one link work with. `logs`: files the site adds to a log."""
+    """What jobs of one link work with.
+
+    `logs`: files the site adds to a log; `more`: what else it adds, by its name in the archive, asked for in the supervisor's thread;
+    `journal`: a command whose output it takes along; `trust`: whom transfers trust, None = the system's authorities.
+    """
 
     link: LinkConfig
     folder: Path
@@ -45,44 +63,78 @@ class Bench:
     updater: Updater
     log: logging.Logger
     logs: tuple[Path, ...] = ()
+    more: LogParts | None = None
+    journal: tuple[str, ...] = ()
+    trust: Callable[[], ssl.SSLContext] | None = None
 
     @property
     def image(self) -> Path:
         """Where a firmware image is downloaded to."""
         return self.folder / "firmware.img"
 
+    def secure(self) -> ssl.SSLContext | None:
+        """Whom transfers trust now."""
+        return None if self.trust is None else self.trust()
+
+
+class NotYet(OperationFailed):
+    """It is neither done nor failed."""
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(FILE_THREADS, "ocpp-files")
+
 
 async def carry_out(job: Job, bench: Bench) -> Done:
     """Do it beside the event loop. Never raises what a peer or a disk can cause."""
-    archive = pack(job, bench) if isinstance(job, Upload) else b""
+    members = gather(job, bench) if isinstance(job, Upload) else {}
+    threads = _threads() if isinstance(job, Upload | Download) else None
     try:
-        await asyncio.to_thread(_do, job, bench, archive)
+        await asyncio.get_running_loop().run_in_executor(threads, _do, job, bench, members)
     except (BessctlError, OSError) as e:
-        return Done(job, False, str(e))
+        return Done(job, False, str(e), again=isinstance(e, NotYet))
     return Done(job, True)
 
 
-def _do(job: Job, bench: Bench, archive: bytes) -> None:
+def _do(job: Job, bench: Bench, members: dict[str, bytes]) -> None:
     match job:
         case Upload():
-            upload(job.url, archive, job.name)
+            upload(job.url, pack(job, bench, members), job.name, bench.secure())
         case Download():
-            fetch(job.url, bench.image)
+            fetch(job.url, bench.image, bench.secure())
         case Verify():
             verify(bench.image, job.certificate, job.signature)
         case Install():
-            bench.updater.install(bench.image)
+            bench.updater.install(bench.image, _progress(bench))
+        case Restart():
+            bench.updater.restart()
         case Outcome():
-            runs, why = bench.updater.outcome()
-            if not runs:
-                raise TransferFailed("install", why)
+            fate, why = bench.updater.outcome()
+            if fate is not Fate.RUNS:
+                raise NotYet(why) if fate is Fate.NOT_YET else OperationFailed(f"install: {why}")
+        case MarkGood():
+            bench.updater.mark_good()
         case Password():
             if bench.link.password_file is None:
                 raise TransferFailed("password", "the site has no password file")
             write_private(bench.link.password_file, job.text.encode())
 
 
-def fetch(url: str, image: Path) -> None:
+def _progress(bench: Bench) -> Callable[[int], None]:
+    """Each tenth is a line of the log."""
+    told = -1
+
+    def progress(percent: int) -> None:
+        nonlocal told
+        if percent // 10 > told:
+            told = percent // 10
+            bench.log.info("ocpp link %s: firmware: %d %% installed", bench.link.name, percent)
+
+    return progress
+
+
+def fetch(url: str, image: Path, secure: ssl.SSLContext | None = None) -> None:
     """Download, going on with what an earlier try of the same url left."""
     image.parent.mkdir(parents=True, exist_ok=True)
     mark = image.with_name(image.name + ".url")
@@ -91,7 +143,7 @@ def fetch(url: str, image: Path) -> None:
     if not mark.exists() or mark.read_text() != wanted:
         part.unlink(missing_ok=True)
         mark.write_text(wanted)
-    download(url, part)
+    download(url, part, secure)
     part.replace(image)
     mark.unlink()
 
@@ -128,10 +180,10 @@ def _rsa(key: rsa.RSAPublicKey, signature: bytes, data: bytes) -> bool:
     return False
 
 
-def pack(job: Upload, bench: Bench) -> bytes:
-    """The log as a .tar.gz, of the time asked for."""
+def gather(job: Upload, bench: Bench) -> dict[str, bytes]:
+    """What the store holds for a log of the time asked for. Supervisor thread."""
     link, store = bench.link, bench.store
-    begin, end = job.from_ns or 0, job.to_ns or 1 << 62
+    begin, end = job.from_ns or 0, job.to_ns or FOR_EVER_NS
     kinds = ("security",) if job.what == "SecurityLog" else ()
     where = "link = ? AND (utc_ns IS NULL OR utc_ns BETWEEN ? AND ?)" + (" AND kind = ?" if kinds else "")
     rows = store.read(
@@ -141,14 +193,33 @@ def pack(job: Upload, bench: Bench) -> bytes:
     members = {"audit.jsonl": audit + b"\n"}
     if job.what != "SecurityLog":
         members["settings.json"] = orjson.dumps(settings(bench), option=orjson.OPT_INDENT_2)
-        members |= {f"files/{path.name}": _tail(path) for path in bench.logs if path.is_file()}
+        members |= bench.more(link.name) if bench.more else {}
+    return members
+
+
+def pack(job: Upload, bench: Bench, members: dict[str, bytes]) -> bytes:
+    """The log as a .tar.gz. What the site adds and cannot be had is said in its place."""
+    found = dict(members)
+    if job.what != "SecurityLog":
+        found |= {f"files/{path.name}": _tail(path) for path in bench.logs if path.is_file()}
+        if bench.journal:
+            found["journal.txt"] = _journal(job, bench)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, data in members.items():
+        for name, data in found.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return packed.getvalue()
+
+
+def _journal(job: Upload, bench: Bench) -> bytes:
+    since, until = (job.from_ns or 0) // 10**9, min(job.to_ns or FOR_EVER_NS, FOR_EVER_NS) // 10**9
+    try:
+        text = run(argv_of(bench.journal, {"since": str(since), "until": str(until)}), JOURNAL_S)
+    except OperationFailed as e:
+        text = f"the journal is not to be had: {e}\n"
+    return text.encode()[-FILE_BYTES:]
 
 
 def settings(bench: Bench) -> dict[str, object]:

@@ -95,6 +95,18 @@ class TxEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TxHealth:
+    """The battery's state of health as a transaction begins or ends (OCPP-8): a message of its own where the version has no place for it
+    in the transaction's. `when`: Begin, End."""
+
+    tx: str
+    connector: int
+    when: str
+    soh_pct: float
+    at: Stamp
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityEvent:
     """Something an auditor of the CSMS must learn, whenever it can be told (whitepaper 2.6, 2.0.1 A04). Kept like a transaction message."""
 
@@ -103,7 +115,7 @@ class SecurityEvent:
     info: str = ""
 
 
-TxRecord = TxStarted | TxMetered | TxEnded | SecurityEvent
+TxRecord = TxStarted | TxMetered | TxEnded | TxHealth | SecurityEvent
 
 # Requests that are not kept: after a reconnect they are asked anew or no longer true.
 
@@ -151,15 +163,6 @@ class MeterReport:
 
     connector: int
     values: MeterRecord
-
-
-@dataclass(frozen=True, slots=True)
-class VendorData:
-    """DataTransfer from us."""
-
-    vendor: str
-    message: str
-    data: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,19 +219,7 @@ class Paged:
     at: Stamp | None = None
 
 
-Ask = (
-    Boot
-    | Heartbeat
-    | StatusReport
-    | Authorize
-    | MeterReport
-    | VendorData
-    | TransferStatus
-    | SignCertificate
-    | ReservationEnded
-    | LimitTold
-    | Paged
-)
+Ask = Boot | Heartbeat | StatusReport | Authorize | MeterReport | TransferStatus | SignCertificate | ReservationEnded | LimitTold | Paged
 Request = Ask | TxRecord
 
 # What the CSMS answers.

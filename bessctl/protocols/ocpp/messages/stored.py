@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 import orjson
 
-from bessctl.protocols.ocpp.messages.records import SecurityEvent, TxEnded, TxMetered, TxRecord, TxStarted
+from bessctl.protocols.ocpp.messages.records import SecurityEvent, TxEnded, TxHealth, TxMetered, TxRecord, TxStarted
 
 T = TypeVar("T")
 
-TX_RECORDS: dict[str, type[TxStarted] | type[TxMetered] | type[TxEnded] | type[SecurityEvent]] = {
-    c.__name__: c for c in (TxStarted, TxMetered, TxEnded, SecurityEvent)
+TX_RECORDS: dict[str, type[TxStarted] | type[TxMetered] | type[TxEnded] | type[TxHealth] | type[SecurityEvent]] = {
+    c.__name__: c for c in (TxStarted, TxMetered, TxEnded, TxHealth, SecurityEvent)
 }
 
 

@@ -1,13 +1,14 @@
 """The device model as a table (2.0.1 part 2, appendix 3): every component and variable of the station, and where its value lives.
 
 A value is a constant, a setting (`keys`, `settings`), or live: a function of the plant, named in `variables`.
-Our own component `DBAT` carries IEC 61850-7-420 names for what a battery has and an EVSE has not (OCPP-8, OCPP-20, OCPP-21).
+What a battery has and an EVSE has not are components of our own, with IEC 61850-7-420 names (model/points.py; OCPP-8, OCPP-20, OCPP-21).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bessctl.model import points
 from bessctl.protocols.ocpp.messages.device import Component, Place
 from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES, MAX_LIST, MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
 
@@ -72,6 +73,26 @@ def _sizes(*messages: str) -> tuple[Spec, ...]:
 
 STATES = "Available,Occupied,Reserved,Unavailable,Faulted"
 
+
+def _point(name: str, live: str, limits: tuple[float | None, float | None] = (None, None)) -> Spec:
+    """A data point of the plant under its name of IEC 61850."""
+    point = next(p for p in points.TABLE if p.name == name)
+    place = Place(Component(point.component), point.variable)
+    return Spec(place, "decimal" if point.unit else "string", live=live, unit=point.unit, limits=limits, monitored=True)
+
+
+PLANT: tuple[Spec, ...] = (
+    _point("DSTO.SocEffWhPct", "soc", (0, 100)),
+    _point("DSTO.EffWhPct", "soh", (0, 100)),
+    _point("DSTO.SocWh", "available_wh"),
+    _point("DSTO.AvlDschW", "discharge_w"),
+    _point("DSTO.AvlChaW", "charge_w"),
+    _point("SBAT.CelTmpMax", "temperature"),
+    _point("MMXU.PhV", "voltage"),
+    _point("MMXU.Hz", "frequency"),
+    _point("MMXU.TotW", "plant_w"),
+    _point("CALH.GrAlm", "alarm"),
+)
 STATION: tuple[Spec, ...] = (
     *_of(
         "AlignedDataCtrlr",
@@ -106,15 +127,6 @@ STATION: tuple[Spec, ...] = (
         _fixed("AllowNewSessionsPendingFirmwareUpdate", True),
     ),
     *_of("ClockCtrlr", _v("DateTime", "dateTime", live="date"), _fixed("TimeSource", "NTP,Heartbeat")),
-    *_of(
-        "DBAT",
-        _v("Soc", "decimal", live="soc", unit="Percent", limits=(0, 100), monitored=True),
-        _v("LocSOH", "decimal", live="soh", unit="Percent", limits=(0, 100), monitored=True),
-        _v("TmpMax", "decimal", live="temperature", unit="Celsius", monitored=True),
-        _v("UseWh", "decimal", live="available_wh", unit="Wh", monitored=True),
-        _v("Vol", "decimal", live="voltage", unit="V", monitored=True),
-        _v("Alarm", live="alarm", monitored=True),
-    ),
     *_of(
         "DeviceDataCtrlr",
         *_sizes("GetReport", "GetVariables", "SetVariables"),
@@ -252,6 +264,6 @@ def _evse(n: int) -> tuple[Spec, ...]:
     )
 
 
-TABLE: tuple[Spec, ...] = (*STATION, *_evse(1), *_evse(2))
+TABLE: tuple[Spec, ...] = (*STATION, *PLANT, *_evse(1), *_evse(2))
 BY_KEY = {spec.place.key(): spec for spec in TABLE}
 COMPONENTS = {spec.place.key()[:4] for spec in TABLE}

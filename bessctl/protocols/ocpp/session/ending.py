@@ -51,7 +51,7 @@ class Ending:
     def end(self, tx: StoredTx, reason: str, *, trigger: str = "RemoteStop", token: str = "") -> None:
         """End a transaction and tell that its connector passes through Finishing."""
         core = self._core
-        self._metering.vendor_values(tx, "End")
+        self._metering.health(tx, "End")
         self._transactions.end(tx, reason, self._metering.final(tx), trigger=trigger, token=token)
         self._profiles.forget_tx(tx.id)
         if core.traits.passes_states and core.registration.accepted and not core.keys.number("MinimumStatusDuration"):

@@ -3,6 +3,7 @@
 Log       asked -> Uploading -> (failed: again after the interval, as often as asked) -> Uploaded | UploadFailed
 Firmware  asked -> DownloadScheduled -> Downloading -> Downloaded -> SignatureVerified -> InstallScheduled -> (no transaction runs)
           -> Installing -> InstallRebooting -> the updater's verdict after the start -> Installed | InstallationFailed
+          Once installed and accepted by the CSMS, the updater is told that the image may stay.
 A new wish takes the place of one under way (AcceptedCanceled); while the image is being installed it is Rejected. Firmware is the owner's
 business. 1.6's unsigned messages know fewer states: what they have no word for is not told. The state is on disk: a firmware update goes
 on after a power cut, an upload is begun again by who asked for it.
@@ -20,7 +21,7 @@ from bessctl.protocols.ocpp.messages.stored import from_text, to_text
 from bessctl.protocols.ocpp.messages.timestamps import format_utc
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.core import Core
-from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, Outcome, Upload, Verify
+from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, MarkGood, Outcome, Restart, Upload, Verify
 from bessctl.protocols.ocpp.session.security import Security
 from bessctl.protocols.ocpp.session.transactions import Transactions
 from bessctl.protocols.ocpp.session.writes import DropDoc, PutDoc, PutState
@@ -63,6 +64,7 @@ class Files:
         self._security = security
         self._numbers = 0
         self._log: Log | None = None
+        self._unmarked: int | None = None
         saved = core.saved.docs.get(KIND, {}).get("update")
         self._update = None if saved is None else from_text(Update, saved)
         if self._update is not None:
@@ -128,6 +130,8 @@ class Files:
         if isinstance(job, Upload):
             if self._log is not None and self._log.number == job.number:
                 self._uploaded(done)
+        elif isinstance(job, MarkGood):
+            self._core.audit("firmware", done.detail or "the new image may stay", None, 20 if done.ok else 40)
         elif self._update is not None and self._update.number == job.number:
             self._advance(job, done)
 
@@ -136,6 +140,9 @@ class Files:
     def step(self) -> None:
         """Begin what is due."""
         log, update, core = self._log, self._update, self._core
+        if self._unmarked is not None and core.registration.accepted:
+            core.out.jobs.append(MarkGood(self._unmarked))
+            self._unmarked = None
         if log is not None and log.due_ns and core.now.mono_ns >= log.due_ns:
             self._upload()
         utc = core.time.utc_ns(core.now)
@@ -201,8 +208,10 @@ class Files:
                 self._verified(done)
             case Install():
                 self._installed(done)
+            case Restart():
+                self._restarting(done)
             case Outcome():
-                self._over("Installed" if done.ok else "InstallationFailed", done.detail)
+                self._verdict(done)
 
     def _downloaded(self, done: Done) -> None:
         update = self._update
@@ -247,8 +256,23 @@ class Files:
             return
         self._tell("InstallRebooting")
         self._keep(replace(self._update or update, step="rebooting"))
-        self._core.out.restart = "hard"
         self._core.out.writes.append(PutState("boot_reason", "FirmwareUpdate"))
+        self._core.out.jobs.append(Restart(update.number))
+
+    def _restarting(self, done: Done) -> None:
+        if done.ok:
+            self._core.out.restart = "hard"
+        else:
+            self._over("InstallationFailed", done.detail)
+
+    def _verdict(self, done: Done) -> None:
+        update = self._update
+        assert update is not None
+        if done.again and update.step == "rebooting":
+            self._core.out.jobs.append(Restart(update.number))
+            return
+        self._over("Installed" if done.ok else "InstallationFailed", done.detail)
+        self._unmarked = update.number if done.ok else None
 
     def _resume(self) -> None:
         """After a start: what was under way is begun again where that is safe, and asked about where it is not."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bessctl.model import points
 from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.messages import answers as a
 from bessctl.protocols.ocpp.messages import commands as c
@@ -28,7 +29,7 @@ from bessctl.protocols.ocpp.session.limits import Limits
 from bessctl.protocols.ocpp.session.metering import Metering
 from bessctl.protocols.ocpp.session.monitors import Monitors
 from bessctl.protocols.ocpp.session.network import Network
-from bessctl.protocols.ocpp.session.plant import CONNECTORS
+from bessctl.protocols.ocpp.session.plant import CONNECTORS, Reading
 from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.reservations import Reservations
 from bessctl.protocols.ocpp.session.security import Security
@@ -37,7 +38,15 @@ from bessctl.protocols.ocpp.session.tokens import Tokens
 from bessctl.protocols.ocpp.session.transactions import Transactions
 from bessctl.protocols.ocpp.session.variables import Variables
 
-VENDOR = "bessctl"
+TOLD: dict[str, Callable[[Reading], float | None]] = {
+    points.SOC.name: lambda r: r.soc_pct,
+    points.SOH.name: lambda r: r.soh_pct,
+    points.AVAILABLE_WH.name: lambda r: r.available_wh,
+    points.CELL_TEMP_MAX.name: lambda r: r.temperature_c,
+    "DSTO.AvlDschW": lambda r: r.discharge.offered_w,
+    "DSTO.AvlChaW": lambda r: r.charge.offered_w,
+}
+"""What a CSMS may ask for by DataTransfer."""
 MAX_COMPOSITE_S = 48 * 3600
 
 
@@ -167,14 +176,9 @@ def cancel_reservation(parts: Parts, wish: c.CancelReservation) -> a.Answer:
 
 def data_transfer(parts: Parts, wish: c.DataTransfer) -> a.DataAnswer:
     """DataTransfer (5.6). Ours: what a plant has and the version has no message for, under its IEC 61850-7-420 name (OCPP-15, OCPP-20)."""
-    if wish.vendor != VENDOR:
+    if wish.vendor != points.VENDOR:
         return a.DataAnswer("UnknownVendorId")
-    tell = {
-        "DBAT.Soc": lambda r: r.soc_pct,
-        "DBAT.SoH": lambda r: r.soh_pct,
-        "DBAT.UseWh": lambda r: r.available_wh,
-        "DBAT.TmpMax": lambda r: r.temperature_c,
-    }.get(wish.message)
+    tell = TOLD.get(wish.message)
     if wish.message == "StopTransaction":
         # The seed's trigger of StopTransaction, which 1.6 has no word for: tell the transaction's values now.
         for connector in CONNECTORS:

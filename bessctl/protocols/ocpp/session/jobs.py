@@ -42,8 +42,22 @@ class Install:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Ask for the start into the image."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How did the last installation go? Asked after a start."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkGood:
+    """The image runs and a CSMS accepted the station: it may stay."""
 
     number: int
 
@@ -59,13 +73,14 @@ class Password:
         return f"Password({self.number})"
 
 
-Job = Upload | Download | Verify | Install | Outcome | Password
+Job = Upload | Download | Verify | Install | Restart | Outcome | MarkGood | Password
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a job. `detail` names the reason, without secrets."""
+    """What became of a job. `detail` names the reason, without secrets; `again`: it is not over, its beginning must be asked for again."""
 
     job: Job
     ok: bool
     detail: str = ""
+    again: bool = False

@@ -8,9 +8,7 @@
 
 from __future__ import annotations
 
-import orjson
-
-from bessctl.protocols.ocpp.messages.records import MeterRecord, MeterReport, Sample, Stamp, VendorData
+from bessctl.protocols.ocpp.messages.records import MeterRecord, MeterReport, Sample, Stamp, TxHealth
 from bessctl.protocols.ocpp.messages.stored import from_text, to_text
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.core import Core
@@ -88,14 +86,11 @@ class Metering:
         record = self.record(tx.connector, "StopTxnSampledData", "Transaction.End")
         return (*kept, record) if record else kept
 
-    def vendor_values(self, tx: StoredTx, when: str) -> None:
-        """1.6 has no measurand for the state of health: a DataTransfer tells it as a transaction begins and ends (OCPP-8)."""
+    def health(self, tx: StoredTx, when: str) -> None:
+        """The state of health as a transaction begins and ends: 1.6 has no measurand for it (OCPP-8)."""
         core, reading = self._core, self._core.reading
-        if core.traits.version != "1.6" or reading is None or reading.soh_pct is None or not core.registration.accepted:
-            return
-        name = self._transactions.peer_tx(tx.id)
-        told = {"transactionId": None if name is None else int(name), "when": when, "LocSOH_pct": round(reading.soh_pct, 1)}
-        core.ask(VendorData("bessctl", "DBAT.SoH", orjson.dumps(told).decode()))
+        if core.traits.version == "1.6" and reading is not None and reading.soh_pct is not None:
+            core.enqueue(TxHealth(tx.id, tx.connector, when, reading.soh_pct, core.time.stamp(core.now)))
 
     def _keep_aligned(self, connector: int, stamp: Stamp) -> None:
         """StopTxnAlignedData: on disk, for the transaction may outlive us."""

@@ -2,7 +2,7 @@
 
 - UpperThreshold, LowerThreshold: told when crossed, and as cleared when it is back (N07.FR.04). Delta: told when the value moved that far
   from what was told last (for words: at each change). Periodic: every `value` seconds; PeriodicClockAligned: at multiples since midnight.
-- Alarms of the plant are hard-wired: told whenever they begin and end, whatever is set, under the component DBAT.
+- Alarms of the plant are hard-wired: told whenever they begin and end, whatever is set, under CALH.GrAlm (IEC 61850).
 - A monitor tells if its severity is at most the MonitoringLevel and monitoring is enabled. Base HardWiredOnly or FactoryDefault removes all
   that were set. Events of one instant go in one NotifyEvent; while the CSMS is away only alerts wait, the newest `KEPT`.
 - Monitors are on disk: what was set is set after a restart.
@@ -39,7 +39,7 @@ CRITERIA = {
     "Periodic": "PeriodicMonitoring",
     "PeriodicClockAligned": "PeriodicMonitoring",
 }
-ALARM = d.Place(d.Component("DBAT"), "Alarm")
+ALARM = d.Place(d.Component("CALH"), "GrAlm")
 ALARM_SEVERITY = {True: 2, False: 5}
 
 

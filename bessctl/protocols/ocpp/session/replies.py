@@ -24,7 +24,6 @@ class Replies:
         self._connectors = parts.connectors
         self._ending = parts.ending
         self._tokens = parts.tokens
-        self._metering = parts.metering
         self._starting = starting
         self._security = security
         self._last_heartbeat_ns: int | None = None
@@ -60,7 +59,8 @@ class Replies:
         """An error, an invalid answer, or none in time. `never`: the CSMS does not know the message, and never will."""
         core, now = self._core, self._core.now.mono_ns
         if asked.seq is not None:
-            hopeless = never and isinstance(asked.request, r.SecurityEvent)
+            # What a CSMS may not know must not hold up what it must have.
+            hopeless = isinstance(asked.request, r.TxHealth) or (never and isinstance(asked.request, r.SecurityEvent))
             attempts, interval = (
                 1 if hopeless else core.keys.number("TransactionMessageAttempts"),
                 core.keys.number("TransactionMessageRetryInterval"),
@@ -140,7 +140,6 @@ class Replies:
             return
         if reply.token.parent is not None and tx.parent is None:
             tx = self._transactions.change(tx, parent=self._core.digest(reply.token.parent))
-        self._metering.vendor_values(tx, "Begin")
         self._ending.doubted(tx, reply.token)
 
     def _doubted(self, tx_id: str, reply: r.TokenReply) -> None:

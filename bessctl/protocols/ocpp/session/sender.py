@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bessctl.protocols.ocpp.messages.records import Request, Stamp, TxEnded, TxMetered
+from bessctl.protocols.ocpp.messages.records import Request, Stamp, TxEnded, TxHealth, TxMetered
 from bessctl.protocols.ocpp.session.core import Core, WaitingAsk
 from bessctl.protocols.ocpp.session.registration import Boot
 from bessctl.protocols.ocpp.session.rpc import Rpc
@@ -77,9 +77,9 @@ class Sender:
     def _unsendable(self, request: Request, seq: int | None, why: str) -> None:
         """A transaction whose start the CSMS never took has no name to send the rest under."""
         core = self._core
-        if isinstance(request, TxMetered) and request.values is None:
+        if isinstance(request, TxHealth) or (isinstance(request, TxMetered) and request.values is None):
             core.out.writes += core.queue.acknowledged(seq) if seq is not None else []
-            return  # a 2.0.1 word that a CSMS which speaks 1.6 by now needs not hear
+            return  # a word of one version that a CSMS which speaks the other by now needs not hear
         core.audit("undeliverable", f"{type(request).__name__}: {why}", None, 40)
         if seq is None:
             return

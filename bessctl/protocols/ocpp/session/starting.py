@@ -215,6 +215,7 @@ class Starting:
         )
         values = self._p.metering.first(connector)
         tx = self._p.transactions.begin(begin, values)
+        self._p.metering.health(tx, "Begin")
         if wish.profile is not None:
             why = self._p.profiles.install(connector, wish.profile, tx, with_start=True)
             if why is not None:

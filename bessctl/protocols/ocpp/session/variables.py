@@ -28,7 +28,7 @@ from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.transactions import Transactions
 
 PAGE = 20
-SUMMARY = {"AvailabilityState", "Available", "Problem", "Alarm", "Enabled"}
+SUMMARY = {"AvailabilityState", "Available", "Problem", "GrAlm", "Enabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,12 @@ def _offered(core: Core, s: Sources, evse: int) -> str:
     return f"{core.ledger.offered_w(core.link.name, CONNECTORS[evse], core.link.priority):.1f}"
 
 
+def _plant_w(core: Core, s: Sources, evse: int) -> str | None:
+    """The plant's sign: + = discharge."""
+    out, into = (None, None) if core.reading is None else (core.reading.discharge.power_w, core.reading.charge.power_w)
+    return None if out is None or into is None else _text(out - into)
+
+
 def _text(value: float | None) -> str | None:
     return None if value is None else f"{value:.1f}"
 
@@ -243,6 +249,10 @@ LIVE: dict[str, Callable[[Core, Sources, int], str | None]] = {
     "temperature": lambda core, s, evse: _text(core.reading.temperature_c) if core.reading else None,
     "available_wh": lambda core, s, evse: _text(core.reading.available_wh) if core.reading else None,
     "voltage": lambda core, s, evse: _text(core.reading.voltage_v) if core.reading else None,
+    "frequency": lambda core, s, evse: _text(core.reading.frequency_hz) if core.reading else None,
+    "discharge_w": lambda core, s, evse: _text(core.reading.discharge.offered_w) if core.reading else None,
+    "charge_w": lambda core, s, evse: _text(core.reading.charge.offered_w) if core.reading else None,
+    "plant_w": _plant_w,
 }
 
 

@@ -26,12 +26,13 @@ def client_context(tls: Tls) -> ssl.SSLContext:
 
     Files that were changed (a new certificate) make a new context.
     """
-    files = (tls.ca_file, tls.cert_file, tls.key_file, tls.extra_ca_file)
+    files = (tls.ca_file, tls.cert_file, tls.key_file, tls.extra_ca_file, tls.crl_file)
     return _context(tls, tuple(f.stat().st_mtime_ns if f is not None and f.exists() else 0 for f in files))
 
 
 @lru_cache(maxsize=16)
 def _context(tls: Tls, changed: tuple[int, ...]) -> ssl.SSLContext:
+    files = (tls.ca_file, tls.extra_ca_file, tls.crl_file, tls.cert_file, tls.key_file)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
@@ -42,10 +43,13 @@ def _context(tls: Tls, changed: tuple[int, ...]) -> ssl.SSLContext:
             context.load_verify_locations(tls.ca_file)
         if tls.extra_ca_file is not None:
             context.load_verify_locations(tls.extra_ca_file)
+        if tls.crl_file is not None:
+            context.load_verify_locations(tls.crl_file)
+            context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
         if tls.cert_file is not None:
             context.load_cert_chain(tls.cert_file, tls.key_file)
     except (OSError, ssl.SSLError) as e:
-        raise UsageError(f"ocpp tls: cannot use {tls.ca_file or ''} {tls.cert_file or ''} {tls.key_file or ''}: {e}") from e
+        raise UsageError(f"ocpp tls: cannot use {' '.join(str(f) for f in files if f)}: {e}") from e
     return context
 
 

@@ -7,54 +7,22 @@ from typing import Any
 
 from bessctl.protocols.ocpp.messages import answers as a
 from bessctl.protocols.ocpp.messages import commands as c
+from bessctl.protocols.ocpp.messages import common
 from bessctl.protocols.ocpp.messages import profile as pr
-from bessctl.protocols.ocpp.messages.commands import CallRefused
-from bessctl.protocols.ocpp.messages.device import CertificateHash
+from bessctl.protocols.ocpp.messages.common import time_ns
 from bessctl.protocols.ocpp.messages.frames import Payload
-from bessctl.protocols.ocpp.messages.timestamps import format_utc, parse_utc
+from bessctl.protocols.ocpp.messages.timestamps import format_utc
 
-DAY_S = 86_400
 PURPOSES = {
     "ChargePointMaxProfile": pr.Purpose.STATION_MAX,
     "TxDefaultProfile": pr.Purpose.TX_DEFAULT,
     "TxProfile": pr.Purpose.TX,
 }
-RECURRENCE_S = {"Daily": DAY_S, "Weekly": 7 * DAY_S}
-
-
-def _time(payload: Payload, name: str, path: str) -> int | None:
-    text = payload.get(name)
-    if text is None:
-        return None
-    try:
-        return parse_utc(text)
-    except ValueError as e:
-        raise CallRefused("PropertyConstraintViolation", f"{path}.{name}".lstrip("."), f"{path}.{name}: {e}".lstrip(".")) from e
 
 
 def profile(payload: Payload, path: str) -> pr.Profile:
     """A ChargingProfile (7.8)."""
-    schedule = payload["chargingSchedule"]
-    tx = payload.get("transactionId")
-    return pr.Profile(
-        id=payload["chargingProfileId"],
-        stack=payload["stackLevel"],
-        purpose=PURPOSES[payload["chargingProfilePurpose"]],
-        kind=pr.Kind(payload["chargingProfileKind"].lower()),
-        schedule=pr.Schedule(
-            unit=schedule["chargingRateUnit"],
-            periods=tuple(
-                pr.Period(p["startPeriod"], float(p["limit"]), p.get("numberPhases")) for p in schedule["chargingSchedulePeriod"]
-            ),
-            start_ns=_time(schedule, "startSchedule", f"{path}.chargingSchedule"),
-            duration_s=schedule.get("duration"),
-            min_rate=schedule.get("minChargingRate"),
-        ),
-        every_s=RECURRENCE_S.get(payload.get("recurrencyKind", "")),
-        valid_from_ns=_time(payload, "validFrom", path),
-        valid_to_ns=_time(payload, "validTo", path),
-        tx=None if tx is None else str(tx),
-    )
+    return common.profile(payload, path, "chargingProfileId", payload["chargingSchedule"], PURPOSES)
 
 
 def _remote_start(p: Payload) -> c.RemoteStart:
@@ -71,7 +39,7 @@ def _info(p: Payload, name: str) -> c.ListEntry:
     info = p.get("idTagInfo")
     if info is None:
         return c.ListEntry(p[name])
-    return c.ListEntry(p[name], info["status"], info.get("parentIdTag"), _time(info, "expiryDate", "idTagInfo"))
+    return c.ListEntry(p[name], info["status"], info.get("parentIdTag"), time_ns(info, "expiryDate", "idTagInfo"))
 
 
 def _list(p: Payload) -> c.SendList:
@@ -80,18 +48,18 @@ def _list(p: Payload) -> c.SendList:
 
 
 def _diagnostics(p: Payload) -> c.GetLog:
-    start, stop = _time(p, "startTime", ""), _time(p, "stopTime", "")
+    start, stop = time_ns(p, "startTime"), time_ns(p, "stopTime")
     return c.GetLog("diagnostics", p["location"], None, start, stop, 1 + p.get("retries", 0), p.get("retryInterval", 0))
 
 
 def _log(p: Payload) -> c.GetLog:
     log = p["log"]
-    oldest, latest = _time(log, "oldestTimestamp", "log"), _time(log, "latestTimestamp", "log")
+    oldest, latest = time_ns(log, "oldestTimestamp", "log"), time_ns(log, "latestTimestamp", "log")
     return c.GetLog(p["logType"], log["remoteLocation"], p["requestId"], oldest, latest, 1 + p.get("retries", 0), p.get("retryInterval", 0))
 
 
 def _firmware(p: Payload) -> c.UpdateFirmware:
-    when = _time(p, "retrieveDate", "") or 0
+    when = time_ns(p, "retrieveDate") or 0
     return c.UpdateFirmware(p["location"], when, attempts=1 + p.get("retries", 0), interval_s=p.get("retryInterval", 0))
 
 
@@ -99,9 +67,9 @@ def _signed_firmware(p: Payload) -> c.UpdateFirmware:
     firmware = p["firmware"]
     return c.UpdateFirmware(
         firmware["location"],
-        _time(firmware, "retrieveDateTime", "firmware") or 0,
+        time_ns(firmware, "retrieveDateTime", "firmware") or 0,
         p["requestId"],
-        _time(firmware, "installDateTime", "firmware"),
+        time_ns(firmware, "installDateTime", "firmware"),
         firmware["signingCertificate"],
         firmware["signature"],
         1 + p.get("retries", 0),
@@ -115,18 +83,14 @@ KIND_NAMES = {kind: name for name, kind in KINDS.items()}
 TRIGGERS = {"SignChargePointCertificate": "SignChargingStationCertificate"}
 
 
-def _hash(p: Payload) -> CertificateHash:
-    return CertificateHash(p["hashAlgorithm"], p["issuerNameHash"].lower(), p["issuerKeyHash"].lower(), p["serialNumber"].lower())
-
-
 def _reserve(p: Payload) -> c.Reserve:
-    return c.Reserve(p["reservationId"], p["connectorId"], p["idTag"], _time(p, "expiryDate", "") or 0, p.get("parentIdTag"))
+    return c.Reserve(p["reservationId"], p["connectorId"], p["idTag"], time_ns(p, "expiryDate") or 0, p.get("parentIdTag"))
 
 
 DECODERS: dict[str, Callable[[Payload], c.Command]] = {
     "CancelReservation": lambda p: c.CancelReservation(p["reservationId"]),
     "CertificateSigned": lambda p: c.CertificateSigned(p["certificateChain"]),
-    "DeleteCertificate": lambda p: c.DeleteCertificate(_hash(p["certificateHashData"])),
+    "DeleteCertificate": lambda p: c.DeleteCertificate(common.certificate_hash(p["certificateHashData"])),
     "ExtendedTriggerMessage": lambda p: c.Trigger(
         str(TRIGGERS.get(p["requestedMessage"], p["requestedMessage"])), p.get("connectorId"), extended=True
     ),
@@ -163,11 +127,6 @@ def _keys(answer: a.KeysAnswer) -> Payload:
     return payload
 
 
-def _period(p: pr.Period) -> dict[str, Any]:
-    phases = {} if p.phases is None else {"numberPhases": p.phases}
-    return {"startPeriod": p.start_s, "limit": round(p.limit, 1), **phases}
-
-
 def _composite(answer: a.CompositeAnswer) -> Payload:
     if answer.periods is None:
         return {"status": "Rejected"}
@@ -179,7 +138,7 @@ def _composite(answer: a.CompositeAnswer) -> Payload:
             "duration": answer.duration_s,
             "startSchedule": format_utc(answer.start_ns),
             "chargingRateUnit": answer.unit,
-            "chargingSchedulePeriod": [_period(p) for p in answer.periods],
+            "chargingSchedulePeriod": common.periods(answer.periods),
         },
     }
 
@@ -194,11 +153,7 @@ def _log_answer(command: object, answer: a.LogAnswer) -> Payload:
 def _certificates(answer: a.CertificatesAnswer) -> Payload:
     if not answer.found:
         return {"status": "NotFound"}
-    hashes = [
-        {"hashAlgorithm": h.algorithm, "issuerNameHash": h.issuer_name, "issuerKeyHash": h.issuer_key, "serialNumber": h.serial}
-        for _, h in answer.found
-    ]
-    return {"status": "Accepted", "certificateHashData": hashes}
+    return {"status": "Accepted", "certificateHashData": [common.hash_data(h) for _, h in answer.found]}
 
 
 def _plain(command: object, answer: a.Answer) -> Payload:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
+from bessctl.model import points
+from bessctl.protocols.ocpp.messages import common
 from bessctl.protocols.ocpp.messages import records as r
 from bessctl.protocols.ocpp.messages.dialect import BadReply, TxNames
 from bessctl.protocols.ocpp.messages.frames import Payload
@@ -101,8 +105,16 @@ def _ended(q: r.TxEnded, names: TxNames) -> Payload:
     return payload
 
 
-def _security(q: r.SecurityEvent, names: TxNames) -> Payload:
-    return {"type": q.kind, "timestamp": format_utc(names.utc_ns(q.at)), **({"techInfo": q.info[:255]} if q.info else {})}
+def _health(q: r.TxHealth, names: TxNames) -> Payload:
+    # 1.6 has no measurand for it (OCPP-8); the name is IEC 61850-7-420's (OCPP-20).
+    data = {
+        "transactionId": _peer_tx(q.tx, names),
+        "connectorId": q.connector,
+        "timestamp": format_utc(names.utc_ns(q.at)),
+        "when": q.when,
+        points.SOH.variable: round(q.soh_pct, 1),
+    }
+    return {"vendorId": points.VENDOR, "messageId": points.SOH.name, "data": orjson.dumps(data).decode()}
 
 
 _Encoder = Callable[[Any, TxNames], Payload]
@@ -113,11 +125,11 @@ ENCODERS: dict[type, tuple[str, _Encoder]] = {
     r.StatusReport: ("StatusNotification", _status),
     r.Authorize: ("Authorize", lambda q, n: {"idTag": q.id_token}),
     r.MeterReport: ("MeterValues", lambda q, n: {"connectorId": q.connector, "meterValue": [meter_value(q.values, n)]}),
-    r.VendorData: ("DataTransfer", lambda q, n: {"vendorId": q.vendor, "messageId": q.message, "data": q.data}),
     r.TxStarted: ("StartTransaction", _started),
     r.TxMetered: ("MeterValues", _metered),
     r.TxEnded: ("StopTransaction", _ended),
-    r.SecurityEvent: ("SecurityEventNotification", _security),
+    r.TxHealth: ("DataTransfer", _health),
+    r.SecurityEvent: ("SecurityEventNotification", common.security_event),
     r.SignCertificate: ("SignCertificate", lambda q, n: {"csr": q.csr}),
 }
 TRANSFER_ACTIONS = {
@@ -145,13 +157,6 @@ def action_of(request: r.Request) -> str:
     return TRANSFER_ACTIONS[request.what] if isinstance(request, r.TransferStatus) else ENCODERS[type(request)][0]
 
 
-def _utc(payload: Payload) -> int:
-    try:
-        return parse_utc(payload["currentTime"])
-    except ValueError as e:
-        raise BadReply(f"currentTime: {e}") from e
-
-
 def _token(payload: Payload) -> r.TokenReply:
     info = payload.get("idTagInfo")
     if not info:
@@ -164,8 +169,8 @@ def _token(payload: Payload) -> r.TokenReply:
 
 
 REPLIES: dict[type, Callable[[Payload], r.Reply]] = {
-    r.Boot: lambda p: r.BootReply(p["status"], _utc(p), p["interval"]),
-    r.Heartbeat: lambda p: r.TimeReply(_utc(p)),
+    r.Boot: lambda p: r.BootReply(p["status"], common.current_time(p), p["interval"]),
+    r.Heartbeat: lambda p: r.TimeReply(common.current_time(p)),
     r.Authorize: _token,
     r.TxStarted: lambda p: r.StartedReply(str(p["transactionId"]), _token(p)),
     r.TxEnded: _token,

@@ -7,6 +7,7 @@ from typing import Any
 
 from bessctl.protocols.ocpp.messages import answers as a
 from bessctl.protocols.ocpp.messages import commands as c
+from bessctl.protocols.ocpp.messages import common
 from bessctl.protocols.ocpp.messages import device as d
 from bessctl.protocols.ocpp.messages.frames import Payload
 from bessctl.protocols.ocpp.messages.timestamps import format_utc
@@ -40,7 +41,7 @@ def _composite(answer: a.CompositeAnswer) -> Payload:
         "duration": answer.duration_s,
         "scheduleStart": format_utc(answer.start_ns),
         "chargingRateUnit": answer.unit,
-        "chargingSchedulePeriod": f.periods(answer.periods),
+        "chargingSchedulePeriod": common.periods(answer.periods),
     }
     return {"status": "Accepted", "schedule": schedule}
 
@@ -52,7 +53,7 @@ def _log(answer: a.LogAnswer) -> Payload:
 def _certificates(answer: a.CertificatesAnswer) -> Payload:
     if not answer.found:
         return {"status": "NotFound"}
-    chain = [{"certificateType": kind, "certificateHashData": f.hash_data(h)} for kind, h in answer.found]
+    chain = [{"certificateType": kind, "certificateHashData": common.hash_data(h)} for kind, h in answer.found]
     return {"status": "Accepted", "certificateHashDataChain": chain}
 
 

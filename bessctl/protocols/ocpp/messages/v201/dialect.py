@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from bessctl.protocols.ocpp.messages import schemas
+from bessctl.protocols.ocpp.messages import reading
 from bessctl.protocols.ocpp.messages.answers import AnyAnswer
 from bessctl.protocols.ocpp.messages.commands import CallRefused, Command
 from bessctl.protocols.ocpp.messages.dialect import BadReply, Traits, TxNames
 from bessctl.protocols.ocpp.messages.frames import RULES_201, Payload
 from bessctl.protocols.ocpp.messages.records import Reply, Request
 from bessctl.protocols.ocpp.messages.v201 import answers, inbound, outbound
-
-FOLDER = "v201"
 
 _CODES = {
     "type": "TypeConstraintViolation",
@@ -20,6 +18,7 @@ _CODES = {
     "maxItems": "OccurrenceConstraintViolation",
     "additionalProperties": "FormatViolation",
 }
+BOOK = reading.Book("2.0.1", "v201", inbound.DECODERS, _CODES)
 
 
 class Dialect201:
@@ -30,16 +29,7 @@ class Dialect201:
     traits = Traits("2.0.1", station_names_tx=True, tells_station=False, tells_updates=True, passes_states=False, unlock_ends_tx=False)
 
     def decode(self, action: str, payload: Payload) -> Command:
-        decoder = inbound.DECODERS.get(action)
-        if decoder is None:
-            known = action in schemas.actions(FOLDER)
-            code = "NotSupported" if known else "NotImplemented"
-            raise CallRefused(code, "action", f"{action[:50]} is {'no CALL to a station' if known else 'no action of OCPP 2.0.1'}")
-        found = schemas.violation(FOLDER, action, payload)
-        if found is not None:
-            code = _CODES.get(found.rule, "PropertyConstraintViolation")
-            raise CallRefused(code, found.field, f"{found.field or 'payload'}: {found.reason}")
-        return decoder(payload)
+        return reading.decode(BOOK, action, payload)
 
     def answer(self, command: Command, answer: AnyAnswer) -> Payload:
         return answers.encode(command, answer)
@@ -48,9 +38,7 @@ class Dialect201:
         return outbound.encode(request, names)
 
     def reply(self, request: Request, payload: Payload) -> Reply:
-        found = schemas.violation(FOLDER, outbound.action_of(request) + "Response", payload)
-        if found is not None:
-            raise BadReply(f"{found.field or 'payload'}: {found.reason}")
+        reading.require_answer(BOOK, outbound.action_of(request), payload)
         try:
             return outbound.decode_reply(request, payload)
         except CallRefused as e:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from bessctl.protocols.ocpp.messages import common
 from bessctl.protocols.ocpp.messages import profile as pr
 from bessctl.protocols.ocpp.messages.commands import CallRefused
-from bessctl.protocols.ocpp.messages.device import CertificateHash, Component, Place
+from bessctl.protocols.ocpp.messages.common import time_ns
+from bessctl.protocols.ocpp.messages.device import Component, Place
 from bessctl.protocols.ocpp.messages.frames import Payload
 from bessctl.protocols.ocpp.messages.records import TokenReply
-from bessctl.protocols.ocpp.messages.timestamps import format_utc, parse_utc
+from bessctl.protocols.ocpp.messages.timestamps import format_utc
 
-DAY_S = 86_400
 PURPOSES = {
     "ChargingStationMaxProfile": pr.Purpose.STATION_MAX,
     "TxDefaultProfile": pr.Purpose.TX_DEFAULT,
@@ -19,19 +20,7 @@ PURPOSES = {
     "ChargingStationExternalConstraints": pr.Purpose.EXTERNAL,
 }
 PURPOSE_NAMES = {purpose: name for name, purpose in PURPOSES.items()}
-RECURRENCE_S = {"Daily": DAY_S, "Weekly": 7 * DAY_S}
-
-
-def time_ns(payload: Payload, name: str, path: str = "") -> int | None:
-    """A date-time field, UTC ns; None where it is absent."""
-    text = payload.get(name)
-    if text is None:
-        return None
-    try:
-        return parse_utc(text)
-    except ValueError as e:
-        field = f"{path}.{name}" if path else name
-        raise CallRefused("PropertyConstraintViolation", field, f"{field}: {e}") from e
+RECURRENCE_NAMES = {seconds: name for name, seconds in common.RECURRENCE_S.items()}
 
 
 def evse(number: int) -> Payload:
@@ -95,56 +84,18 @@ def place(p: Place) -> Payload:
     return {"component": component(p.component), "variable": variable}
 
 
-def certificate_hash(payload: Payload) -> CertificateHash:
-    """CertificateHashData."""
-    return CertificateHash(
-        payload["hashAlgorithm"], payload["issuerNameHash"].lower(), payload["issuerKeyHash"].lower(), payload["serialNumber"].lower()
-    )
-
-
-def hash_data(h: CertificateHash) -> Payload:
-    """CertificateHashData."""
-    return {"hashAlgorithm": h.algorithm, "issuerNameHash": h.issuer_name, "issuerKeyHash": h.issuer_key, "serialNumber": h.serial}
-
-
 def profile(payload: Payload, path: str) -> pr.Profile:
     """A ChargingProfile (2.10). Several schedules are ISO 15118's choice for a car; a plant has none to offer them to."""
     schedules = payload["chargingSchedule"]
     if len(schedules) > 1:
         where = f"{path}.chargingSchedule"
         raise CallRefused("PropertyConstraintViolation", where, f"{where}: one schedule is taken, there is no car to choose among several")
-    schedule = schedules[0]
-    return pr.Profile(
-        id=payload["id"],
-        stack=payload["stackLevel"],
-        purpose=PURPOSES[payload["chargingProfilePurpose"]],
-        kind=pr.Kind(payload["chargingProfileKind"].lower()),
-        schedule=pr.Schedule(
-            unit=schedule["chargingRateUnit"],
-            periods=tuple(
-                pr.Period(p["startPeriod"], float(p["limit"]), p.get("numberPhases")) for p in schedule["chargingSchedulePeriod"]
-            ),
-            start_ns=time_ns(schedule, "startSchedule", f"{path}.chargingSchedule"),
-            duration_s=schedule.get("duration"),
-            min_rate=schedule.get("minChargingRate"),
-        ),
-        every_s=RECURRENCE_S.get(payload.get("recurrencyKind", "")),
-        valid_from_ns=time_ns(payload, "validFrom", path),
-        valid_to_ns=time_ns(payload, "validTo", path),
-        tx=payload.get("transactionId"),
-    )
-
-
-def periods(found: tuple[pr.Period, ...]) -> list[Payload]:
-    """ChargingSchedulePeriods; limits have one decimal."""
-    return [
-        {"startPeriod": p.start_s, "limit": round(p.limit, 1), **({} if p.phases is None else {"numberPhases": p.phases})} for p in found
-    ]
+    return common.profile(payload, path, "id", schedules[0], PURPOSES)
 
 
 def profile_payload(p: pr.Profile) -> Payload:
     """A ChargingProfile as it is reported back."""
-    schedule: Payload = {"id": p.id, "chargingRateUnit": p.schedule.unit, "chargingSchedulePeriod": periods(p.schedule.periods)}
+    schedule: Payload = {"id": p.id, "chargingRateUnit": p.schedule.unit, "chargingSchedulePeriod": common.periods(p.schedule.periods)}
     optional: tuple[tuple[Payload, str, Any], ...] = (
         (schedule, "startSchedule", None if p.schedule.start_ns is None else format_utc(p.schedule.start_ns)),
         (schedule, "duration", p.schedule.duration_s),
@@ -158,7 +109,7 @@ def profile_payload(p: pr.Profile) -> Payload:
         "chargingSchedule": [schedule],
     }
     optional += (
-        (payload, "recurrencyKind", {DAY_S: "Daily", 7 * DAY_S: "Weekly"}.get(p.every_s or 0)),
+        (payload, "recurrencyKind", RECURRENCE_NAMES.get(p.every_s or 0)),
         (payload, "validFrom", None if p.valid_from_ns is None else format_utc(p.valid_from_ns)),
         (payload, "validTo", None if p.valid_to_ns is None else format_utc(p.valid_to_ns)),
         (payload, "transactionId", p.tx),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bessctl.protocols.ocpp.messages import commands as c
 from bessctl.protocols.ocpp.messages import device as d
+from bessctl.protocols.ocpp.messages.common import certificate_hash, time_ns
 from bessctl.protocols.ocpp.messages.frames import Payload
 from bessctl.protocols.ocpp.messages.v201 import fields as f
 
@@ -66,8 +67,8 @@ def _log(p: Payload) -> c.GetLog:
         p["logType"],
         log["remoteLocation"],
         p["requestId"],
-        f.time_ns(log, "oldestTimestamp", "log"),
-        f.time_ns(log, "latestTimestamp", "log"),
+        time_ns(log, "oldestTimestamp", "log"),
+        time_ns(log, "latestTimestamp", "log"),
         1 + p.get("retries", 0),
         p.get("retryInterval", 0),
     )
@@ -77,9 +78,9 @@ def _firmware(p: Payload) -> c.UpdateFirmware:
     firmware = p["firmware"]
     return c.UpdateFirmware(
         firmware["location"],
-        f.time_ns(firmware, "retrieveDateTime", "firmware") or 0,
+        time_ns(firmware, "retrieveDateTime", "firmware") or 0,
         p["requestId"],
-        f.time_ns(firmware, "installDateTime", "firmware"),
+        time_ns(firmware, "installDateTime", "firmware"),
         firmware.get("signingCertificate"),
         firmware.get("signature"),
         1 + p.get("retries", 0),
@@ -114,7 +115,7 @@ def _customer(p: Payload) -> c.CustomerInformation:
 def _display(p: Payload) -> d.SetDisplay:
     m = p["message"]
     text = m["message"]
-    start, end = f.time_ns(m, "startDateTime", "message"), f.time_ns(m, "endDateTime", "message")
+    start, end = time_ns(m, "startDateTime", "message"), time_ns(m, "endDateTime", "message")
     return d.SetDisplay(
         d.DisplayMessage(
             m["id"],
@@ -149,7 +150,7 @@ DECODERS: dict[str, Callable[[Payload], c.Command]] = {
     "CostUpdated": lambda p: c.CostUpdated(p["transactionId"], float(p["totalCost"])),
     "CustomerInformation": _customer,
     "DataTransfer": lambda p: c.DataTransfer(p["vendorId"], p.get("messageId", ""), str(p.get("data", ""))),
-    "DeleteCertificate": lambda p: c.DeleteCertificate(f.certificate_hash(p["certificateHashData"])),
+    "DeleteCertificate": lambda p: c.DeleteCertificate(certificate_hash(p["certificateHashData"])),
     "GetBaseReport": lambda p: d.GetBaseReport(p["requestId"], p["reportBase"]),
     "GetChargingProfiles": _get_profiles,
     "GetCompositeSchedule": lambda p: c.GetComposite(p["evseId"], p["duration"], p.get("chargingRateUnit")),
@@ -165,7 +166,7 @@ DECODERS: dict[str, Callable[[Payload], c.Command]] = {
     "PublishFirmware": lambda p: c.Unserved("Rejected", "no other stations are behind this one to publish firmware to"),
     "RequestStartTransaction": _start,
     "RequestStopTransaction": lambda p: c.RemoteStop(p["transactionId"]),
-    "ReserveNow": lambda p: c.Reserve(p["id"], p.get("evseId"), p["idToken"]["idToken"], f.time_ns(p, "expiryDateTime") or 0, f.group(p)),
+    "ReserveNow": lambda p: c.Reserve(p["id"], p.get("evseId"), p["idToken"]["idToken"], time_ns(p, "expiryDateTime") or 0, f.group(p)),
     "Reset": lambda p: c.Reset(p["type"] == "Immediate", p["type"] == "OnIdle", p.get("evseId")),
     "SendLocalList": lambda p: c.SendList(
         p["versionNumber"], p["updateType"] == "Full", tuple(_entry(e) for e in p.get("localAuthorizationList", ()))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bessctl.model import points
+from bessctl.protocols.ocpp.messages import common
 from bessctl.protocols.ocpp.messages import records as r
-from bessctl.protocols.ocpp.messages.dialect import BadReply, TxNames
+from bessctl.protocols.ocpp.messages.dialect import TxNames
 from bessctl.protocols.ocpp.messages.frames import Payload
-from bessctl.protocols.ocpp.messages.timestamps import format_utc, parse_utc
+from bessctl.protocols.ocpp.messages.timestamps import format_utc
 from bessctl.protocols.ocpp.messages.v201 import fields as f
 
-VENDOR = "bessctl"
 LOCATIONS = {"SoC": "EV"}
 # What 2.0.1 has no measurand for goes beside the values, in customData (OCPP-8).
-CUSTOM = {"Temperature": "temperature_c", "SoH": "soh_pct"}
+CUSTOM = {"Temperature": points.CELL_TEMP_MAX.name, "SoH": points.SOH.name}
 # 1.6 has five states of a connector in use; 2.0.1 has one, and tells the rest in the transaction.
 STATUSES = dict.fromkeys(("Preparing", "Charging", "SuspendedEVSE", "SuspendedEV", "Finishing"), "Occupied")
 REASONS = {
@@ -49,7 +50,7 @@ def meter_values(found: tuple[r.MeterRecord, ...], names: TxNames) -> list[Paylo
 def custom(found: tuple[r.MeterRecord, ...]) -> Payload:
     """The values without a measurand, the newest of each."""
     values = {CUSTOM[s.quantity]: round(s.value, 1) for record in found for s in record.samples if s.quantity in CUSTOM}
-    return {"customData": {"vendorId": VENDOR, **values}} if values else {}
+    return {"customData": {"vendorId": points.VENDOR, **values}} if values else {}
 
 
 def _boot(q: r.Boot, names: TxNames) -> Payload:
@@ -160,10 +161,6 @@ def _paged(q: r.Paged, names: TxNames) -> Payload:
     return payload
 
 
-def _security(q: r.SecurityEvent, names: TxNames) -> Payload:
-    return {"type": q.kind, "timestamp": format_utc(names.utc_ns(q.at)), **({"techInfo": q.info[:255]} if q.info else {})}
-
-
 _Encoder = Callable[[Any, TxNames], Payload]
 
 ENCODERS: dict[type, tuple[str, _Encoder]] = {
@@ -172,11 +169,10 @@ ENCODERS: dict[type, tuple[str, _Encoder]] = {
     r.StatusReport: ("StatusNotification", _status),
     r.Authorize: ("Authorize", lambda q, n: {"idToken": f.token(q.id_token, q.token_type)}),
     r.MeterReport: ("MeterValues", lambda q, n: {"evseId": q.connector, "meterValue": meter_values((q.values,), n), **custom((q.values,))}),
-    r.VendorData: ("DataTransfer", lambda q, n: {"vendorId": q.vendor, "messageId": q.message, "data": q.data}),
     r.TxStarted: ("TransactionEvent", _started),
     r.TxMetered: ("TransactionEvent", _metered),
     r.TxEnded: ("TransactionEvent", _ended),
-    r.SecurityEvent: ("SecurityEventNotification", _security),
+    r.SecurityEvent: ("SecurityEventNotification", common.security_event),
     r.SignCertificate: ("SignCertificate", lambda q, n: {"csr": q.csr, "certificateType": q.kind}),
     r.ReservationEnded: ("ReservationStatusUpdate", lambda q, n: {"reservationId": q.id, "reservationUpdateStatus": q.status}),
 }
@@ -202,6 +198,8 @@ def action_of(q: r.Request) -> str:
 
 def encode(q: r.Request, names: TxNames) -> tuple[str, Payload]:
     """The action and payload of one of our requests. Raises LookupError where it cannot be said in 2.0.1."""
+    if isinstance(q, r.TxHealth):
+        raise LookupError("2.0.1 tells the state of health within the transaction")
     encoder = {r.TransferStatus: _transfer, r.Paged: _paged, r.LimitTold: _limit}.get(type(q)) or ENCODERS[type(q)][1]
     payload: Payload = encoder(q, names)  # type: ignore[operator]
     if isinstance(q, r.MeterReport) and not payload["meterValue"]:
@@ -209,16 +207,9 @@ def encode(q: r.Request, names: TxNames) -> tuple[str, Payload]:
     return action_of(q), payload
 
 
-def _utc(payload: Payload) -> int:
-    try:
-        return parse_utc(payload["currentTime"])
-    except ValueError as e:
-        raise BadReply(f"currentTime: {e}") from e
-
-
 REPLIES: dict[type, Callable[[Payload], r.Reply]] = {
-    r.Boot: lambda p: r.BootReply(p["status"], _utc(p), p["interval"]),
-    r.Heartbeat: lambda p: r.TimeReply(_utc(p)),
+    r.Boot: lambda p: r.BootReply(p["status"], common.current_time(p), p["interval"]),
+    r.Heartbeat: lambda p: r.TimeReply(common.current_time(p)),
     r.Authorize: lambda p: f.token_reply(p["idTokenInfo"]),
     r.TxStarted: lambda p: r.StartedReply(None, f.token_reply(p.get("idTokenInfo"))),
     r.TxMetered: lambda p: f.token_reply(p.get("idTokenInfo")),
