@@ -57,6 +57,8 @@ def test_a_refused_start_names_the_binding(tmp_path: Path, caplog: pytest.LogCap
             rig.plant.limits(-200_000.0, 0.0, Binding("row", "soc_low"))
             await rig.seen()
             assert await peer.remote_start("TAG1") == "Rejected"
+            # A refusal keeps nothing that its answer depends on: the audit follows it to the disk.
+            await rig.until(lambda: bool(rig.store.read("SELECT 1 FROM ocpp_audit WHERE kind = 'remote_start_refused'")))
             rows = rig.store.read("SELECT kind, detail FROM ocpp_audit WHERE kind = 'remote_start_refused'")
             assert rows == [("remote_start_refused", "nothing to grant, bound by row:soc_low")]
 
