@@ -32,7 +32,7 @@ mutate: build
 
 build: .venv/.built
 
-bench: build .venv/.debian-bench .venv/.debian-test
+bench: build .venv/.debian-test
 	@$(B)/python -m benches $(ARGS)
 
 # Every shipped scenario, with and without the protection it names in simulated time, then in real time against the simulated plant; the
@@ -77,14 +77,10 @@ hil: build
 .venv/.built: .venv/.compiled .venv/.installed
 	@touch $@
 
-# The broker of the MQTT tests; a third-party master that reads and writes the simulated plant.
+# The broker of the MQTT tests; a third-party master that reads and writes the simulated plant; libmodbus, a slave that answers our master and
+# a peer the Modbus bench measures it against.
 .venv/.debian-test: tools/need .venv/.tools
-	@tools/need mosquitto mbpoll
-	@touch $@
-
-# libmodbus is a peer the Modbus bench measures us against.
-.venv/.debian-bench: tools/need .venv/.tools
-	@tools/need libmodbus-dev pkg-config
+	@tools/need mosquitto mbpoll libmodbus-dev pkg-config
 	@touch $@
 
 # A disk image and a signed update bundle for a board (board/README.md), in build/image/BOARD.

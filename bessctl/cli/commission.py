@@ -21,6 +21,7 @@ from bessctl.errors import BessctlError, OperationFailed, Refused, UsageError
 if TYPE_CHECKING:
     from bessctl.corelink import CoreLink
     from bessctl.corelink.trial import Powers, Trial
+    from bessctl.corelink.words import Site
 
 POLL_S = 0.02
 REACHED_S = 15.0
@@ -36,12 +37,22 @@ def register(app: typer.Typer) -> None:
 
 @dataclass
 class Desk:
-    """The plant under trial: its state, and the two ways to ask."""
+    """The plant under trial: its state, the two ways to ask, and the time."""
 
     link: CoreLink
     run_dir: Path
     source: str
     window_s: float
+
+    @property
+    def site(self) -> Site:
+        return self.link.site
+
+    def now_s(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def state(self) -> dict[str, Any]:
         return published(self.link, self.run_dir)
@@ -79,10 +90,7 @@ def commission(
     with attach(str(run_dir), writes=False) as link:
         names = chosen(link.site.units, unit or [])
         desk = Desk(link, run_dir, source, window_s)
-        trials = [trial for name in names for trial in tried(desk, name, percent)]
-        good = [name for name in names if all(trial.passed for trial in trials if trial.unit == name)]
-        for name in good:
-            desk.loop("commissioned", name)
+        trials, good = tried_all(desk, names, percent)
         kept = stored(link, trials, good)
     rows = [{"unit": trial.unit, "asked_w": trial.asked_w, **trial.changes, "passed": trial.passed} for trial in trials]
     if output is Output.JSON:
@@ -90,8 +98,7 @@ def commission(
     else:
         print(table(rows))
     if len(good) < len(names):
-        findings = "\n".join(f"{trial.unit} at {trial.asked_w:.0f} W: {finding}" for trial in trials for finding in trial.findings)
-        raise Refused(f"not commissioned: {', '.join(name for name in names if name not in good)}\n{findings}")
+        raise refusal(trials, [name for name in names if name not in good])
     say(f"commissioned under this configuration: {', '.join(good)}" + (f"; see {kept}" if kept else ""))
 
 
@@ -103,18 +110,33 @@ def chosen(known: list[str], wanted: list[str]) -> list[str]:
     return wanted or known
 
 
+def tried_all(desk: Desk, names: list[str], percent: float) -> tuple[list[Trial], list[str]]:
+    """Every unit one after the other; those that passed both ways are commissioned, and named."""
+    trials = [trial for name in names for trial in tried(desk, name, percent)]
+    good = [name for name in names if all(trial.passed for trial in trials if trial.unit == name)]
+    for name in good:
+        desk.loop("commissioned", name)
+    return trials, good
+
+
+def refusal(trials: list[Trial], bad: list[str]) -> Refused:
+    """What was asked for and what changed instead."""
+    findings = "\n".join(f"{trial.unit} at {trial.asked_w:.0f} W: {finding}" for trial in trials for finding in trial.findings)
+    return Refused(f"not commissioned, the 5 % cap stays: {', '.join(bad)}\n{findings}")
+
+
 def tried(desk: Desk, name: str, percent: float) -> list[Trial]:
     """Both directions of one unit; at the end it rests, whatever happened."""
     from bessctl.corelink import trial
 
-    index = desk.link.site.units.index(name)
+    index = desk.site.units.index(name)
     say(f"{name}: trying {percent:g} % both ways")
     desk.loop("try", name)
     try:
         found = []
         before = hold(desk, index, 0.0)
         for sign in (1, -1):
-            asked_w = trial.share_w(desk.link.site, index, percent, sign)
+            asked_w = trial.share_w(desk.site, index, percent, sign)
             during = hold(desk, index, asked_w)
             after = hold(desk, index, 0.0)
             found.append(trial.judge(name, asked_w, before, during, after))
@@ -130,7 +152,7 @@ def hold(desk: Desk, index: int, watts: float) -> Powers:
     from bessctl.corelink import report, trial
 
     serial = desk.target(watts)
-    slot = desk.link.site.sources.index(desk.source)
+    slot = desk.site.sources.index(desk.source)
 
     def told(state: dict[str, Any]) -> bool:
         off = abs(state["unit_command_w"][index] - watts)
@@ -138,32 +160,32 @@ def hold(desk: Desk, index: int, watts: float) -> Powers:
 
     state = until(desk, told)
     if state is None:
-        because = report.verdict(desk.link.site, desk.state(), desk.source)
+        because = report.verdict(desk.site, desk.state(), desk.source)
         raise OperationFailed(
-            f"{desk.link.site.units[index]} is not given {watts:.0f} W within {REACHED_S:g} s: "
+            f"{desk.site.units[index]} is not given {watts:.0f} W within {REACHED_S:g} s: "
             f"{', '.join(f'{key} {value}' for key, value in because.items()) or 'see `bessctl limits`'}; the trial ends here"
         )
     pause(desk, SETTLE_S)
-    return trial.mean([trial.powers(desk.link.site, sample, index) for sample in pause(desk, desk.window_s)])
+    return trial.mean([trial.powers(desk.site, sample, index) for sample in pause(desk, desk.window_s)])
 
 
 def until(desk: Desk, found: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
     """The first state that is as wished; None when none came in time."""
-    end_s = time.monotonic() + REACHED_S
-    while time.monotonic() < end_s:
+    end_s = desk.now_s() + REACHED_S
+    while desk.now_s() < end_s:
         state = desk.state()
         if found(state):
             return state
-        time.sleep(POLL_S)
+        desk.sleep(POLL_S)
     return None
 
 
 def pause(desk: Desk, seconds: float) -> list[dict[str, Any]]:
     """The states of so long a time."""
-    end_s = time.monotonic() + seconds
+    end_s = desk.now_s() + seconds
     seen = [desk.state()]
-    while time.monotonic() < end_s:
-        time.sleep(POLL_S)
+    while desk.now_s() < end_s:
+        desk.sleep(POLL_S)
         seen.append(desk.state())
     return seen
 

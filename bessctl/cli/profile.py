@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bessctl.cli.held import refuse_second_session
+from bessctl.cli.order import RUN_DIR, RunDirOption
 from bessctl.cli.output import Output, OutputOption, pairs, say, show, table
 from bessctl.errors import NotReachable
 
@@ -81,11 +83,12 @@ def show_(name: ProfileArgument, output: OutputOption = Output.TABLE) -> None:
 
 
 @app.command()
-def dump(
+def dump(  # noqa: PLR0917 - options are given by name
     address: Annotated[str, typer.Argument(help="tcp://HOST[:PORT] or rtu:/dev/ttyX?baud=19200&parity=even&stop=1")],
     profile: Annotated[str, typer.Option("--profile", help="A shipped profile by name, or a file by its path.")],
     unit_id: Annotated[int, typer.Option("--unit-id", min=1, max=247)] = 1,
     timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.05, max=60)] = 2.0,
+    run_dir: RunDirOption = RUN_DIR,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Read every block of a profile once from a device: registers as a hex image, and what they mean. Reads only."""
@@ -96,6 +99,7 @@ def dump(
 
     loaded = _load(profile)
     where = addresses.parse(address)
+    refuse_second_session(where, run_dir)
     found = probe.discover(loaded.profile, where, unit_id, timeout_s)
     plan = compile_device(loaded.profile, Role(loaded.profile.kind), found)
     with connected(where, unit_id, timeout_s) as line:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bessctl.cli.held import refuse_second_session
+from bessctl.cli.order import RUN_DIR, RunDirOption
 from bessctl.cli.output import Output, OutputOption, pairs, say, show, table
 from bessctl.errors import UsageError
 
@@ -72,7 +74,8 @@ def _tables(loaded: LoadedSite) -> None:
 def _print_report(result: dict[str, Any], sealed: dict[str, Any] | None) -> None:
     print(f"site {result['site']}: {result['counts']}\n")
     for unit in result["units"]:
-        print(f"{unit['name']}: loop dead -> 0 W within {unit['loop_dead_to_0w_s']:g} s (allowed {unit['allowed_s']:g} s)")
+        then = f"its own control, not 0 W ({unit['own_control']})," if "own_control" in unit else "0 W"
+        print(f"{unit['name']}: loop dead -> {then} within {unit['loop_dead_to_0w_s']:g} s (allowed {unit['allowed_s']:g} s)")
     print()
     print(table(result["buses"]), end="\n\n")
     print(table(result["rows"]), end="\n\n")
@@ -92,6 +95,7 @@ def discover(  # noqa: PLR0917 - options are given by name
     ] = None,
     profile: Annotated[str, typer.Option("--profile", help="With an ADDRESS: what its registers mean (`bessctl profile list`).")] = "",
     timeout_s: Annotated[float, typer.Option("--timeout-s", min=0.05, max=60)] = 2.0,
+    run_dir: RunDirOption = RUN_DIR,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Ask a device, or all devices of a site, what it is and what it has: SunSpec models, or the points of its profile. Reads only."""
@@ -104,6 +108,7 @@ def discover(  # noqa: PLR0917 - options are given by name
         raise UsageError("name either an ADDRESS (with --unit-id) or --into SITE")
     if address is not None:
         where = addresses.parse(address)
+        refuse_second_session(where, run_dir)
         found = {
             "": probe.discover(profiles.load(profile).profile, where, unit_id, timeout_s) if profile else look(where, unit_id, timeout_s)
         }

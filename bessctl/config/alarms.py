@@ -2,12 +2,14 @@
 
 A default answers the alarm in the direction that makes it worse. Warnings warn. What a PCS reports of itself it has answered itself: it
 warns, but for an earth fault. Defaults and their reasons stand in docs/safety.md as well; a test holds the two together.
+
+A device with bits of its own says in its profile which of these each stands for. A bit that nobody names warns, by its number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import create_model
@@ -104,6 +106,18 @@ PCS_BITS = (
 )
 
 
+BITS = 32
+
+
+def bits_of(named: dict[int, str], standard: tuple[Bit, ...]) -> tuple[Bit, ...]:
+    """All 32 bits of a device: its own as its profile names them, else the standard's; the rest by their number."""
+    of = {bit.name: bit for bit in standard}
+    known = tuple(replace(of[name], bit=at) for at, name in sorted(named.items())) or standard
+    taken = {bit.bit for bit in known}
+    unknown = (n for n in range(BITS) if n not in taken)
+    return (*known, *(Bit(f"bit_{n}", n, Alarm(action="warn"), "nobody says what it means") for n in unknown))
+
+
 class Alarms(Strict):
     """The action of each alarm; one that is not named keeps its default."""
 
@@ -117,7 +131,7 @@ class Alarms(Strict):
 
 
 def _fields(bits: tuple[Bit, ...]) -> dict[str, Any]:
-    return {bit.name: (Alarm | None, None) for bit in bits}
+    return dict.fromkeys((*(bit.name for bit in bits), *(f"bit_{n}" for n in range(BITS))), (Alarm | None, None))
 
 
 if TYPE_CHECKING:

@@ -5,11 +5,14 @@ Estimates from the configuration alone, on the careful side: every model a devic
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bessctl.config.buses import Bus, Device
 from bessctl.config.loop import Unit
 from bessctl.config.site import Site
 from bessctl.devices import compiler
 from bessctl.devices.plan import REGISTERS, Pace
+from bessctl.devices.profile import Profile
 
 BITS_PER_CHARACTER = 11  # start, 8 data, parity or second stop, stop
 TCP_ROUND_TRIP_S = 0.0005
@@ -101,19 +104,39 @@ def refresh_s(site: Site, device: Device, pace: Pace) -> float:
     return period_s(device, pace) * max(1.0, bus_load(site, bus)) + longest
 
 
+def too_young(age_s: float, device: str, refresh_s: float) -> str:
+    """R4, as a sentence: an age limit that leaves no three chances."""
+    return (
+        f"{age_s:g} is below 3 refresh times of {device!r} ({refresh_s:.3g} s each with this poll plan, R4); "
+        f"allowed: from {3 * refresh_s:.3g}; raise it or poll faster"
+    )
+
+
 def source_of(site: Site, unit: Unit | None, quantity: str) -> tuple[Device, Pace] | None:
     """Device and pace that bring a quantity of a unit, or of the plant (None); None for what is derived from no single point."""
     quantity = MADE_OF.get(quantity, quantity)
     if unit is None:
         meter = site.device(site.pcc.meter)
         return (meter, "fast") if meter is not None and quantity.startswith("pcc_") else None
+    return next(((device, pace) for device, _, pace in _profiles(site, unit, quantity)), None)
+
+
+def alarm_bits(site: Site, unit: Unit, quantity: str) -> dict[int, str]:
+    """Bits that the device behind a unit's alarms has of its own, by the alarm of the standard each stands for."""
+    return next((profile.alarms for _, profile, _ in _profiles(site, unit, quantity)), {})
+
+
+def _profiles(site: Site, unit: Unit, quantity: str) -> Iterator[tuple[Device, Profile, Pace]]:
+    """Who brings a quantity of a unit, the best first: its BMS, the PCS as its battery's voice, the PCS."""
     pcs = site.device(unit.pcs)
     battery = None if pcs is None else site.battery_profile(pcs)
-    for device, profile in ((site.device(unit.bms), None), (pcs, battery), (pcs, None)):
-        pace = None if device is None else compiler.pace_of(profile or site.profile(device), quantity)
-        if device is not None and pace is not None:
-            return device, pace
-    return None
+    for device, known in ((site.device(unit.bms), None), (pcs, battery), (pcs, None)):
+        if device is None:
+            continue
+        profile = known or site.profile(device)
+        pace = compiler.pace_of(profile, quantity)
+        if pace is not None:
+            yield device, profile, pace
 
 
 def meter_age_s(site: Site) -> float:

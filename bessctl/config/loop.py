@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bessctl.config.base import NotNegativeWatts, Positive, PositiveWatts, Seconds, Strict
+from bessctl.config.base import NotNegativeWatts, Positive, PositiveWatts, Seconds, Strict, Text
 
 
 class Loop(Strict):
@@ -61,6 +61,8 @@ class Pcc(Strict):
     load_max_w: NotNegativeWatts | None = None
     """Largest load behind the connection: R10 counts with it when the meter is stale."""
     pv_max_w: NotNegativeWatts | None = None
+    unheld: Text | None = None
+    """What protects the connection while nobody controls, where load_max_w or pv_max_w alone are more than it carries."""
     phase_max_a: Positive | None = None
     """What each phase of the connection may carry, either way; the meter must measure W, V and A of each phase."""
     meter_data_age_s: Seconds | None = None
@@ -94,6 +96,8 @@ class Unit(Strict):
     """R11: SunSpec 704 WSetRvrtTms: the PCS goes to 0 W when no command came for so long. Whole seconds."""
     ramp_to_zero_s: Annotated[float, Field(ge=0, le=60)]
     """How long the PCS takes from full power to 0 by its own ramp (704 WRmp)."""
+    own_control: Text | None = None
+    """The reason why this PCS may take its own control when nobody commands it; needed where its profile says that it does so."""
     confirm_s: Seconds = 2.0
     """R11: a command not seen in the read-back for so long is unconfirmed."""
     data_age_s: Seconds

@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from pydantic import ValidationError
 
 from bessctl.config import explain
+from bessctl.config.alarms import BMS_BITS, PCS_BITS
 from bessctl.config.places import Path, Tree, parse, read
 from bessctl.corelink.seal import known
 from bessctl.devices import profiles as shipped_folder
@@ -101,7 +102,19 @@ def findings(profile: Profile) -> Iterator[Finding]:
             yield from _write(profile, program, (*path, index), rule)
     for name, factor in profile.factors.items():
         yield from _at(profile, ("factors", name), factor)
+    yield from _alarms(profile)
     yield from _commands(profile)
+
+
+def _alarms(profile: Profile) -> Iterator[Finding]:
+    """The maker's bits stand for alarms that exist."""
+    standard = {"pcs": PCS_BITS, "bms": BMS_BITS}.get(profile.kind, ())
+    names = {bit.name for bit in standard}
+    if profile.alarms and not any(point.quantity == f"{profile.kind}_alarm" for point in profile.points):
+        yield ("alarms",), f"no point brings them; add one of quantity {profile.kind}_alarm"
+    for bit, name in profile.alarms.items():
+        if name not in names:
+            yield ("alarms", bit), f"{name!r} is no alarm of a {profile.kind}; {explain.nearest(name, names)}"
 
 
 def _at(profile: Profile, path: Path, at: At) -> Iterator[Finding]:

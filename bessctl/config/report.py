@@ -36,7 +36,8 @@ def _counts(site: Site) -> str:
 
 def _unit(site: Site, index: int) -> dict[str, Any]:
     unit = site.units[index]
-    return {"name": unit.name, "loop_dead_to_0w_s": estimate.uncontrolled_s(unit), "allowed_s": site.loop.max_uncontrolled_s}
+    own = {"own_control": unit.own_control} if unit.own_control is not None else {}
+    return {"name": unit.name, "loop_dead_to_0w_s": estimate.uncontrolled_s(unit), "allowed_s": site.loop.max_uncontrolled_s, **own}
 
 
 def _bus(site: Site, index: int) -> dict[str, Any]:

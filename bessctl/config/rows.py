@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bessctl.config.alarms import BMS_BITS, PCS_BITS, Alarm, Alarms, Bit
+from bessctl.config import estimate
+from bessctl.config.alarms import BMS_BITS, PCS_BITS, Alarm, Alarms, Bit, bits_of
 from bessctl.config.catalogue import BY_NAME, Kind, Way
 from bessctl.config.protection import Derate, Trip, Warn
 from bessctl.config.site import Site
 
 ACTIONS = {"zero": "zero", "standby": "standby", "open_contactor": "open", "block": "block"}
 STATE_MAX = 31
+ALARMS = (("bms_alarms", "bms_alarm", BMS_BITS), ("pcs_alarms", "pcs_alarm", PCS_BITS))
+"""Section, quantity and bits of the standard."""
 
 TierOf = Warn | Derate | Trip
 
@@ -67,7 +70,7 @@ class SealedRow:
 
 def expanded(site: Site) -> list[SealedRow]:
     """The whole table."""
-    return [*_lines(site), *_alarms(site, "bms_alarms", "bms_alarm", BMS_BITS), *_alarms(site, "pcs_alarms", "pcs_alarm", PCS_BITS)]
+    return [*_lines(site), *(row for section, quantity, bits in ALARMS for row in _alarms(site, section, quantity, bits))]
 
 
 def _lines(site: Site) -> Iterator[SealedRow]:
@@ -91,10 +94,10 @@ def _alarms(site: Site, section: str, quantity: str, bits: tuple[Bit, ...]) -> I
     alarms: Alarms = getattr(site.protection, section)
     if alarms.disabled is not None:
         return
-    groups: dict[Alarm, list[Bit]] = {}
-    for bit, alarm in alarms.chosen(bits):
-        groups.setdefault(alarm, []).append(bit)
-    for unit in range(len(site.units)):
+    for unit, entry in enumerate(site.units):
+        groups: dict[Alarm, list[Bit]] = {}
+        for bit, alarm in alarms.chosen(bits_of(estimate.alarm_bits(site, entry, quantity), bits)):
+            groups.setdefault(alarm, []).append(bit)
         for alarm, members in groups.items():
             yield alarm_row(section, quantity, alarm, tuple(members), unit)
 

@@ -11,6 +11,7 @@ from bessctl.config import estimate
 from bessctl.config.explain import nearest
 from bessctl.config.places import Path
 from bessctl.config.rows import expanded
+from bessctl.config.rules_connection import connection_point, defaults, meter_ages, safe_values
 from bessctl.config.rules_inputs import inputs
 from bessctl.config.rules_mqtt import telemetry
 from bessctl.config.rules_oscp import provider
@@ -31,11 +32,13 @@ def findings(site: Site) -> Findings:
         yield from rule(site)
     broken = list(references(site))
     yield from broken
-    for rule in (sources, connection_point, inputs, links, provider, telemetry, utility, policies):
+    for rule in (sources, defaults, connection_point, inputs, links, provider, telemetry, utility, policies):
         yield from rule(site)
     if not broken:
+        yield from rows_fit(site)
         yield from units(site)
         yield from meter_ages(site)
+        yield from safe_values(site)
         yield from protection(site)
 
 
@@ -46,6 +49,10 @@ def maxima(site: Site) -> Findings:
         most = LIMITS["slots" if key == "sources" else key]
         if count > most:
             yield (key,), f"{count} entries; allowed: at most {most}; split the site"
+
+
+def rows_fit(site: Site) -> Findings:
+    """The same for the protection table as the loop runs it."""
     rows = len(expanded(site))
     if rows > LIMITS["rows"]:
         yield ("protection",), f"{rows} rows over all units; allowed: at most {LIMITS['rows']}; use fewer tiers or split the site"
@@ -80,6 +87,9 @@ def wiring(site: Site) -> Findings:
             yield ("buses", index), f"reaches the same place as bus {seen[address]!r}; put their devices on one bus"
         seen.setdefault(address, bus.name)
     yield from _modbus_ids(site)
+    for index, device in enumerate(site.devices):
+        if device.pipelined and any(bus.name == device.bus and bus.rtu is not None for bus in site.buses):
+            yield ("devices", index, "pipelined"), "a serial line carries one question at a time; take the key out"
 
 
 def _modbus_ids(site: Site) -> Findings:
@@ -165,29 +175,6 @@ def _lapse(site: Site, source: Source) -> Findings:
         yield ("advisory",), f"limits of class {source.class_} never widen by lapsing; only class market may be advisory"
 
 
-def connection_point(site: Site) -> Findings:
-    """Limits at the connection are kept by a meter or not at all."""
-    if site.pcc.meter is None:
-        for key in ("import_max_w", "export_max_w", "phase_max_a"):
-            if getattr(site.pcc, key) is not None:
-                yield ("pcc", key), "a limit at the connection needs its meter; name it as pcc.meter or take the limit out"
-
-
-def meter_ages(site: Site) -> Findings:
-    """R4 and R10: three chances to come again before a sample is stale, and a hold that begins after that."""
-    meter, pcc = site.device(site.pcc.meter), site.pcc
-    if meter is None or pcc.meter_data_age_s is None:
-        return
-    refresh = estimate.refresh_s(site, meter, "fast")
-    if pcc.meter_data_age_s < 3 * refresh:
-        yield ("pcc", "meter_data_age_s"), _too_young(pcc.meter_data_age_s, meter.name, refresh)
-    if pcc.meter_data_age_s > pcc.meter_hold_s:
-        yield (
-            ("pcc", "meter_data_age_s"),
-            f"{pcc.meter_data_age_s:g} is above meter_hold_s {pcc.meter_hold_s:g}: nothing would be held; shorten it or hold longer",
-        )
-
-
 def units(site: Site) -> Findings:
     """Ratings, R4 and R11 per unit."""
     for index, unit in enumerate(site.units):
@@ -199,6 +186,7 @@ def units(site: Site) -> Findings:
         for key, watts in powers:
             if watts > unit.apparent_max_va:
                 yield ("units", index, key), f"{watts:g} is beyond apparent_max_va {unit.apparent_max_va:g}; lower it or correct the rating"
+        yield from _least(site, index)
         seconds = estimate.uncontrolled_s(unit)
         if seconds > site.loop.max_uncontrolled_s:
             yield (
@@ -211,6 +199,22 @@ def units(site: Site) -> Findings:
         yield from _ages(site, index)
 
 
+def _least(site: Site, index: int) -> Findings:
+    """The smallest power that is ever commanded must be one the unit can give."""
+    unit = site.units[index]
+    pcs = site.device(unit.pcs)
+    most = min(unit.discharge_max_w, unit.charge_max_w)
+    if site.loop.min_power_w >= most:
+        yield ("loop", "min_power_w"), f"{site.loop.min_power_w:g} leaves {unit.name} of {most:g} W nothing to give; lower it"
+    setpoint = None if pcs is None else site.profile(pcs).commands.setpoint
+    if setpoint is not None and setpoint.wears is not None and setpoint.wears.step_w > most:
+        yield (
+            ("units", index, "pcs"),
+            f"the set point of {unit.pcs!r} moves in steps of {setpoint.wears.step_w:g} W, by its profile, the unit gives {most:g} W; "
+            "make wears.step_w smaller",
+        )
+
+
 def _ages(site: Site, index: int) -> Findings:
     unit = site.units[index]
     for device in (site.device(unit.pcs), site.device(unit.bms)):
@@ -218,7 +222,7 @@ def _ages(site: Site, index: int) -> Findings:
             continue
         refresh = estimate.refresh_s(site, device, "fast")
         if unit.data_age_s < 3 * refresh:
-            yield ("units", index, "data_age_s"), _too_young(unit.data_age_s, device.name, refresh)
+            yield ("units", index, "data_age_s"), estimate.too_young(unit.data_age_s, device.name, refresh)
         confirmed = estimate.read_back_s(site, device)
         if device.kind == "pcs" and unit.confirm_s < 1.5 * confirmed:
             yield (
@@ -237,13 +241,6 @@ def _ages(site: Site, index: int) -> Findings:
                     f"allowed: from {1 + 2 * beat:.2g}; raise it or poll faster"
                 ),
             )
-
-
-def _too_young(age_s: float, device: str, refresh_s: float) -> str:
-    return (
-        f"{age_s:g} is below 3 refresh times of {device!r} ({refresh_s:.3g} s each with this poll plan, R4); "
-        f"allowed: from {3 * refresh_s:.3g}; raise it or poll faster"
-    )
 
 
 def links(site: Site) -> Findings:

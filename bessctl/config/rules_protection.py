@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from bessctl.config import estimate
+from bessctl.config.alarms import Alarms, bits_of
 from bessctl.config.catalogue import BY_NAME, KINDS, Kind
+from bessctl.config.explain import nearest
 from bessctl.config.places import Path
 from bessctl.config.protection import Derate, Row, Trip
-from bessctl.config.rows import TierOf
+from bessctl.config.rows import ALARMS, TierOf
 from bessctl.config.site import Site
 
 Finding = tuple[Path, str]
@@ -18,7 +20,14 @@ Findings = Iterator[Finding]
 CURRENT_WITHIN_MS = 100.0
 
 # Rows of one quantity that leave a band between them.
-BANDS = (("cell_v_low", "cell_v_high"), ("pack_v_low", "pack_v_high"), ("soc_low", "soc_high"), ("cell_temp_low", "cell_temp_high"))
+BANDS = tuple(
+    (f"{what}_low{way}", f"{what}_high{way}")
+    for what, ways in (
+        ("cell_v", ("",)), ("pack_v", ("",)), ("soc", ("",)), ("ac_v", ("",)), ("ac_hz", ("",)),
+        ("cell_temp", ("", "_charge", "_discharge")), ("pcs_temp", ("", "_charge", "_discharge")),
+    )
+    for way in ways
+)  # fmt: skip
 
 
 def protection(site: Site) -> Findings:
@@ -35,6 +44,7 @@ def protection(site: Site) -> Findings:
         for tier_name, tier in row.tiers():
             for key, message in (*_tier(site, kind, tier), *_action(site, kind, tier), *_in_time(site, kind, tier_name, tier)):
                 yield ("protection", name, tier_name, *key), message
+    yield from _alarms(site)
     yield from _bands(rows)
     yield from _connection(site, rows)
     yield from _lowest_voltage(site, rows)
@@ -223,14 +233,17 @@ def _age(site: Site, kind: Kind, tier: TierOf, start: float) -> Findings:
             found = None if source is None else (source[0], estimate.refresh_s(site, *source))
             age, key = tier.max_age_s or 0.0, "max_age_s"
         if found is not None and age < 3 * found[1]:
-            yield (
-                (key,),
-                (
-                    f"{age:g} is below 3 refresh times of {found[0].name!r} ({found[1]:.3g} s each with this poll plan, R4); "
-                    f"allowed: from {3 * found[1]:.3g}; raise it or poll faster"
-                ),
-            )
+            yield (key,), estimate.too_young(age, found[0].name, found[1])
             return
+
+
+def _alarms(site: Site) -> Findings:
+    """Alarms that no device of the site can tell."""
+    for section, quantity, standard in ALARMS:
+        alarms: Alarms = getattr(site.protection, section)
+        told = {bit.name for unit in site.units for bit in bits_of(estimate.alarm_bits(site, unit, quantity), standard)}
+        for key in sorted(alarms.model_fields_set - told - {"disabled"}):
+            yield ("protection", section, key), f"no device of this site tells it, by its profile; {nearest(key, told)}"
 
 
 def _bands(rows: dict[str, Row]) -> Findings:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bessctl.config.buses import Device
+from bessctl.config.buses import Bus, Device
 from bessctl.config.fill import fill, reactive
 from bessctl.config.fill_devices import counted
 from bessctl.config.load import LoadedSite, together
@@ -251,9 +251,19 @@ def names(loaded: LoadedSite) -> dict[str, Any]:
         "rows": rows,
         "devices": [device.name for device in site.devices],
         "buses": [bus.name for bus in site.buses],
+        "links": [link_of(site, bus) for bus in site.buses],
         "paths": {"state_dir": str(loaded.state_dir), "run_dir": str(loaded.run_dir)},
         "supervisor_uid": supervisor_uid(loaded),
     }
+
+
+def link_of(site: Site, bus: Bus) -> dict[str, Any]:
+    """Where a bus leads, and whether nobody else may look there while the loop runs: a serial line, or a device of one session."""
+    alone = any(site.profile(d).bus.one_session for d in site.devices if d.bus == bus.name and d.kind != "io")
+    if bus.tcp is not None:
+        return {"host": bus.tcp.host, "port": bus.tcp.port, "alone": alone}
+    assert bus.rtu is not None
+    return {"path": bus.rtu.device, "alone": True}
 
 
 def write(loaded: LoadedSite, sealing: Sealing) -> None:

@@ -8,6 +8,10 @@ from bessctl_core.master import BusError, Master
 REFUSALS = {1, 2, 3, 4}
 """Exception codes by which a device says that it has no such registers."""
 
+ELSE = "is the device on, and are address, id and cable right?"
+WHY = {"closed": "it took the connection and ended it: it may take one session only, and somebody else, perhaps a loop, has it"}
+"""What to think of, by the bus's fault."""
+
 
 class Line:
     """One connection to one Modbus id. Raises NotReachable when nobody answers."""
@@ -42,4 +46,4 @@ class Line:
         except BusError as e:
             if e.exception_code in REFUSALS:
                 return None
-            raise NotReachable(f"{self.where} id {self._id}: {e}; is the device on, and are address, id and cable right?") from e
+            raise NotReachable(f"{self.where} id {self._id}: {e}; {WHY.get(e.fault, ELSE)}") from e

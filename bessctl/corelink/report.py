@@ -130,6 +130,7 @@ def _alarm(state: State, alarm: Any) -> dict[str, Any]:
         "tier": alarm.tier,
         "active": alarm.active,
         "latched": alarm.latched,
+        "which": alarm.which or None,
         "value": alarm.value,
         "threshold": alarm.threshold,
         "since_s": age_s(state, alarm.since_ns),

@@ -21,7 +21,7 @@ from bessctl.corelink.words import (
     present,
 )
 from bessctl.model.snapshot import Alarm, Limit, MeterSnapshot, PlantSnapshot, Reactive, SlotSnapshot, UnitSnapshot
-from bessctl_core import layout
+from bessctl_core import layout, tell
 
 State = dict[str, Any]
 Q = layout.Quantity
@@ -81,15 +81,17 @@ def curve_state(state: State, unit: int, kind: int) -> int:
 
 
 def row_alarm(state: State, index: int, row: Row) -> Alarm:
+    value = reading(state, row.place, row.quantity, row.max_age_ns)
     return Alarm(
         code=row.name,
         tier=row.tier,
         unit=row.unit,
         active=bool(state["row_active"][index]),
         latched=bool(state["row_latched"][index]),
-        value=reading(state, row.place, row.quantity, row.max_age_ns),
+        value=value,
         threshold=present(row.pickup),
         since_ns=state["row_since_ns"][index],
+        which="" if not row.bits or value is None else tell.bit_names([[bit, name] for bit, name in row.bits], value),
     )
 
 

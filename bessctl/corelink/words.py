@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
@@ -179,12 +178,6 @@ def bits(table: dict[int, str], value: int) -> str:
     return ", ".join(word for bit, word in table.items() if value & bit) or str(value)
 
 
-def _down(raw: dict[str, Any]) -> str:
-    fault, errno = raw["detail"], raw["value"]
-    why = tell.FAULTS[fault] if 0 <= fault < len(tell.FAULTS) else f"bus fault {fault}"
-    return f"{why} ({os.strerror(int(errno))})" if errno > 0 else why
-
-
 def _curve(detail: int) -> str:
     state = CURVE_STATES.get(detail % 8, str(detail % 8)).replace("_", " ")
     return f"{CURVE_KINDS.get(detail // 8, str(detail // 8)).replace('_', '-')} curve: {state}"
@@ -200,7 +193,7 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_PLAN_LAPSED: lambda _, raw: LAPSES.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_INTERNAL: lambda _, raw: bits(TRIPS, raw["detail"]),
     layout.EventCode.EV_TARGET_CLAMPED: lambda site, raw: str(binding(site, raw["detail"], raw["place"])),
-    layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: _down(raw),
+    layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: tell.link_fault(raw["detail"], int(raw["value"])),
     layout.EventCode.EV_FLAG: lambda _, raw: loud.flag_sentence(raw["detail"], raw["value"] != 0),
     layout.EventCode.EV_SETPOINT_HELD: lambda _, raw: "begun" if raw["detail"] else "ended",
     layout.EventCode.EV_ORDER_LATE: lambda _, raw: tell.ORDERS.get(raw["detail"], str(raw["detail"])),

@@ -226,6 +226,8 @@ class Watchdog(Part):
     kind: Literal["timeout_rewritten", "any_traffic", "counter", "countdown", "resend", "keep_alive", "none"]
     timeout_s: Annotated[float, Field(gt=0, le=3600)] | Literal["reversion"] = "reversion"
     """After so long without us it acts; reversion = the unit's reversion_s, which we write there."""
+    falls_to: Literal["zero", "own_control"] = "zero"
+    """What it does then: 0 W, or its own control (self-consumption and the like), which may use all of its power."""
     period_s: Annotated[float, Field(gt=0, le=1200)] | None = None
     """Absent: a third of the time-out."""
     writes: Annotated[list[WriteRule], Field(max_length=8)] = []
@@ -294,6 +296,9 @@ class Profile(Part):
     battery: ProfileName | None = None
     """Another profile whose points and contactor are added where the unit names no BMS."""
     ratings: list[Rating] = []
+    alarms: dict[Annotated[int, Field(ge=0, le=31)], Word] = {}
+    """Bits of pcs_alarm or bms_alarm that are the maker's own, by the alarm of the standard (docs/safety.md) each stands for. Absent = the
+    bits are those of the standard. A bit that is not listed warns by its number."""
     commands: Commands = Commands()
 
     def programs(self) -> Iterator[tuple[str, tuple[str | int, ...], list[WriteRule]]]:

@@ -21,9 +21,14 @@ SERIAL = 50
 """Offset of SN in the common model."""
 NAMEPLATE = {120, 702, 713, 802}
 """Models whose rating points are kept."""
+RATES = {"MaxChaRte", "MaxDisChaRte"}
+"""Rating points of model 120 that are not called so."""
 
 COUNTS = {"NPt", "NCrv"}
 """Of curve models: what decides where a curve's registers are."""
+
+
+ONE_SESSION = "A device that takes one session answers nobody else while a loop has it."
 
 
 def discover(address: Address, modbus_id: int, timeout_s: float = 2.0) -> FoundDevice:
@@ -63,7 +68,7 @@ def _client(address: Address, modbus_id: int, timeout_s: float) -> Iterator[Any]
             _serial_format(device.client.serial, address)
         yield device
     except (OSError, modbus.ModbusClientError, client.SunSpecModbusClientError) as e:
-        raise NotReachable(f"{address}: {_short(e)}; is the device on, and are address and cable right?") from e
+        raise NotReachable(f"{address}: {_short(e)}; is the device on, and are address and cable right? {ONE_SESSION}") from e
     finally:
         if device is not None:
             device.close()
@@ -159,7 +164,7 @@ def _model(found: Any) -> FoundModel:
         present.append(name)
         if name in COUNTS:
             counts[name] = int(point.value)
-        if found.model_id in NAMEPLATE and "Rtg" in name and isinstance(point.cvalue, int | float):
+        if found.model_id in NAMEPLATE and ("Rtg" in name or name in RATES) and isinstance(point.cvalue, int | float):
             ratings[name] = float(point.cvalue)
     known = getattr(found, "model_def", True) is not None
     return FoundModel(int(found.model_id), int(found.model_addr), int(found.model_len), tuple(present), scales, ratings, counts, known)

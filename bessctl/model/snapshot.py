@@ -66,6 +66,8 @@ class Alarm:
     value: float | None = None
     threshold: float | None = None
     since_ns: int = 0
+    which: str = ""
+    """Of a row on alarm bits: those that are set, by name or number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,9 @@ cdef class DryLoop:
 
     # --- the life of the loop ---------------------------------------------------------------------------------------------------------
 
-    def start(self, *, bint warm=False, bint journal_lost=False, bint reboot=False) -> None:
-        """The loop process starts, with what the journal holds. `warm` as its caller sees it: same boot, a short gap."""
+    def start(self, *, bint warm=False, bint journal_lost=False, bint reboot=False, bint commissioned=True) -> None:
+        """The loop process starts, with what the journal holds. `warm` as its caller sees it: same boot, a short gap. `commissioned`: units
+        count as tried although no journal says so."""
         cdef StartFacts facts
         if reboot:
             self._boots += 1
@@ -135,7 +136,7 @@ cdef class DryLoop:
         facts.journal_broken = journal_lost
         fleet_init(self._c, self._f, &self._inp, self.now_ns)
         step_init(self._c, self._s, &facts, &self._disk if self._on_disk and not journal_lost else NULL)
-        if not self._on_disk:
+        if not self._on_disk and commissioned:
             # Simulated units need no trial (R16).
             memset(self._s.commission.done, 1, sizeof(self._s.commission.done))
         emit(&self._s.sink, self.now_ns, EV_STARTED, LEVEL_INFO, -1, -1, -1, warm, self._c.rate_hz, NAN)

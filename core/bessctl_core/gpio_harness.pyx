@@ -9,19 +9,21 @@ from .sealed cimport SealedSite
 
 
 cdef class LinesHarness:
-    """The lines of a sealed site, opened. `refused`: None, or (chip, errno, slowest read in ns) of the chip that could not be had."""
+    """The lines of a sealed site, opened. `refused`: None, or (chip, errno, fastest read in ns) of the chip that could not be had."""
 
     cdef SealedSite site
     cdef Lines lines
     cdef Inputs inp
     cdef readonly object refused
+    cdef readonly list edges                # of each chip: does the kernel note its changes?
 
     def __cinit__(self, SealedSite site not None):
         cdef int chip
         memset(&self.inp, 0, sizeof(Inputs))
         self.site = site
         chip = lines_open(&site.config, &self.lines)
-        self.refused = None if chip < 0 else (chip, self.lines.last_errno, self.lines.slowest_ns)
+        self.refused = None if chip < 0 else (chip, self.lines.last_errno, self.lines.fastest_ns)
+        self.edges = [bool(self.lines.edges[i]) for i in range(site.config.n_chips)]
 
     def take(self, int64_t now_ns) -> list:
         """One tick's read: (value, when it was read) of each input, 0 = never."""

@@ -273,8 +273,13 @@ cdef class LoopCore:
         if self.m.lines.last_errno:
             raise LoopError(f"{name}: {os.strerror(self.m.lines.last_errno)}; the digital inputs there cannot be read: name the chip and lines that "
                             "are free for this process (gpioinfo shows them), or connect them to a Modbus module")
-        raise LoopError(f"{name}: one read takes {self.m.lines.slowest_ns / 1e6:.1f} ms, too long for a tick; connect these inputs to the processor "
+        raise LoopError(f"{name}: one read takes {self.m.lines.fastest_ns / 1e6:.1f} ms, too long for a tick; connect these inputs to the processor "
                         "itself or to a Modbus module")
+
+    @property
+    def polled_chips(self) -> list:
+        """GPIO chips whose kernel driver notes no changes: a contact that opens for less than a tick may be missed there."""
+        return [(&self.m.config.chip_path[chip * TEXT]).decode(errors="replace") for chip in range(self.m.config.n_chips) if not self.m.lines.edges[chip]]
 
     def begin(self, *, bytes boot_id, bint warm, bint clock_trusted, int rt_errno, int mlock_errno, int affinity_errno) -> None:
         """What the step must know before the first tick. Refusals are given as errno, 0 = granted."""

@@ -184,13 +184,14 @@ static inline int io_line_holds(int fd, const struct termios2 *want)
     return (major(st.st_rdev) >= 136 && major(st.st_rdev) <= 143) || (have.c_cflag & bits) == (want->c_cflag & bits);
 }
 
-/* RS-485 direction by the driver itself: user space would turn the line round 75-115 us late. */
+/* RS-485 direction by the driver itself: user space would turn the line round 75-115 us late. -EOPNOTSUPP whatever the driver says instead
+ * (ENOTTY, EINVAL), so that it is not taken for a line that is none. */
 static inline int io_line_rs485(int fd)
 {
     struct serial_rs485 r;
     memset(&r, 0, sizeof r);
     r.flags = SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND;
-    return ioctl(fd, TIOCSRS485, &r) ? -errno : 0;
+    return ioctl(fd, TIOCSRS485, &r) ? -EOPNOTSUPP : 0;
 }
 
 static inline int io_line_setup(int fd, uint32_t baud, char parity, int stop_bits, int rs485)
@@ -222,7 +223,7 @@ static inline void io_line_close(int fd)
 }
 
 /* Opens a serial line for us alone (TIOCEXCL, and flock against root); returns the descriptor or -errno (-EBUSY: someone has it,
- * -EINVAL: the driver cannot do this baud rate or parity, -ENOTTY: no serial line). */
+ * -EINVAL: the driver cannot do this baud rate or parity, -ENOTTY: no serial line, -EOPNOTSUPP: no RS-485 direction by the driver). */
 static inline int io_line_open(const char *path, uint32_t baud, char parity, int stop_bits, int rs485)
 {
     int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);

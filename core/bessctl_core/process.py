@@ -29,7 +29,7 @@ from .journal import Journal
 from .loop import LoopCore, LoopError
 from .sealed import SealedSite, SealError, load
 from .segment import LoopSegments, SegmentError, boot_id
-from .tell import MLOCK_REMEDY, RT_REMEDY, Teller
+from .tell import CHIP_REMEDY, MLOCK_REMEDY, RT_REMEDY, Teller
 
 LOCK = "loop.lock"
 LAST_TICK = "last-tick"
@@ -201,6 +201,8 @@ class LoopProcess:
             self.teller.say("warning", f"journal: {note}; {'none is left to believe' if self.journal.broken else 'the other record rules'}")
         if not self.journal.found and not self.journal.broken:
             self.teller.say("info", f"{self.options.state_dir}: no journal yet, so this is a first start: nothing is latched or stopped")
+        for chip in self.core.polled_chips:
+            self.teller.say("warning", f"{chip} notes no changes: a contact that opens for less than a tick may be missed; {CHIP_REMEDY}")
         gap_ns = self.last_tick.gap_ns(rt.monotonic())
         warm = gap_ns is not None and gap_ns < self.core.warm_gap_ns
         threads = [threading.Thread(target=target, daemon=True) for target in (self.keep_journal, self.serve)]

@@ -6,6 +6,7 @@ JSON object a line, with the numbers as the event carries them.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -40,6 +41,11 @@ FAULTS = (
 )
 
 RT_REMEDY, MLOCK_REMEDY = loud.RT, loud.MLOCK
+CHIP_REMEDY = "connect the inputs that must be seen at once to lines of the processor itself"
+NO_RS485 = (
+    "the line's driver does not turn the RS-485 direction (TIOCSRS485): take rs485 out of the bus where the adapter turns it by itself, "
+    "else use a line whose driver does"
+)
 
 
 def names_of(enum: Any) -> dict[int, str]:
@@ -142,11 +148,16 @@ def shown(value: float) -> str:
     return "no valid value" if math.isnan(value) else f"{value:g}"
 
 
+def link_fault(fault: int, error: int) -> str:
+    """Why there is no connection: the bus's fault, and the errno behind it where there is one."""
+    why = FAULTS[fault] if 0 <= fault < len(FAULTS) else f"bus fault {fault}"
+    if error == errno.EOPNOTSUPP:
+        return f"{why}: {NO_RS485}"
+    return f"{why} ({os.strerror(error)})" if error > 0 else why
+
+
 def down(t: Told) -> str:
-    why = FAULTS[t.detail] if 0 <= t.detail < len(FAULTS) else f"fault {t.detail}"
-    if t.value > 0:
-        why += f" ({os.strerror(int(t.value))})"
-    return f"{t.device} at {t.address}: {why}; it is tried again, check power, cable and address"
+    return f"{t.device} at {t.address}: {link_fault(t.detail, int(t.value))}; it is tried again, check power, cable and address"
 
 
 def refused(t: Told) -> str:

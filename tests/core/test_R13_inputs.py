@@ -7,18 +7,13 @@ run on have no gpio-sim. Modbus is tested against pymodbus.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
-import shutil
 import struct
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from pymodbus import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -28,12 +23,12 @@ from bessctl_core.bounds import fault_of
 from bessctl_core.fleet_harness import FleetHarness
 from bessctl_core.gpio_harness import LinesHarness
 from bessctl_core.sealed import SealedSite, pack, unpack
+from tests.core.preload import in_a_process
 from tests.core.rig import PLANT, Q
 from tests.core.test_bus_oracle import serving
 
-ROOT = Path(__file__).parent.parent.parent
-FAKE = ROOT / "tests/core/c/gpio_fake.c"
 UP, DOWN = 1, 2
+EDGES = 1 << 4 | 1 << 5
 REQUEST = struct.Struct("64I 32s")  # offsets and consumer of gpio_v2_line_request
 
 
@@ -49,7 +44,7 @@ def site_of(c: Any) -> SealedSite:
     return site
 
 
-def lines(chip: str, *entries: tuple[int, int, int]) -> SealedSite:
+def packed(chip: str, *entries: tuple[int, int, int]) -> bytes:
     """(offset, level of a closed contact, bias) of each input."""
     c = empty()
     c["n_chips"], c["n_lines"] = 1, len(entries)
@@ -57,43 +52,33 @@ def lines(chip: str, *entries: tuple[int, int, int]) -> SealedSite:
         c["chip_path"][k] = bytes([character])
     for i, (offset, healthy, bias) in enumerate(entries):
         c["line_offset"][i], c["line_healthy"][i], c["line_bias"][i], c["line_input"][i] = offset, healthy, bias, i
-    return site_of(c)
+    site_of(c)
+    return pack(c.tobytes(), {})
 
 
 def test_a_chip_that_is_not_there_is_told_with_its_errno() -> None:
-    harness = LinesHarness(lines("/dev/gpiochip-none", (4, 1, 0)))
+    harness = LinesHarness(unpack(packed("/dev/gpiochip-none", (4, 1, 0))))
     assert harness.refused is not None
     assert harness.refused[:2] == (0, errno.ENOENT)
     assert all(at == 0 for _, at in harness.take(5)), "never read is active for its row"
 
 
-def in_a_process(tmp_path: Path, script: str, **environment: str) -> Any:
-    """Run a script with the fake chip in front of the kernel; what it prints as JSON."""
-    if not shutil.which("gcc"):
-        pytest.skip("no compiler for the fake chip")
-    library = tmp_path / "gpio_fake.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(library), str(FAKE), "-ldl"], check=True)
-    (tmp_path / "chip").write_bytes(b"")
-    (tmp_path / "levels").write_bytes((0b101).to_bytes(8, "little"))
-    path = {"PYTHONPATH": f"{ROOT / 'core'}:{ROOT}", "LD_PRELOAD": str(library), "GPIO_FAKE": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
-        env={**os.environ, **path, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def with_a_chip(folder: Path, script: str, **environment: str) -> Any:
+    """Run a script on the fake chip; what it prints as JSON."""
+    (folder / "chip").write_bytes(b"")
+    (folder / "site").write_bytes(packed(str(folder / "chip"), (4, 1, 2), (17, 0, 1), (9, 1, 0)))
+    (folder / "levels").write_bytes((0b101).to_bytes(8, "little"))
+    os.mkfifo(folder / "events")
+    return in_a_process(folder, "gpio_fake.c", script, GPIO_FAKE=str(folder), **environment)
 
 
 SCRIPT = """
 import json, pathlib, sys
 from bessctl_core.gpio_harness import LinesHarness
-from tests.core.test_R13_inputs import lines
+from bessctl_core.sealed import unpack
 folder = pathlib.Path(sys.argv[1])
 levels = folder / "levels"
-h = LinesHarness(lines(str(folder / "chip"), (4, 1, 2), (17, 0, 1), (9, 1, 0)))
+h = LinesHarness(unpack((folder / "site").read_bytes()))
 seen = [h.refused]
 if h.refused is None:
     for tick, bits in enumerate((0b101, 0b000, 0b111, None, 0b101), 1):
@@ -104,7 +89,7 @@ print(json.dumps(seen))
 
 
 def test_levels_become_active_or_closed_and_a_chip_that_goes_leaves_its_values_to_age(tmp_path: Path) -> None:
-    refused, closed, opened, pulled, gone, again = in_a_process(tmp_path, SCRIPT)
+    refused, closed, opened, pulled, gone, again = with_a_chip(tmp_path, SCRIPT)
     assert refused is None
     assert [value for value, _ in closed] == [0, 0, 0], "closed: 1, 0, 1"
     assert [value for value, _ in opened] == [1, 0, 1], "0 V everywhere: a broken wire of the first and the last"
@@ -114,20 +99,74 @@ def test_levels_become_active_or_closed_and_a_chip_that_goes_leaves_its_values_t
 
 
 def test_the_lines_are_taken_as_inputs_with_their_bias(tmp_path: Path) -> None:
-    in_a_process(tmp_path, SCRIPT)
+    with_a_chip(tmp_path, SCRIPT)
     raw = (tmp_path / "request").read_bytes()
     *offsets, consumer = REQUEST.unpack_from(raw)
     assert (offsets[:3], consumer.rstrip(b"\0")) == ([4, 17, 9], b"bessctl")
     flags, count = struct.unpack_from("QI", raw, REQUEST.size)
-    assert (flags, count) == (1 << 2, 2), "input; two attributes: pull up and pull down"
+    assert (flags, count) == (EDGES | 1 << 2, 2), "input with both edges; two attributes: pull up and pull down"
     attributes = [struct.unpack_from("I4xQQ", raw, REQUEST.size + 32 + 24 * i) for i in range(2)]
-    assert [(kind, value, mask) for kind, value, mask in attributes] == [(1, 1 << 2 | 1 << 8, 0b010), (1, 1 << 2 | 1 << 9, 0b001)]
+    assert [(kind, value, mask) for kind, value, mask in attributes] == [
+        (1, EDGES | 1 << 2 | 1 << 8, 0b010),
+        (1, EDGES | 1 << 2 | 1 << 9, 0b001),
+    ]
+
+
+PULSES = """
+import json, os, pathlib, struct, sys
+from bessctl_core.gpio_harness import LinesHarness
+from bessctl_core.sealed import unpack
+folder = pathlib.Path(sys.argv[1])
+pipe = os.open(folder / "events", os.O_RDWR)
+h = LinesHarness(unpack((folder / "site").read_bytes()))
+sent = 0
+
+def edge(offset, rising, skipped=0):
+    # struct gpio_v2_line_event: timestamp, id, offset, seqno, line_seqno, padding
+    global sent
+    sent += 1 + skipped
+    os.write(pipe, struct.pack("QIIII24x", 10**9 + sent, 1 if rising else 2, offset, sent, sent))
+
+seen = [[h.edges, h.refused]]
+now = 0
+def tick():
+    global now
+    now += 1
+    seen.append([value for value, at in h.take(now)[:3] if at == now])
+
+tick()
+edge(4, False); edge(4, True); tick(); tick()       # the first opens and closes again between two ticks
+edge(17, True); edge(17, False); tick(); tick()     # the second, whose closed contact is 0 V
+edge(4, True); tick()                               # closing is no opening
+for _ in range(100): edge(9, False); edge(9, True)  # the third bounces
+tick(); tick(); tick(); tick(); tick()
+edge(4, True, skipped=3); tick(); tick()            # the kernel had no room for three events
+print(json.dumps(seen))
+"""
+
+
+def test_a_contact_that_opens_for_less_than_a_tick_is_seen_by_its_edges(tmp_path: Path) -> None:
+    """gpio_v2_line_event: what happened between two ticks makes the input active for one."""
+    (edges, refused), *ticks = with_a_chip(tmp_path, PULSES)
+    assert (edges, refused) == ([True], None)
+    assert ticks[0] == [0, 0, 0]
+    assert ticks[1:3] == [[1, 0, 0], [0, 0, 0]]
+    assert ticks[3:5] == [[0, 1, 0], [0, 0, 0]]
+    assert ticks[5] == [0, 0, 0]
+    assert ticks[6:11] == [[0, 0, 1]] * 4 + [[0, 0, 0]], "200 events, 64 a tick"
+    assert ticks[11:13] == [[1, 1, 1], [0, 0, 0]], "what was lost may have been any line"
+
+
+def test_a_chip_without_interrupts_is_polled_and_the_loop_says_so(tmp_path: Path) -> None:
+    (edges, refused), closed, *_ = with_a_chip(tmp_path, PULSES, GPIO_FAKE_POLLED="1")
+    assert (edges, refused) == ([False], None)
+    assert closed == [0, 0, 0]
 
 
 def test_a_chip_behind_a_slow_bus_has_no_place_in_a_tick(tmp_path: Path) -> None:
-    ((chip, error, slowest_ns),) = in_a_process(tmp_path, SCRIPT, GPIO_FAKE_US="2000")
+    ((chip, error, fastest_ns),) = with_a_chip(tmp_path, SCRIPT, GPIO_FAKE_US="2000")
     assert (chip, error) == (0, 0)
-    assert slowest_ns > 1_000_000
+    assert fastest_ns > 1_000_000
 
 
 # --- Modbus -------------------------------------------------------------------------------------------------------------------------------

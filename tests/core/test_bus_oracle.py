@@ -1,4 +1,4 @@
-"""A slave of other people's making answers the bus: pymodbus, over TCP and over a serial line (CARD-1, CARD-3)."""
+"""Slaves of other people's making answer the bus: pymodbus and libmodbus, over TCP and over a serial line (CARD-1, CARD-3)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pymodbus.server import ModbusBaseServer, ModbusSerialServer, ModbusTcpServe
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from bessctl_core.master import BusError, Master
+from tests.core import libmodbus
 from tests.core.bus_rig import PATIENCE_S
 
 HOLDING = [1000 + i for i in range(200)]
@@ -100,7 +101,23 @@ def rtu_master() -> Iterator[Master]:
         yield master
 
 
-@pytest.fixture(params=[tcp_master, rtu_master], ids=["tcp", "rtu"])
+@contextmanager
+def libmodbus_tcp() -> Iterator[Master]:
+    with libmodbus.slave("tcp") as port, Master.tcp("127.0.0.1", port, timeout_s=PATIENCE_S) as master:
+        yield master
+
+
+@contextmanager
+def libmodbus_rtu() -> Iterator[Master]:
+    with (
+        null_modem() as lines,
+        libmodbus.slave("rtu", lines[1], "115200", "N", "2"),
+        Master.rtu(lines[0], 115200, "N", 2, timeout_s=PATIENCE_S) as master,
+    ):
+        yield master
+
+
+@pytest.fixture(params=[tcp_master, rtu_master, libmodbus_tcp, libmodbus_rtu], ids=["tcp", "rtu", "libmodbus-tcp", "libmodbus-rtu"])
 def master(request: pytest.FixtureRequest) -> Iterator[Master]:
     with request.param() as made:
         yield made

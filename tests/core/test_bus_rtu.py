@@ -19,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessctl_core.master import BusError, Master
+from bessctl_core.tell import link_fault
 from tests.core.bus_rig import MS, PATIENCE_S, SECOND, RtuRig, registers_reply, rtu_frame
+from tests.core.preload import in_a_process
 
 GOOD = registers_reply([7, 8])
 RIGHT = rtu_frame(1, GOOD)
@@ -424,12 +426,31 @@ def test_no_such_line_and_no_line_at_all(tmp_path: Path) -> None:
         assert master.last_errno == error
 
 
+RS485 = """
+import json, os, pathlib, struct, sys
+from bessctl_core.master import Master
+other, line = os.openpty()
+with Master.rtu(os.ttyname(line), rs485=True) as master:
+    master.pump(0)
+    print(json.dumps([master.state, (pathlib.Path(sys.argv[1]) / "rs485").read_bytes().hex()]))
+"""
+
+
+def test_the_kernel_is_asked_to_turn_the_lines_direction(tmp_path: Path) -> None:
+    """TIOCSRS485 at the ioctl seam, because a pseudo-terminal has no transceiver: enabled, RTS high while sending, no delays of ours."""
+    state, raw = in_a_process(tmp_path, "rs485_fake.c", RS485, RS485_FAKE=str(tmp_path / "rs485"))
+    flags, before_ms, after_ms = struct.unpack_from("III", bytes.fromhex(raw))
+    assert (state, flags, before_ms, after_ms) == ("idle", 0b11, 0, 0)
+
+
 def test_a_line_without_rs485_is_refused_when_rs485_was_asked_for() -> None:
     """Falling back in silence would leave the transceiver deaf or the line blocked."""
     other, line = os.openpty()
     with Master.rtu(os.ttyname(line), rs485=True) as master:
         master.pump(0)
         assert (master.state, master.counters()["connect_failures"]) == ("down", 1)
+        assert master.last_errno == errno.EOPNOTSUPP
+        assert "does not turn the RS-485 direction (TIOCSRS485): take rs485 out of the bus" in link_fault(10, master.last_errno)
     os.close(other)
     os.close(line)
 

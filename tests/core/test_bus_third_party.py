@@ -1,4 +1,4 @@
-"""pymodbus as a slave that misbehaves: its own frames, spoilt on their way out, over TCP and a serial line. Never a wrong value (CARD-1).
+"""pymodbus and libmodbus as slaves that misbehave: their own frames, spoilt, over TCP and a serial line. Never a wrong value (CARD-1).
 
 What tests/scenarios/test_bus_faults.py does with our simulated plant under a running loop: here with a stranger at the bus alone.
 """
@@ -16,6 +16,7 @@ from pymodbus.server import ModbusBaseServer, ModbusSerialServer, ModbusTcpServe
 
 from bessctl_core import frames
 from bessctl_core.master import BusError, Master
+from tests.core import libmodbus
 from tests.core.test_bus_oracle import HOLDING, device, null_modem, serving
 
 TIMEOUT_S = 0.3
@@ -129,4 +130,53 @@ def test_a_slave_of_other_peoples_making_spoils_its_answer(station: tuple[Master
         with pytest.raises(BusError) as caught:
             master.read(1, 3, 10, 4)
         assert caught.value.fault == fault
+    assert counter(master, rises) > before
+
+
+# --- libmodbus --------------------------------------------------------------------------------------------------------------------------
+
+# How the answer is spoilt -> the fault of the question, the counter that rises; over TCP libmodbus puts a transaction id of its own on
+# what is no answer, which is a late reply to nobody.
+LIBMODBUS = {
+    "nothing": (("timeout", "failed_timeout"), ("timeout", "failed_timeout")),
+    "late": (("timeout", "late_replies"), ("timeout", "late_replies")),
+    "busy": (("exception", "exception_6"), ("exception", "exception_6")),
+    "another unit": (("timeout", "late_replies"), ("wrong_unit", "wrong_unit")),
+    "another function": (("timeout", "late_replies"), ("wrong_function", "wrong_function")),
+    "another byte count": (("timeout", "late_replies"), ("wrong_length", "wrong_length")),
+}
+
+
+@contextmanager
+def libmodbus_station(name: str) -> Iterator[Master]:
+    if name == "tcp":
+        with libmodbus.slave("tcp") as port, Master.tcp("127.0.0.1", port, timeout_s=TIMEOUT_S) as master:
+            yield master
+    else:
+        with (
+            null_modem() as lines,
+            libmodbus.slave("rtu", lines[1], "115200", "N", "2"),
+            Master.rtu(lines[0], 115200, "N", 2, timeout_s=TIMEOUT_S, worst_s=2 * TIMEOUT_S) as master,
+        ):
+            yield master
+
+
+@pytest.fixture(scope="module", params=["tcp", "rtu"])
+def stranger(request: pytest.FixtureRequest) -> Iterator[tuple[Master, int]]:
+    with libmodbus_station(request.param) as master:
+        yield master, request.param == "rtu"
+
+
+@pytest.mark.parametrize("how", LIBMODBUS)
+def test_libmodbus_spoils_its_answer(stranger: tuple[Master, int], how: str) -> None:
+    """What libmodbus's own master would hand out as the next value is never a value here."""
+    master, kind = stranger
+    fault, rises = LIBMODBUS[how][kind]
+    answers(master)
+    before = counter(master, rises)
+    master.write(1, libmodbus.ARM, [1000 + libmodbus.ARM + libmodbus.HOW[how]], fc=6)
+    with pytest.raises(BusError) as caught:
+        master.read(1, 3, 10, 4)
+    assert caught.value.fault == fault
+    answers(master)
     assert counter(master, rises) > before

@@ -76,6 +76,7 @@ class Bench:
                 c["bus_path"][i * core.LIMITS["text"] + k] = bytes([character])
             plan = p.plan()
             c["dev_kind"][i], c["dev_modbus_id"][i], c["dev_bus"][i], c["dev_timeout_ns"][i] = KIND[p.profile.kind], 1, i, 300 * MS
+            c["bus_min_gap_ns"][i], c["bus_reconnect_ns"][i] = round(plan.min_gap_s * S), round(plan.reconnect_s * S)
             pace(c, i, plan, reversion_s)
             plans.append((i, 0, Device(name=f"d{i}", kind=p.profile.kind, bus="b", modbus_id=1), plan))
         device_plans(c, plans)

@@ -49,6 +49,8 @@ class SimulatedDevice:
         """Writes of its set point."""
         self.sessions_refused = 0
         self.traffic_s = 0.0
+        self.asked_s: list[float] = []
+        """When each question came."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
         self._peers: dict[socket.socket, bytes] = {}
@@ -121,6 +123,7 @@ class SimulatedDevice:
             transaction, _, length = struct.unpack(">HHH", data[:6])
             frame, data = data[6 : 6 + length], data[6 + length :]
             self.traffic_s = self.now_s
+            self.asked_s.append(self.now_s)
             if not self.quiet:
                 answer = frame[:1] + self._answer(frame[1:])
                 peer.sendall(struct.pack(">HHH", transaction, 0, len(answer)) + answer)
@@ -177,11 +180,15 @@ class SimulatedDevice:
 
 
 class SungrowSh(SimulatedDevice):
-    """SH hybrid: input registers, low word first, gaps refused; external EMS mode with a heartbeat that counts down in seconds."""
+    """SH hybrid: input registers, low word first, gaps refused; external EMS mode with a heartbeat that counts down in seconds.
+
+    When that is over it goes back to self-consumption (issue 377 of mkaiser's project), and covers the house.
+    """
 
     one_session = True
     MODE, COMMAND, POWER, START, HEARTBEAT = 13049, 13050, 13051, 12999, 13079
     CHARGE, DISCHARGE, IDLE = 0xAA, 0xBB, 0xCC
+    HOUSE_W = 740
 
     def build(self) -> None:
         self.text(self.input, 4989, "A2350415770", 10)
@@ -197,7 +204,7 @@ class SungrowSh(SimulatedDevice):
             self.holding[self.MODE] = 0
         on = self.holding[self.START] == 0xCF
         sign = {self.CHARGE: -1, self.DISCHARGE: 1}.get(self.holding[self.COMMAND], 0)
-        self.w = sign * self.holding[self.POWER] if on and self.holding[self.MODE] == 3 else 0
+        self.w = (sign * self.holding[self.POWER] if self.holding[self.MODE] == 3 else self.HOUSE_W) if on else 0
         self.input[12999] = 0x0040 if on else 0x0002
         self.input[13000] = 0x0002 if self.w < 0 else 0x0004 if self.w > 0 else 0
         self.input[13021] = int(abs(self.w))
@@ -327,3 +334,72 @@ class RackBms(SimulatedDevice):
     def on_write(self, address: int, values: list[int]) -> None:
         if address == 0x2010 and values == [1]:
             self.holding[0x2010] = 3
+
+
+class SunSpecStorage(SimulatedDevice):
+    """Models 1, 103, 120 to 124 of the 100 series: power lies between two limits in percent of WChaMax, and is its own choice between them.
+
+    A negative limit forces the other direction (124: InWRte -10 % = at least 10 % of discharge), as inverters of this family do it. When
+    the limits' time is over they are gone, and the house is served.
+    """
+
+    M103, M120, M121, M122, M123, M124 = 40070, 40122, 40150, 40182, 40228, 40254
+    W_MAX, HOUSE_W = 10_000, 640
+
+    def build(self) -> None:
+        chain = ((40002, 1, 66), (self.M103, 103, 50), (self.M120, 120, 26), (self.M121, 121, 30), (self.M122, 122, 44),
+                 (self.M123, 123, 24), (self.M124, 124, 24))  # fmt: skip
+        self.holding |= dict.fromkeys(range(40000, 40282), 0)
+        self.text(self.holding, 40000, "SunS", 2)
+        for address, model, length in chain:
+            self.holding |= {address: model, address + 1: length}
+        self.holding |= {40280: 0xFFFF, 40281: 0}
+        self.text(self.holding, 40004, "Storage Inverters", 16)
+        self.text(self.holding, 40020, "SI 10", 16)
+        self.text(self.holding, 40052, "SI100042", 16)
+        m, r, s = self.M103, self.M120, self.M124
+        # 103: volts in 0.1, hertz in 0.01, all else in ones; what it has not stands at the standard's value for that.
+        self.holding |= {
+            m + 10: 2310,
+            m + 13: 0xFFFF,
+            m + 16: 5001,
+            m + 17: 0xFFFE,
+            m + 29: 7500,
+            m + 30: 0xFFFF,
+            m + 33: 412,
+            m + 37: 0xFFFF,
+        }
+        self.holding |= {r + 2: 4, r + 3: 1000, r + 4: 1, r + 5: 1000, r + 6: 1, r + 23: 1000, r + 24: 1, r + 25: 1000, r + 26: 1}
+        self.holding |= {
+            s + 2: self.W_MAX,
+            s + 8: 6350,
+            s + 11: 1,
+            s + 12: 10_000,
+            s + 13: 10_000,
+            s + 18: 0,
+            s + 22: 0xFFFE,
+            s + 25: 0xFFFE,
+        }
+        self.holding |= {self.M123 + 4: 0}
+        self.left_s = 0.0
+        self.behave(0)
+
+    def limit(self, at: int, bit: int) -> float:
+        """A limit in W; without its bit of StorCtl_Mod it does not count."""
+        s = self.M124
+        return signed(self.holding[s + at]) / 100 * self.W_MAX / 100 if self.holding[s + 5] & bit else self.W_MAX
+
+    def behave(self, dt_s: float) -> None:
+        m, s = self.M103, self.M124
+        if self.holding[s + 15]:
+            self.left_s = max(0.0, self.left_s - dt_s)
+            if self.left_s == 0:
+                self.holding[s + 5] = 0
+        on = self.holding[self.M123 + 4] == 1
+        self.w = min(max(self.HOUSE_W, -self.limit(13, 1)), self.limit(12, 2)) if on else 0
+        self.holding |= {m + 14: int(self.w) & 0xFFFF, m + 31: int(self.w) & 0xFFFF, m + 38: 4 if on else 1}
+
+    def on_write(self, address: int, values: list[int]) -> None:
+        if address == self.M124 + 12:
+            self.left_s = float(self.holding[self.M124 + 15])
+        self.behave(0)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from bessctl.config import probe, profiles
+from bessctl.devices.address import Address
 from bessctl.devices.discovery import FoundDevice, FoundModel
 from bessctl_core import layout as L
 from tests.devices.bench import EV, Bench, Placed, placed
@@ -17,7 +19,9 @@ from tests.devices.simulated import (
     SinexcelPws,
     SmaSunnyIsland,
     SungrowSh,
+    SunSpecStorage,
 )
+from tests.devices.test_new_device import Served
 
 KACO = (
     FoundModel(1, 40002, 66),
@@ -43,8 +47,19 @@ def kaco() -> Placed:
     return placed(KacoGridsave(), "kaco-gridsave", FoundDevice("", 1, 40000, "KACO", "gridsave", "", "", (), KACO))
 
 
-PCS = [sungrow, sma, sinexcel, kaco]
-STEP_W = {"sungrow-sh": 1, "sma-sunny-island": 1, "sinexcel-pws": 100, "kaco-gridsave": 92}
+def sunspec_103() -> Placed:
+    """Found by the SunSpec scan itself, over its socket."""
+    device, profile = SunSpecStorage(), profiles.load("sunspec-103").profile
+    with Served(device):
+        found = probe.discover(profile, Address("127.0.0.1", device.port), 1)
+    device.hang_up()
+    return placed(device, profile, found)
+
+
+PCS = [sungrow, sma, sinexcel, kaco, sunspec_103]
+OWN_CONTROL = [sungrow, sunspec_103]
+"""Those that go back to their own control without us, not to 0 W."""
+STEP_W = {"sungrow-sh": 1, "sma-sunny-island": 1, "sinexcel-pws": 100, "kaco-gridsave": 92, "sunspec-103": 1}
 
 
 @pytest.mark.parametrize("make", PCS)
@@ -65,7 +80,7 @@ def test_a_pcs_is_verified_started_driven_both_ways_and_confirmed(make: Callable
         assert EV.EV_UNCONFIRMED not in bench.codes()
 
 
-@pytest.mark.parametrize("make", PCS)
+@pytest.mark.parametrize("make", [make for make in PCS if make not in OWN_CONTROL])
 def test_a_pcs_goes_to_zero_by_itself_when_the_loop_is_gone_and_not_before(make: Callable[[], Placed]) -> None:
     """R11: its watchdog is fed by the loop's ticks alone: it stands for as long as we run, and acts when we do not."""
     what = make()
@@ -75,6 +90,20 @@ def test_a_pcs_goes_to_zero_by_itself_when_the_loop_is_gone_and_not_before(make:
         for _ in range(200):
             what.device.advance(0.05)
         assert what.device.w == 0
+
+
+@pytest.mark.parametrize("make", PCS)
+def test_what_a_pcs_does_without_us_is_what_its_profile_says(make: Callable[[], Placed]) -> None:
+    """R11: self-consumption is not 0 W; a site with such a PCS has to say why that is safe (tests/config/test_contradictions.py)."""
+    what = make()
+    with Bench(what) as bench:
+        bench.up().order(5000.0).run(10.0)
+        for _ in range(200):
+            what.device.advance(0.05)
+        assert what.device.w == getattr(what.device, "HOUSE_W", 0)
+    dog = what.profile.commands.watchdog
+    assert dog is not None
+    assert (dog.falls_to == "own_control") == (make in OWN_CONTROL) == hasattr(what.device, "HOUSE_W")
 
 
 @pytest.mark.parametrize("make", PCS)
@@ -171,6 +200,30 @@ def test_kaco_scales_by_a_rating_read_at_connect_and_activates_limits_behind_the
         beats = what.device.written(KacoGridsave.M64201 + 8)
         assert beats
         assert set(map(tuple, beats)) == {(6,)}
+
+
+def test_an_inverter_of_the_100_series_is_found_rated_and_driven_by_124() -> None:
+    """103 measures, 120 rates, 123 connects, 124 holds power between two limits of opposite sign, with its reversion time in one FC16."""
+    what = sunspec_103()
+    rated = what.found.find(120)
+    assert rated is not None
+    assert {name: rated.ratings[name] for name in ("WRtg", "VARtg", "MaxChaRte", "MaxDisChaRte")} == {
+        "WRtg": 10000, "VARtg": 10000, "MaxChaRte": 10000, "MaxDisChaRte": 10000,
+    }  # fmt: skip
+    m124, m123 = SunSpecStorage.M124, SunSpecStorage.M123
+    with Bench(what) as bench:
+        bench.up()
+        assert bench.unit["count_w"] == pytest.approx(1.0)
+        assert what.device.written(m123 + 4) == [[1]]
+        before = len(what.device.writes)
+        bench.order(-3000.0).run(1.0)
+        assert (WRITE_MANY, m124 + 12, [0xF448, 3000, 0, 6]) in what.device.writes[before:]
+        assert what.device.holding[m124 + 5] == 3
+        assert (bench.value("ac_w"), bench.value("dc_w"), bench.value("pcs_temp_c")) == (-3000, -3000, 41.2)
+        assert (bench.value("ac_v"), bench.value("ac_hz"), bench.value("dc_v")) == (231.0, 50.01, 750.0)
+        bench.order(0.0, run=0).run(6.0)
+        assert what.device.holding[m123 + 4] == 0
+        assert bench.value("pcs_state") == 0
 
 
 def test_a_rating_out_of_its_range_refuses_the_device() -> None:
