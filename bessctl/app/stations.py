@@ -28,8 +28,15 @@ def station(ocpp: section.Ocpp, folder: Path) -> StationConfig:
 
 
 def _updater(given: section.Updater) -> UpdaterCommands:
-    restart, mark_good = tuple(given.restart or ()), tuple(given.mark_good or ())
-    return UpdaterCommands(tuple(given.install), tuple(given.running), restart, mark_good, given.timeout_s)
+    return UpdaterCommands(
+        install=tuple(given.install),
+        running=tuple(given.running or ()),
+        outcome=tuple(given.outcome or ()),
+        restart=tuple(given.restart or ()),
+        mark_good=tuple(given.mark_good or ()),
+        timeout_s=given.timeout_s,
+        outcome_s=given.outcome_s,
+    )
 
 
 def link(entry: section.Link, folder: Path) -> LinkConfig:

@@ -36,13 +36,16 @@ class Updater(Strict):
 
     install: Words
     """`{image}` stands for the image's path; a number before `%` in its output is progress. Exit code 0 = the next start is into it."""
-    running: Words
+    running: Words | None = None
     """Prints what tells the running image from any other: the booted slot, a version."""
+    outcome: Words | None = None
+    """Instead of `running`: waits for the board's verdict after the start. Exit code 0 = the new image runs and stays."""
     restart: Words | None = None
     """Restarts the machine; absent = the supervisor's own restart is enough."""
     mark_good: Words | None = None
     """Once the new image runs and a CSMS accepted the station; absent = the board does it by itself."""
     timeout_s: Annotated[float, Field(gt=0, le=7200)] = 900.0
+    outcome_s: Annotated[float, Field(gt=0, le=86_400)] = 7500.0
 
 
 Range = Annotated[list[Annotated[int, Field(ge=1, le=86400)]], Field(min_length=2, max_length=2)]

@@ -52,14 +52,21 @@ class UpdaterCommands:
 
     install: tuple[str, ...]
     """`{image}` is the image's path; a number before `%` in its output is progress."""
-    running: tuple[str, ...]
+    running: tuple[str, ...] = ()
     """What it prints tells the image that runs from any other: the booted slot, a version."""
+    outcome: tuple[str, ...] = ()
+    """Instead of `running`: waits for the board's verdict. Exit code 0 = the new image runs and stays, else its last line is why not."""
     restart: tuple[str, ...] = ()
     """Restarts the machine; empty = our own restart is enough."""
     mark_good: tuple[str, ...] = ()
     """Empty = the board does it by itself."""
     timeout_s: float = 900.0
     """The longest that an installation may take."""
+    outcome_s: float = 7500.0
+    """The longest that the board may think about its verdict."""
+
+    def __post_init__(self) -> None:
+        _check(bool(self.running) != bool(self.outcome), "ocpp updater: name one of `running` and `outcome`")
 
 
 @dataclass(frozen=True, slots=True)

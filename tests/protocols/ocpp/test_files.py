@@ -189,6 +189,21 @@ def test_firmware_that_does_not_boot_is_rolled_back(version: str) -> None:
 
 
 @VERSIONS
+def test_a_restart_waits_until_the_csms_was_told(version: str) -> None:
+    """InstallRebooting is no use to a CSMS that never gets it; one that does not answer is waited for ten seconds."""
+    t = talk(version)
+    update(t)
+    t.auto = False
+    for _ in range(3):
+        t.done(t.jobs[-1])
+    assert isinstance(t.jobs[-1], Install)
+    t.pass_time(9)
+    assert isinstance(t.jobs[-1], Install)
+    t.pass_time(2)
+    assert isinstance(t.jobs[-1], Restart)
+
+
+@VERSIONS
 def test_a_machine_that_was_not_restarted_is_asked_again(version: str) -> None:
     """A supervisor that died between the order to restart and its obedience."""
     again = rebooting(version).restarted().booted()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from bessctl.app.stations import station
 from bessctl.config.ocpp import Ocpp
-from bessctl.errors import OperationFailed
+from bessctl.errors import OperationFailed, UsageError
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.processes import argv_of, run
 from bessctl.protocols.ocpp.binding.updater import CommandUpdater, Fate, FileUpdater, Updater
@@ -39,9 +40,12 @@ if what == "install":
         print(f" {percent}% Copying image", flush=True)
     if image == b"bad":
         sys.exit("LastError: signature verification failed")
-    state["next"] = "B" if state["runs"] == "A" else "A"
+    state["next"] = state["installed"] = "B" if state["runs"] == "A" else "A"
 elif what == "running":
     print("slot", state["runs"])
+elif what == "outcome":
+    if state["runs"] != state.get("installed"):
+        sys.exit("the new system did not prove itself: the loop is not active")
 elif what == "reboot":
     state["asked"] = True
 elif what == "good":
@@ -73,7 +77,9 @@ class Board:
         return (sys.executable, str(self.folder / "board.py"), str(self.file), *words)
 
     def commands(self, **changes: object) -> UpdaterCommands:
-        made = UpdaterCommands(self.command("install", "{image}"), self.command("running"), self.command("reboot"), self.command("good"))
+        made = UpdaterCommands(
+            self.command("install", "{image}"), self.command("running"), restart=self.command("reboot"), mark_good=self.command("good")
+        )
         return replace(made, **changes)  # type: ignore[arg-type]
 
     def updater(self, **changes: object) -> CommandUpdater:
@@ -126,7 +132,7 @@ def test_an_installation_that_fails_says_why(board: Board) -> None:
 
 def test_an_installation_that_hangs_is_ended(board: Board) -> None:
     """With everything it began: nothing may go on writing into a slot."""
-    with pytest.raises(OperationFailed, match=r"no end within 0\.7 s; it was stopped; last said: installing"):
+    with pytest.raises(OperationFailed, match=r"no end within 0\.7 s; it was stopped"):
         board.updater(timeout_s=0.7).install(image(board, b"hangs"), lambda percent: None)
 
 
@@ -159,6 +165,47 @@ def test_without_a_command_to_restart_our_own_is_enough(board: Board) -> None:
     state = board.read()
     board.write(**{**state, "runs": "B"})
     assert updater.outcome()[0] is Fate.RUNS
+
+
+@pytest.mark.parametrize("comes_up", [True, False])
+def test_a_board_that_judges_and_restarts_by_itself(comes_up: bool, board: Board) -> None:
+    """As `bessctl-update install` and `outcome` do: no word on the running system, no order to restart, no mark of ours."""
+    commands = {"running": (), "outcome": board.command("outcome"), "restart": (), "mark_good": ()}
+    updater = board.updater(**commands)
+    updater.install(image(board), lambda percent: None)
+    updater.restart()
+    board.reboots(comes_up=comes_up)
+    fate, why = board.updater(**commands).outcome()
+    assert fate is (Fate.RUNS if comes_up else Fate.ROLLED_BACK)
+    assert comes_up or "did not prove itself" in why
+
+
+def test_a_verdict_that_never_comes_is_none(board: Board) -> None:
+    hangs = (sys.executable, "-c", "import time; time.sleep(3600)")
+    fate, why = board.updater(running=(), outcome=hangs, outcome_s=0.3).outcome()
+    assert (fate, "no end within 0.3 s" in why) == (Fate.ROLLED_BACK, True)
+
+
+@pytest.mark.parametrize("given", [{}, {"running": ["a"], "outcome": ["b"]}])
+def test_the_way_to_a_verdict_is_one(given: dict[str, list[str]], tmp_path: Path) -> None:
+    link = {"name": "cpo", "url": "wss://x", "charge_point_id": "B"}
+    with pytest.raises(UsageError, match="one of `running` and `outcome`"):
+        station(Ocpp.model_validate({"links": [link], "updater": {"install": ["i"], **given}}), tmp_path)
+
+
+def test_a_board_that_thinks_delays_nobodys_end(board: Board, store: Store) -> None:
+    """The threads of jobs are daemons: the supervisor ends, and is started anew by the machine's own restart."""
+
+    async def story() -> None:
+        hangs = board.updater(running=(), outcome=(sys.executable, "-c", "import time; time.sleep(20)"))
+        task = asyncio.create_task(carry_out(Outcome(1), Bench(LINK, board.folder, store, hangs, LOG)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(story())
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("ocpp"))
 
 
 def test_nobody_knows_what_was_handed_over(board: Board) -> None:
@@ -275,5 +322,7 @@ def test_the_site_names_the_commands(tmp_path: Path) -> None:
             "updater": {"install": ["rauc", "install", "{image}"], "running": ["cat", "/proc/cmdline"], "restart": ["reboot"]},
         }
     )
-    assert station(given, tmp_path).updater == UpdaterCommands(("rauc", "install", "{image}"), ("cat", "/proc/cmdline"), ("reboot",))
+    assert station(given, tmp_path).updater == UpdaterCommands(
+        ("rauc", "install", "{image}"), ("cat", "/proc/cmdline"), restart=("reboot",)
+    )
     assert station(Ocpp.model_validate({"links": [link]}), tmp_path).updater is None

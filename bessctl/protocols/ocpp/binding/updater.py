@@ -1,7 +1,8 @@
 """What takes a firmware image, puts it where the next start finds it, and says after that start whether it runs.
 
-A controller's board has two system slots and a boot loader that counts tries (board/): there it is `CommandUpdater` with RAUC's commands,
-or a class of the board's own. For development there is one made of files. The order of calls, over one update:
+A controller's board has two system slots and a boot loader that counts tries (board/): there it is `CommandUpdater` with the board's
+commands (`bessctl-update`, or RAUC's own), or a class of the board's own. For development there is one made of files. The order of calls,
+over one update:
 
     install(image, progress)   the image was downloaded and, where it was signed, verified. Returns when it is in the other slot and that
                                slot is the next to boot. Raises OperationFailed; then the next start is into what runs now
@@ -78,7 +79,7 @@ class CommandUpdater:
 
     def install(self, image: Path, progress: Progress) -> None:
         # What runs is written down first: after a power cut in the middle, what ran before is what still runs.
-        handed = {"running": self._running(), "boot": self._boot}
+        handed = {"running": self._running() if self._commands.running else "", "boot": self._boot}
         try:
             self._kept.parent.mkdir(parents=True, exist_ok=True)
             write_private(self._kept, orjson.dumps(handed))
@@ -97,6 +98,8 @@ class CommandUpdater:
             run(self._commands.restart, QUICK_S)
 
     def outcome(self) -> tuple[Fate, str]:
+        if self._commands.outcome:
+            return self._verdict()
         handed = self._handed()
         if handed is None:
             return Fate.ROLLED_BACK, "it is not known what was handed over"
@@ -109,6 +112,14 @@ class CommandUpdater:
     def mark_good(self) -> None:
         if self._commands.mark_good:
             run(self._commands.mark_good, QUICK_S)
+
+    def _verdict(self) -> tuple[Fate, str]:
+        """The board's own, which knows better than a word on the running system (loop and supervisor proved, the slot confirmed)."""
+        try:
+            run(self._commands.outcome, self._commands.outcome_s)
+        except OperationFailed as e:
+            return Fate.ROLLED_BACK, str(e)
+        return Fate.RUNS, ""
 
     def _running(self) -> str:
         return run(self._commands.running, QUICK_S).strip()

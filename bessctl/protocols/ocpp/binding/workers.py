@@ -7,7 +7,6 @@ another CSMS (settled question 5).
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import logging
@@ -16,9 +15,8 @@ import tarfile
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -30,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from bessctl.errors import BessctlError, OperationFailed
 from bessctl.protocols.ocpp.binding.processes import argv_of, run
 from bessctl.protocols.ocpp.binding.secrets import write_private
+from bessctl.protocols.ocpp.binding.threads import beside
 from bessctl.protocols.ocpp.binding.updater import Fate, Updater
 from bessctl.protocols.ocpp.config import LinkConfig
 from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, MarkGood, Outcome, Password, Restart, Upload, Verify
@@ -43,10 +42,6 @@ JOURNAL_S = 60.0
 FOR_EVER_NS = 1 << 62
 FILE_BYTES = 20 * 1024 * 1024
 """Of each file the site adds to a log, the newest bytes."""
-
-
-FILE_THREADS = 16
-"""For transfers, which may be slow: a CSMS whose server crawls holds up no other kind of job, and no other CSMS's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +76,11 @@ class NotYet(OperationFailed):
     """It is neither done nor failed."""
 
 
-@lru_cache(maxsize=1)
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(FILE_THREADS, "ocpp-files")
-
-
 async def carry_out(job: Job, bench: Bench) -> Done:
     """Do it beside the event loop. Never raises what a peer or a disk can cause."""
     members = gather(job, bench) if isinstance(job, Upload) else {}
-    threads = _threads() if isinstance(job, Upload | Download) else None
     try:
-        await asyncio.get_running_loop().run_in_executor(threads, _do, job, bench, members)
+        await beside(partial(_do, job, bench, members), f"ocpp {bench.link.name}", in_turn=isinstance(job, Upload | Download))
     except (BessctlError, OSError) as e:
         return Done(job, False, str(e), again=isinstance(e, NotYet))
     return Done(job, True)

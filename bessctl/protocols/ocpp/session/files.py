@@ -28,12 +28,15 @@ from bessctl.protocols.ocpp.session.writes import DropDoc, PutDoc, PutState
 
 KIND = "firmware"
 PLAIN_16 = frozenset({"Downloaded", "DownloadFailed", "Downloading", "Idle", "InstallationFailed", "Installing", "Installed"})
+BOOTING = frozenset({"installing", "installed", "rebooting"})
+GRACE_S = 10
+"""How long a start into a new image waits for the CSMS to take what it was told."""
 UPLOAD_ERRORS = {"permission": "PermissionDenied", "protocol": "NotSupportedOperation", "request": "BadMessage"}
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A firmware update under way. `step`: scheduled, downloading, downloaded, installing, rebooting; `due_ns` UTC of the next."""
+    """A firmware update under way. `step`: scheduled, downloading, downloaded, installing, installed, rebooting; `due_ns`: the next, UTC."""
 
     number: int
     wish: UpdateFirmware
@@ -65,6 +68,7 @@ class Files:
         self._numbers = 0
         self._log: Log | None = None
         self._unmarked: int | None = None
+        self._restart_ns: int | None = None
         saved = core.saved.docs.get(KIND, {}).get("update")
         self._update = None if saved is None else from_text(Update, saved)
         if self._update is not None:
@@ -97,7 +101,7 @@ class Files:
             if wish.request is None:  # 1.6's answer has no status to say it with
                 raise CallRefused("SecurityError", "role", "firmware is the owner's business")
             return "Rejected", "the CSMS is not the owner"
-        if self._update is not None and self._update.step in {"installing", "rebooting"}:
+        if self._update is not None and self._update.step in BOOTING:
             return "Rejected", "an image is being installed"
         if wish.certificate is not None:
             why = self._security.firmware_signer(wish.certificate)
@@ -162,6 +166,8 @@ class Files:
         core, update, times = self._core, self._update, []
         if self._log is not None and self._log.due_ns:
             times.append(self._log.due_ns)
+        if self._restart_ns is not None:
+            times.append(self._restart_ns)
         waits = update is not None and update.step in {"scheduled", "downloaded"}
         idle = update is None or update.step != "downloaded" or self._transactions.active() is None
         if update is not None and waits and idle and core.time.utc_ns(core.now) is not None:
@@ -255,9 +261,19 @@ class Files:
             self._over("InstallationFailed", done.detail)
             return
         self._tell("InstallRebooting")
-        self._keep(replace(self._update or update, step="rebooting"))
+        self._keep(replace(self._update or update, step="installed"))
         self._core.out.writes.append(PutState("boot_reason", "FirmwareUpdate"))
-        self._core.out.jobs.append(Restart(update.number))
+        self._restart_ns = self._core.now.mono_ns + GRACE_S * NS
+
+    def settle(self, idle: bool) -> None:
+        """Restart into the new image once the CSMS has been told, or cannot be told now. `idle`: no CALL of ours is unanswered."""
+        core, update = self._core, self._update
+        if update is None or self._restart_ns is None:
+            return
+        if (idle and not core.asks) or not core.online or core.now.mono_ns >= self._restart_ns:
+            self._restart_ns = None
+            self._keep(replace(update, step="rebooting"))
+            core.out.jobs.append(Restart(update.number))
 
     def _restarting(self, done: Done) -> None:
         if done.ok:
@@ -268,7 +284,7 @@ class Files:
     def _verdict(self, done: Done) -> None:
         update = self._update
         assert update is not None
-        if done.again and update.step == "rebooting":
+        if done.again and update.step in {"installed", "rebooting"}:
             self._core.out.jobs.append(Restart(update.number))
             return
         self._over("Installed" if done.ok else "InstallationFailed", done.detail)
@@ -278,7 +294,7 @@ class Files:
         """After a start: what was under way is begun again where that is safe, and asked about where it is not."""
         update = self._update
         assert update is not None
-        if update.step in {"installing", "rebooting"}:
+        if update.step in BOOTING:
             self._core.out.jobs.append(Outcome(update.number))
         elif update.step == "downloading":
             self._update = replace(update, step="scheduled")

@@ -316,7 +316,9 @@ class Station:
             if due is not None:
                 self._send_answer(due[0], c.Unlock(0), due[1])
             self._sender.send(self._rpc)
-        self._resetting.step(self._rpc is None or self._rpc.asked is None)
+        idle = self._rpc is None or self._rpc.asked is None
+        self._resetting.step(idle)
+        self._files.settle(idle)
         out, core.out = core.out, Output()
         if out.plan_changed:
             self._memo.forget()

@@ -1,7 +1,7 @@
 """Files to and from a CSMS: HTTP(S) PUT and GET, FTP(S) STOR and RETR (1.6 SupportedFileTransferProtocols). Blocking: for worker threads.
 
 - A download goes on where the file at hand ends (HTTP Range, FTP REST). A server that tells an ETag is asked for the rest of that very
-  file; where it is another by now, it comes whole.
+  file (If-Range); where it is another by now, it comes whole.
 - A redirection of a download is followed, at most `REDIRECTS` times and never from TLS to plain.
 - TLS servers are held to `secure`: the chain, the name, TLS 1.2 at least. FTPS is explicit, its data connections protected and in the
   control connection's session, as many servers insist.
@@ -185,6 +185,9 @@ def _get(at: SplitResult, to: Path, secure: ssl.SSLContext | None) -> str | None
         if answer.status == 416:  # what is there is all there is
             return None
         _judge(answer)
+        if answer.status == 206 and etag and answer.getheader("ETag", etag) != etag:
+            to.unlink()  # the server heeds no If-Range, and this is the rest of another file
+            return at.geturl()
         whole = answer.status != 206  # a server that does not know ranges, or has another file by now, begins anew
         if whole:
             mark.write_text(answer.getheader("ETag") or "")
