@@ -16,8 +16,10 @@ LEAST_VAR = 0.44
 """Of the apparent power: what an inverter of IEEE 1547-2018 category B can at least inject (clause 5.2). Told where no rating is stated."""
 
 
-def client(site: Site, sep2: section.Sep2, folder: Path, curves: Mapping[str, int] | None = None) -> Sep2Config:
-    """Relative file names count from `folder`, the site file's. `curves`: what every PCS takes, by the sealed configuration."""
+def client(
+    site: Site, sep2: section.Sep2, folder: Path, curves: Mapping[str, int] | None = None, *, enter_service: bool = False
+) -> Sep2Config:
+    """Relative file names count from `folder`, the site file's. `curves`, `enter_service`: what every PCS takes, as it is sealed."""
     slot = next(source for source in site.sources if source.name == sep2.source)
     limits = slot.default_limits
     return Sep2Config(
@@ -32,6 +34,7 @@ def client(site: Site, sep2: section.Sep2, folder: Path, curves: Mapping[str, in
         lease_s=sep2.lease_s,
         reactive="reactive" in slot.scopes,
         curves={Channel(kind): points for kind, points in (curves or {}).items()},
+        enter_service=enter_service,
         disabled=frozenset(Channel(mode) for mode in sep2.disabled_modes),
         extra_points=tuple(sep2.extra_points),
         redirect_hosts=frozenset(sep2.redirect_hosts),

@@ -128,7 +128,7 @@ class CoreLink:
             self._write_again(writer, old)
         if self.curves.last is not None:
             with suppress(PlanRefused, NotReachable):
-                self.curves.write(self.curves.last)
+                self.curves.write(*self.curves.last)
 
     def _write_again(self, writer: SourceWriter, old: _Attached) -> None:
         if writer.last is None or writer.last.lease_until_ns <= writer.now_ns():

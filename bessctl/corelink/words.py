@@ -111,6 +111,8 @@ class Site:
         self.max_lease_ns: list[int] = facts["slot_max_lease_ns"]
         self.curves = common_curves(facts["unit_curves"])
         """Functions whose curves every unit's PCS takes, and of how many points."""
+        self.enter_service: bool = bool(facts["unit_service"]) and all(facts["unit_service"])
+        """Every unit's PCS takes enter-service settings."""
         self.defaults: list[tuple[float | None, ...]] = facts["slot_defaults"]
 
     def _row(self, index: int, rows: list[dict[str, Any]], facts: dict[str, Any]) -> Row:
@@ -180,7 +182,7 @@ def bits(table: dict[int, str], value: int) -> str:
 
 def _curve(detail: int) -> str:
     state = CURVE_STATES.get(detail % 8, str(detail % 8)).replace("_", " ")
-    return f"{CURVE_KINDS.get(detail // 8, str(detail // 8)).replace('_', '-')} curve: {state}"
+    return f"{tell.CURVES.get(detail // 8, str(detail // 8))}: {state}"
 
 
 STOPPED = ("no proof that every PCS is at rest; their reversion timers bring them to 0 W", "every PCS read back at 0 W and at rest")

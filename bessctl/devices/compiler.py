@@ -13,6 +13,7 @@ from bessctl.devices.curves import curve_checks, curves_of, maps_of
 from bessctl.devices.discovery import FoundDevice, FoundModel
 from bessctl.devices.plan import REGISTERS, STATES, DevicePlan, Factor, Field, Pace, Point, Read, Wear, Write, states
 from bessctl.devices.profile import At, FactorRule, FieldRule, PointRule, Profile, ReadRule, Space, WriteRule
+from bessctl.devices.service import service_checks, service_of
 
 FUNCTIONS: dict[Space, int] = {"holding": 3, "input": 4}
 SERIAL_OFFSET = 50
@@ -64,7 +65,9 @@ class Compiler:
         self.battery = battery if role.battery else None
         self.place = Place(found)
         self.low_first = (role.word_order or profile.word_order) == "low_first"
-        self.curves = tuple(curves_of(found)) if profile.map == "sunspec" and profile.kind == "pcs" else ()
+        inverter = profile.map == "sunspec" and profile.kind == "pcs"
+        self.curves = tuple(curves_of(found)) if inverter else ()
+        self.service = service_of(found) if inverter else None
         idle = set() if role.reactive or profile.commands.var is None else set(profile.commands.var.factors)
         self.factors = {name: rule for name, rule in profile.factors.items() if self.place.address(rule) is not None and name not in idle}
 
@@ -201,7 +204,7 @@ class Compiler:
             return
         written = [rule for _, _, rules in self.profile.programs() for rule in rules]
         used = {1, *(model.id for rule in (*points, *written) if (model := self.place.model(rule)) is not None)}
-        used |= {entry.model for entry in maps_of(self.curves)}
+        used |= {entry.model for entry in maps_of(self.curves)} | {model.id for model in (self.service,) if model is not None}
         for model in self.found.models:
             if model.id in used and self.found.find(model.id) is model:
                 yield model.address, model.id
@@ -214,6 +217,7 @@ class Compiler:
                     break
 
         yield from curve_checks(self.curves, self.found)
+        yield from service_checks(self.found) if self.service is not None else ()
 
     # --- writes
 

@@ -48,8 +48,25 @@ Curves = Mapping[CurveKind, tuple[CurveStep, ...]]
 """Steps in order, not overlapping, at most STEPS_MAX. A function that is named is off in its gaps; one that is not is left alone."""
 
 
-class CurveWriter(Protocol):
-    """The way to the curves of the PCS. Supervisor thread."""
+@dataclass(frozen=True, slots=True)
+class EnterService:
+    """Within what and how a PCS comes back after a fault of the grid (SunSpec 703). None = it keeps its own."""
 
-    def write(self, curves: Curves) -> None:
-        """Replace what is to hold. Raises PlanRefused with the rule, NotReachable while no loop is attached."""
+    v_high_pct: float | None = None
+    """Of VNom."""
+    v_low_pct: float | None = None
+    hz_high: float | None = None
+    hz_low: float | None = None
+    delay_s: float | None = None
+    random_s: float | None = None
+    ramp_s: float | None = None
+
+
+class CurveWriter(Protocol):
+    """The way to the curves and the enter service of the PCS. Supervisor thread."""
+
+    def write(self, curves: Curves, service: EnterService | None = None) -> None:
+        """Replace what is to hold. Raises PlanRefused with the rule, NotReachable while no loop is attached.
+
+        Beside `service` the last kind has room for one step less.
+        """

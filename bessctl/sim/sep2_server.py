@@ -5,7 +5,7 @@ Started alone it prints one JSON line with its URL and the files a client needs 
     {"do": "program", "name": "a", "primacy": 1}
     {"do": "event", "program": "a", "mrid": "E1", "in_s": 5, "duration_s": 60, "target_w": 50000, "randomize_start": 10}
     {"do": "cancel", "mrid": "E1", "randomized": true}      {"do": "status", "mrid": "E1", "status": 4}     {"do": "remove", "mrid": "E1"}
-    {"do": "default", "program": "a", "max_lim_w": 8000, "grad_w": 100}
+    {"do": "default", "program": "a", "max_lim_w": 8000, "grad_w": 100, "es_delay": 30000}
     {"do": "curve", "program": "a", "name": "1", "kind": "volt_var", "points": [[9200, 4400], [10800, -4400]]}
                                                                             then an event with "volt_var": "/derp/a/dc/1"
     {"do": "demand", "mrid": "D1", "in_s": 5, "duration_s": 60, "duty_cycle": 50}
@@ -36,7 +36,7 @@ from aiohttp import web
 from bessctl.errors import UsageError
 from bessctl.protocols.sep2.messages.identity import Identity
 from bessctl.sim.sep2_pki import Chain, chain, server_chain
-from bessctl.sim.sep2_tree import HOSTILE, Answer, Tree
+from bessctl.sim.sep2_tree import HOSTILE, SETTINGS, Answer, Tree
 
 MEDIA_TYPE = "application/sep+xml"
 CIPHERS = "ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"
@@ -154,7 +154,7 @@ def _grants_at_once(server: Sep2Server, words: Words) -> None:
 
 def _default(server: Sep2Server, words: Words) -> None:
     program = server.tree.programs[words.pop("program")]
-    program.grad_w = words.pop("grad_w", None)
+    program.settings = {name: words.pop(name) for name in SETTINGS if name in words}
     program.default = words
 
 

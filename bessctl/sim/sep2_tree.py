@@ -61,7 +61,15 @@ class Program:
     name: str
     primacy: int
     default: dict[str, Any] | None = None
-    grad_w: int | None = None
+    settings: dict[str, int] = field(default_factory=dict)
+    """setES* and setGradW of the default, by their names in SETTINGS."""
+
+
+SETTINGS = {
+    "es_delay": "setESDelay", "es_high_freq": "setESHighFreq", "es_high_volt": "setESHighVolt", "es_low_freq": "setESLowFreq",
+    "es_low_volt": "setESLowVolt", "es_ramp_tms": "setESRampTms", "es_random_delay": "setESRandomDelay", "grad_w": "setGradW",
+}  # fmt: skip
+"""Of a DefaultDERControl, in the order of the schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +122,10 @@ class Tree:
 
     # --- the script -----------------------------------------------------------------------------------------------------------------------
 
-    def program(self, name: str, primacy: int, default: dict[str, Any] | None = None, grad_w: int | None = None) -> None:
-        """Add or change a program."""
-        self.programs[name] = Program(name, primacy, default, grad_w)
+    def program(self, name: str, primacy: int, default: dict[str, Any] | None = None, **settings: int | None) -> None:
+        """Add or change a program. `settings`: grad_w, es_delay and the others of SETTINGS."""
+        stated = {each: value for each, value in settings.items() if value is not None}
+        self.programs[name] = Program(name, primacy, default, stated)
 
     def event(self, program: str, mrid: str, start_s: int, duration_s: int, **words: Any) -> Event:
         """Add an event: modes by their names in MODES, and creation_s, randomize_start, randomize_duration, required, category."""
@@ -297,8 +306,8 @@ class Tree:
         return "DERProgramList", self.rates["derp"], items
 
     def _dderc(self, program: Program) -> str:
-        grad = f"<setGradW>{program.grad_w}</setGradW>" if program.grad_w is not None else ""
-        inside = f"<mRID>DD</mRID>{base(program.default or {})}{grad}"
+        stated = "".join(f"<{tag}>{program.settings[name]}</{tag}>" for name, tag in SETTINGS.items() if name in program.settings)
+        inside = f"<mRID>DD</mRID>{base(program.default or {})}{stated}"
         return f'<DefaultDERControl {NS} href="/derp/{program.name}/dderc">{inside}</DefaultDERControl>'
 
     def _derc(self, event: Event) -> str:

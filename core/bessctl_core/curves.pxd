@@ -10,6 +10,7 @@
 # - A device that comes back is asked for nothing it knows, and told everything again. A refusal, a time-out or another value than ours is
 #   told once and tried again after RETRY_NS.
 # - Only points of the sealed model are written, and only as many as it holds. A plan that breaks a rule is refused whole.
+# - The last step may be an enter-service document instead of a curve (service.pxd).
 #
 # Phase      leaves to            when
 # REST       SET                  another curve is wanted than the one that stands there

@@ -12,6 +12,7 @@ from .layout cimport (
     CURVE_FAILED, CURVE_IDLE, CURVE_IN_FORCE, CURVE_OFF, CURVE_STEPS, CURVE_VOLT_VAR, CURVE_VOLT_WATT, CURVE_WATT_VAR, CURVE_WRITING, EV_CURVE,
     NS_PER_S, PLAN_BOOT, PLAN_COUNT, PLAN_KIND, PLAN_NUMBER, PLAN_OK, PLAN_ORDER, PLAN_RANGE,
 )
+from .service cimport is_service, service_fault
 
 # Offsets from the model's ID register.
 cdef enum:
@@ -73,6 +74,11 @@ cdef int curve_fault(const CurvePlan* plan, uint64_t boot_id_hi, uint64_t boot_i
             at = kind * CURVE_STEPS + step
             if plan.points[at] == 0:
                 continue
+            if is_service(plan, at):
+                fault = service_fault(plan, at)
+                if fault != PLAN_OK:
+                    return fault
+                continue
             fault = step_fault(plan, kind, at)
             if fault != PLAN_OK:
                 return fault
@@ -88,7 +94,7 @@ cdef void wanted(const CurvePlan* plan, int kind, int points_max, int64_t now_ns
     memset(curve, 0, sizeof(Curve))
     for step in range(CURVE_STEPS):
         at = kind * CURVE_STEPS + step
-        if plan.points[at] == 0 or plan.points[at] > points_max or not plan.start_ns[at] <= now_ns < plan.end_ns[at]:
+        if plan.points[at] == 0 or plan.points[at] > points_max or is_service(plan, at) or not plan.start_ns[at] <= now_ns < plan.end_ns[at]:
             continue
         curve.points, curve.reference, curve.response_s = plan.points[at], plan.reference[at], plan.response_s[at]
         for i in range(min(<int> plan.points[at], <int> CURVE_XY)):

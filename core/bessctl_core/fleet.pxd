@@ -10,11 +10,13 @@ from .driver cimport Device
 from .events cimport EventSink
 from .layout cimport MAX_BUSES, MAX_DEVICES, MAX_READS, CurvePlan, Inputs, Outputs, PlantState, SiteConfig
 from .points cimport PointIndex
+from .service cimport ServiceWriter
 
 cdef struct Fleet:
     Bus bus[MAX_BUSES]
     Device device[MAX_DEVICES]
     CurveWriter curve[MAX_DEVICES]
+    ServiceWriter service[MAX_DEVICES]
     Transaction read[MAX_READS]
     int64_t read_due_ns[MAX_READS]
     uint64_t read_print[MAX_READS]      # fingerprint of the last answer, see points.pxd
@@ -32,7 +34,7 @@ cdef void fleet_take(const SiteConfig* c, Fleet* f, Inputs* inp, EventSink* sink
 cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Outputs* out, EventSink* sink,
                      int64_t now_ns) noexcept nogil
 
-# What the curves of each PCS want done next; after the commands. `plan` may say nothing.
+# What the curves and the enter service of each PCS want done next; after the commands. `plan` may say nothing.
 cdef void fleet_curves(const SiteConfig* c, Fleet* f, const CurvePlan* plan, EventSink* sink, int64_t now_ns) noexcept nogil
 
 # Sleep until an absolute instant; while a question is out or waits, keep its bus going. Never longer, whatever the peers send.

@@ -18,6 +18,7 @@ from .layout cimport (
 )
 from .points cimport index_points, take_points
 from .rt cimport monotonic_ns, sleep_until
+from .service cimport service_init, service_send, service_take
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -73,6 +74,7 @@ cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) 
     for i in range(c.n_devices):
         device_init(c, i, &f.device[i])
         curves_init(c, i, &f.curve[i])
+        service_init(c, i, &f.service[i])
     for i in range(c.n_reads):
         t = &f.read[i]
         t.function = c.read_function[i] if c.read_function[i] else <int> READ_HOLDING_REGISTERS
@@ -122,6 +124,7 @@ cdef void fleet_take(const SiteConfig* c, Fleet* f, Inputs* inp, EventSink* sink
     for i in range(c.n_devices):
         device_take(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, sink, now_ns)
         curves_take(c, &f.curve[i], &f.device[i], &f.bus[c.dev_bus[i]], sink, now_ns)
+        service_take(c, &f.service[i], &f.device[i], &f.bus[c.dev_bus[i]], sink, now_ns)
     take_states(c, f, inp)
 
 
@@ -206,6 +209,7 @@ cdef void fleet_curves(const SiteConfig* c, Fleet* f, const CurvePlan* plan, Eve
     for i in range(c.n_devices):
         if c.dev_kind[i] == DEV_PCS:
             curves_send(c, &f.curve[i], &f.device[i], &f.bus[c.dev_bus[i]], plan, sink, now_ns)
+            service_send(c, &f.service[i], &f.device[i], &f.bus[c.dev_bus[i]], plan, sink, now_ns)
 
 
 # --- sleep --------------------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Each port maps its segment and checks its header; what does not fit this build i
 import os
 
 from libc.math cimport NAN
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from .atomics cimport load_acquire_u64
@@ -20,6 +20,7 @@ from .plans cimport plan_fault
 from .ring cimport EVENT_ENTRIES, CommandRing, EventRing, command_push, event_read
 from .sealed cimport SealedSite
 from .segment cimport SEGMENT_HEADER, Mapping, SegmentHeader, commands_offset, curves_offset, events_offset, plan_offset, plans_size, state_size
+from .service cimport SERVICE_REFERENCE, SERVICE_VALUES, service_address
 
 from .segment import PLANS_MAGIC as _PLANS_MAGIC
 from .segment import STATE_MAGIC as _STATE_MAGIC
@@ -209,6 +210,17 @@ cdef int fill_curve(CurvePlan* plan, int kind, steps) except -1:
     return 0
 
 
+cdef int fill_service(CurvePlan* plan, service) except -1:
+    cdef int at = CURVES * CURVE_STEPS - 1
+    cdef int i
+    if plan.points[at] != 0 or len(service) != SERVICE_VALUES:
+        raise ValueError(f"{len(service)} values of enter service, and {plan.points[at]} points of a curve in its place")
+    plan.start_ns[at], plan.end_ns[at], plan.reference[at], plan.points[at] = 0, INT64_MAX, SERVICE_REFERENCE, SERVICE_VALUES
+    for i, value in enumerate(service):
+        plan.x[at * CURVE_XY + i] = value
+    return 0
+
+
 cdef class PlanPort:
     """Writes plans into slots. One writer process at a time: the loop hands this descriptor to one holder."""
 
@@ -270,11 +282,12 @@ cdef class PlanPort:
             raise ValueError(f"a plan has {sizeof(Plan)} bytes, not {plan.shape[0]}")
         handover_write(self._slot(slot), &plan[0], sizeof(Plan))
 
-    def write_curves(self, curves) -> int:
-        """Replace the curves of all PCS; returns the PlanFault for which the loop would refuse them, 0 = written.
+    def write_curves(self, curves, service=None) -> int:
+        """Replace the curves and the enter service of all PCS; returns the PlanFault for which the loop would refuse them, 0 = written.
 
         `curves` maps a CurveKind to its steps (start_ns, end_ns, reference, response_s, points), points being (x, y) pairs; a kind that is
-        not in it is left alone. Raises ValueError, TypeError, OverflowError.
+        not in it is left alone. `service`: seven values in the order of ServiceValue, NaN = not stated; None = none of them. Raises
+        ValueError, TypeError, OverflowError.
         """
         cdef SegmentHeader* header = <SegmentHeader*> self._mapping.address
         cdef Handover* h = <Handover*> (self._mapping.address + curves_offset())
@@ -284,6 +297,8 @@ cdef class PlanPort:
         memset(&plan, 0, sizeof(CurvePlan))
         for kind, steps in curves.items():
             fill_curve(&plan, kind, steps)
+        if service is not None:
+            fill_service(&plan, service)
         plan.boot_id_hi, plan.boot_id_lo = header.boot_id_hi, header.boot_id_lo
         plan.serial = last.serial + 1 if handover_read(h, &last, sizeof(CurvePlan), NULL, NULL) else 1
         fault = curve_fault(&plan, plan.boot_id_hi, plan.boot_id_lo)
@@ -328,6 +343,12 @@ cdef dict unit_curves(const SiteConfig* c, int unit):
     return {kind: min(<int> c.curve_points_max[at + kind], <int> CURVE_XY) for kind in range(CURVES) if at >= 0 and c.curve_addr[at + kind] > 0}
 
 
+cdef bint unit_service(const SiteConfig* c, int unit):
+    """Whether a unit's PCS takes enter-service settings."""
+    cdef double v_scale, hz_scale
+    return c.unit_pcs_device[unit] >= 0 and service_address(c, c.unit_pcs_device[unit], &v_scale, &hz_scale) > 0
+
+
 cdef tuple slot_default(const SiteConfig* c, int slot):
     """The sealed limits that speak in a slot's gaps: ess lo and hi, pcc lo and hi; None where none is stated."""
     cdef int stated = c.slot_default[slot]
@@ -351,6 +372,7 @@ def facts(SealedSite site) -> dict:
         "unit_has_bms": [c.unit_bms_device[i] >= 0 for i in range(units)],
         "unit_data_age_ns": [c.unit_data_age_ns[i] for i in range(units)],
         "unit_curves": [unit_curves(c, i) for i in range(units)],
+        "unit_service": [unit_service(c, i) for i in range(units)],
         "row_tier": [c.row_tier[i] for i in range(rows)],
         "row_place": [c.row_unit[i] for i in range(rows)],
         "row_quantity": [c.row_quantity[i] for i in range(rows)],

@@ -226,15 +226,17 @@ def meter(t: Told) -> str:
     return METER[min(max(t.detail, 0), 2)].format(t.value)
 
 
-CURVES = {number: name.removeprefix("CURVE_").lower().replace("_", "-") for number, name in names_of(layout.CurveKind).items()}
+CURVES = {number: name.removeprefix("CURVE_").lower().replace("_", "-") + " curve" for number, name in names_of(layout.CurveKind).items()}
+CURVES[len(CURVES)] = "enter service"
 CURVE_STATES = {number: name.removeprefix("CURVE_").lower().replace("_", " ") for number, name in names_of(layout.CurveState).items()}
 
 
 def curve(t: Told) -> str:
     kind, state = CURVES.get(t.detail // 8, str(t.detail // 8)), t.detail % 8
     if state == layout.CurveState.CURVE_FAILED:
-        return f"{t.device} does not take the {kind} curve or does not show it as it was written: switched off, tried again each minute"
-    return f"{kind} curve of {t.device}: {CURVE_STATES.get(state, state)}"
+        off = "" if t.detail // 8 == len(CURVES) - 1 else "switched off, "
+        return f"{t.device} does not take the {kind} or does not show it as it was written: {off}tried again each minute"
+    return f"{kind} of {t.device}: {CURVE_STATES.get(state, state)}"
 
 
 def var(value: float) -> str:

@@ -137,6 +137,75 @@ def test_what_is_no_curve_is_refused_and_a_pcs_that_errs_is_left_switched_off(tm
         assert told.count(VOLT_VAR * 8 + ST.CURVE_FAILED) == 1
 
 
+NAN = float("nan")
+V_HIGH, V_LOW, HZ_HIGH, HZ_LOW, DELAY, RANDOM, RAMP = range(7)
+ES_REFUSED = [
+    (L.PlanFault.PLAN_ORDER, {V_HIGH: 95.0, V_LOW: 95.0}),
+    (L.PlanFault.PLAN_ORDER, {HZ_HIGH: 49.0, HZ_LOW: 50.0}),
+    (L.PlanFault.PLAN_RANGE, {V_HIGH: 201.0}),
+    (L.PlanFault.PLAN_RANGE, {HZ_LOW: 29.0}),
+    (L.PlanFault.PLAN_RANGE, {DELAY: -1.0}),
+    (L.PlanFault.PLAN_NUMBER, {RAMP: float("inf")}),
+]
+
+
+def es(values: dict[int, float]) -> list[float]:
+    """In the order of ServiceValue."""
+    return [values.get(value, NAN) for value in range(7)]
+
+
+def registers(server: PlantServer, address: int) -> list[int]:
+    """ESVHi, ESVLo, ESHzHi, ESHzLo, ESDlyTms, ESRndTms, ESRmpTms as they stand."""
+    raw = read(server.plants[0], 1, address + 3, 12)
+    return [*raw[:2], *(raw[at] << 16 | raw[at + 1] for at in range(2, 12, 2))]
+
+
+@pytest.mark.timeout(110)
+def test_enter_service_reaches_the_pcs_beside_the_curves(tmp_path: Path) -> None:
+    """setES* in model 703 (SEP2-4): rounded into the narrower window, what is not stated stays, told again to a device that was away."""
+    with running(tmp_path) as (server, loop, at):
+        reader, port, before = loop.events_reader(), loop.plans(), registers(server, at[703])
+
+        told: list[int] = []
+
+        def stands(wanted: list[int], times: int) -> None:
+            def proved() -> bool:
+                told.extend(e["detail"] for e in reader.drain() if e["code"] == L.EventCode.EV_CURVE)
+                return told.count(3 * 8 + ST.CURVE_IN_FORCE) == times
+
+            loop.until(f"703 says {wanted}", lambda _: proved() and registers(server, at[703]) == wanted)
+
+        for fault, values in ES_REFUSED:
+            assert port.write_curves({}, es(values)) == fault, values
+        shape = {VOLT_VAR: [step()]}
+        assert port.write_curves(shape, es({V_HIGH: 105.58, V_LOW: 91.72, DELAY: 299.5})) == 0
+        stands([1055, 918, before[2], before[3], 300, before[5], before[6]], 1)
+        until(loop, VOLT_VAR, ST.CURVE_IN_FORCE)
+        assert port.write_curves(shape, es({HZ_HIGH: 50.1004, HZ_LOW: 49.8996, RANDOM: 10.0, RAMP: 60.0})) == 0
+        stands([1055, 918, 50_100, 49_900, 300, 10, 60], 2)
+        loop.let_go()
+        server.drop()
+        server.plants[0].request(1, bytes((16, *(at[703] + 13).to_bytes(2, "big"), 0, 2, 4, 0, 0, 0, 5)))
+        stands([1055, 918, 50_100, 49_900, 300, 10, 60], 3)
+        assert 3 * 8 + ST.CURVE_FAILED not in told
+
+
+@pytest.mark.timeout(110)
+def test_a_pcs_that_refuses_enter_service_is_told_of_once(tmp_path: Path) -> None:
+    """And a curve in its place beside it is no plan."""
+    with running(tmp_path) as (server, loop, at):
+        reader, port = loop.events_reader(), loop.plans()
+        now = time.monotonic_ns()
+        four = [step(((-100.0, 20.0), (100.0, -20.0)), now + i * S, now + (i + 1) * S) for i in range(4)]
+        with pytest.raises(ValueError, match="in its place"):
+            port.write_curves({WATT_VAR: four}, es({DELAY: 1.0}))
+        server.plants[0].set(pcs_write_exception=4)
+        assert port.write_curves({}, es({DELAY: 77.0})) == 0
+        wait_for("the loop tells it", lambda: loop.said("does not take the enter service"))
+        assert registers(server, at[703])[4] != 77
+        assert [e["detail"] for e in reader.drain() if e["code"] == L.EventCode.EV_CURVE] == [3 * 8 + ST.CURVE_FAILED]
+
+
 def test_discovery_and_sealing_know_the_curves() -> None:
     """Counts and scale factors are found, kept in the discovery file, and verified at each connect."""
     with plant_server(pcs={"curves": True}) as server:

@@ -58,6 +58,8 @@ class Sep2Config:
     """Every PCS of the plant takes a reactive power or a power factor."""
     curves: Mapping[Channel, int] = field(default_factory=dict)
     """Curves that every PCS of the plant takes, and of how many points."""
+    enter_service: bool = False
+    """Every PCS of the plant takes enter-service settings."""
     disabled: frozenset[Channel] = frozenset()
     """Modes that are supported and switched off (modesEnabled)."""
     extra_points: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ def curve_points(first: int, head: int, speed: int) -> list:
 # Writable points this device implements: (offset, registers)
 WRITABLE = {
     702: [(26, 1), (31, 1), (32, 1), (33, 1), (34, 1), (35, 1)],
-    703: [(2, 1), (3, 1), (4, 1), (5, 2), (7, 2), (9, 2)],
+    703: [(2, 1), (3, 1), (4, 1), (5, 2), (7, 2), (9, 2), (11, 2), (13, 2)],
     704: [
         (2, 1), (3, 1), (4, 2), (8, 1), (9, 1), (10, 2), (14, 1), (15, 1), (16, 1), (17, 1), (18, 2),
         (22, 1), (23, 1), (24, 2), (26, 2), (28, 1), (29, 1), (30, 1), (31, 2),
@@ -157,6 +157,8 @@ cdef void settings_pcs(SimPlant* p):
     put_u32(im, im.m703 + 5, c.ctl.es_hz_hi * 1000.0)
     put_u32(im, im.m703 + 7, c.ctl.es_hz_lo * 1000.0)
     put_u32(im, im.m703 + 9, c.ctl.es_delay_s)
+    put_u32(im, im.m703 + 11, 0.0)                          # ESRndTms and ESRmpTms: held and told, not played
+    put_u32(im, im.m703 + 13, 0.0)
     settings_704(im, c)
     settings_curves(im)
     settings_storage(p)

@@ -54,6 +54,10 @@ class World:
     """Curves that the plant's PCS takes."""
     reactive: bool = False
     """Its PCS takes reactive power."""
+    enter_service: bool = True
+    """Its PCS takes enter-service settings."""
+    utc_offset_ns: int | None = None
+    """What this machine's own clock says, where it is trusted."""
     planner: Planner | None = None
     notes: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
@@ -65,8 +69,9 @@ class World:
     def new_client(self, **changes: Any) -> Client:
         can = Sep2Config(URL, RATINGS, self.profile, curves=self.curves, reactive=self.reactive)
         settings = Settings(
-            URL, self.profile, IDENTITY, RATINGS, self.profile.points, can.supported, can.enabled, self.curves, pin=self.pin, pen=40732
-        )
+            URL, self.profile, IDENTITY, RATINGS, self.profile.points, can.supported, can.enabled, self.curves, self.enter_service,
+            pin=self.pin, pen=40732,
+        )  # fmt: skip
         return Client(replace(settings, **changes), Random(self.seed))
 
     def server_s(self) -> float:
@@ -103,7 +108,7 @@ class World:
             reply = as_reply(self.tree.handle(request.method, f"{parts.path}?{parts.query}", request.body), sent_ns, 0)
         self.now_ns += LATENCY_NS // 2
         if isinstance(reply, Reply):
-            reply = replace(reply, got_ns=self.now_ns)
+            reply = replace(reply, got_ns=self.now_ns, utc_offset_ns=self.utc_offset_ns)
         return self.client.answered(request, reply, self.now_ns)
 
     def open(self) -> World:

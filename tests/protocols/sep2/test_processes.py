@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from tests.cli.test_commands import ROOT, cli, site_file
 from tests.scenarios.loop_rig import Loop, S, found_devices, loop_process, plant_server, wait_for
 from tests.sim.plants import read
 
+GRAD_W, RATE_W_PER_S = 1_500, 30_000.0
+"""setGradW in hundredths of a percent of setMaxW per second, and what that is for 200 kW."""
 SLOT = """  - name: sep2
     class: grid
     priority: 5
@@ -118,6 +121,31 @@ def curve_reaches_the_pcs(server: Server, loop: Loop, plant: Plant, at_705: int)
     assert read(plant, 1, at_705 + 25, 4) == [920, 440, 1080, 65536 - 440]
 
 
+def enter_service_reaches_the_pcs(server: Server, plant: Plant, at_703: int) -> None:
+    """setES* of the default: in the PCS's model 703, read back from its registers, and in DERSettings."""
+    asked = {"es_delay": 12_000, "es_high_volt": 10_540, "es_low_volt": 9_160, "es_high_freq": 5_005, "es_low_freq": 4_990}
+    server.do("default", program="demo", **asked, es_ramp_tms=6_000, es_random_delay=500, grad_w=GRAD_W)
+    wanted = [1054, 916, 0, 50_050, 0, 49_900, 0, 120, 0, 5, 0, 60]
+    wait_for("the PCS's model 703", lambda: read(plant, 1, at_703 + 3, 12) == wanted)
+
+
+def the_gradient_is_seen(loop: Loop, plant: Plant) -> None:
+    """setGradW: on its way to the event's power the PCS's register never moves faster than that."""
+    seen: list[tuple[float, float]] = []
+
+    def there() -> bool:
+        before_s = time.monotonic()
+        seen.append((before_s, float(plant.get()["order_w"])))
+        return abs(seen[-1][1] - 40_000) < 200
+
+    loop.until("the event's power", lambda _: there())
+    moving = [(at_s, w) for at_s, w in seen if -15_000 < w < 39_000]
+    assert len(moving) > 10, "a ramp, not a step"
+    rates = [(b_w - a_w) / (b_s - a_s) for (a_s, a_w), (b_s, b_w) in zip(moving[:-10], moving[10:], strict=True)]
+    assert max(rates) < 1.5 * RATE_W_PER_S
+    assert (moving[-1][1] - moving[0][1]) / (moving[-1][0] - moving[0][0]) == pytest.approx(RATE_W_PER_S, rel=0.15)
+
+
 def near_var(plant: Plant, var: float) -> bool:
     return abs(float(plant.get()["order_var"]) - var) < 200
 
@@ -152,7 +180,10 @@ def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_pa
             try:
                 energy_granted_is_charged(loop, loaded.run_dir)
                 curve_reaches_the_pcs(server, loop, plant.plants[0], next(m.address for m in pcs.models if m.id == 705))
+                enter_service_reaches_the_pcs(server, plant.plants[0], next(m.address for m in pcs.models if m.id == 703))
                 server.do("event", program="demo", mrid="E1", in_s=-1, duration_s=3600, target_w=40_000)
+                the_gradient_is_seen(loop, plant.plants[0])
+                server.do("default", program="demo")
                 state = loop.until("the event's power", lambda s: abs(s["ess_w"] - 40_000) < 1_000)
                 assert state["target_slot"] == loaded.site.sources.index(next(x for x in loaded.site.sources if x.name == "sep2"))
                 reactive_power_reaches_the_pcs(server, plant.plants[0])

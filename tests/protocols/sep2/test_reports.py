@@ -12,6 +12,8 @@ from envoy_schema.server.schema.sep2.log_events import LogEvent
 from envoy_schema.server.schema.sep2.metering_mirror import MirrorMeterReadingRequest, MirrorUsagePointRequest
 from envoy_schema.server.schema.sep2.response import DERControlResponse
 
+from bessctl.model.curve import EnterService
+from bessctl.protocols.sep2.binding.service import service_of
 from bessctl.protocols.sep2.profiles import CSIP, CSIPAUS, WATTSMART, Profile
 from bessctl.sim.sep2_tree import Answer
 from tests.protocols.sep2.rig import IDENTITY, READING, World
@@ -72,6 +74,53 @@ def test_a_defaults_gradient_becomes_a_setting() -> None:
     world.run(60)
     assert b"<setGradW>100</setGradW>" in told(world, "/edev/1/der/1/derg")[-1]
     assert len(told(world, "/edev/1/der/1/dercap")) == 1
+
+
+ASKED = {"es_delay": 30_000, "es_high_volt": 10_600, "es_low_volt": 9175, "es_high_freq": 5010, "es_low_freq": 4990}
+
+
+def test_enter_service_of_the_defaults_by_primacy_becomes_settings_and_goes_to_the_pcs() -> None:
+    """setES*: per value the lowest primacy number that states it; what nobody states is neither told nor written."""
+    world = World()
+    world.tree.rates["derp"] = 30
+    world.tree.program("a", 1, default={}, **ASKED)
+    world.tree.program("b", 2, default={}, es_delay=100, es_ramp_tms=6_000, es_random_delay=0)
+    world.open()
+    world.run(30)
+    body = told(world, "/edev/1/der/1/derg")[-1]
+    found = read(body, envoy.DERSettings)
+    assert (found.setESDelay, found.setESHighVolt, found.setESLowFreq, found.setESRampTms, found.setESRandomDelay) == (
+        30_000,
+        10_600,
+        4990,
+        6_000,
+        0,
+    )
+    assert service_of(world.client.service) == EnterService(106.0, 91.75, 50.1, 49.9, 300.0, 0.0, 60.0)
+    world.tree.program("a", 1, default={})
+    world.tree.program("b", 2, default={})
+    world.run(60)
+    assert b"setES" not in told(world, "/edev/1/der/1/derg")[-1]
+    assert service_of(world.client.service) is None
+
+
+@pytest.mark.parametrize(("takes", "asked", "why"), [
+    (False, ASKED, "no PCS here takes enter-service settings"),
+    (True, ASKED | {"es_low_volt": 10_600}, "es_low_volt 10600 is not below es_high_volt 10600"),
+    (True, ASKED | {"es_high_freq": 500}, "es_high_freq 500 is not within 4000 and 7000"),
+    (True, {"es_delay": -1}, "es_delay -1 is not within"),
+])  # fmt: skip
+def test_enter_service_that_cannot_be_carried_out_is_neither_told_nor_written(takes: bool, asked: dict[str, int], why: str) -> None:
+    world = World(enter_service=takes)
+    world.tree.rates["derp"] = 30
+    world.tree.program("a", 1, default={}, grad_w=250, **asked)
+    world.open()
+    world.run(120)
+    assert [note for note in world.notes if "setES*" in note] == [note for note in world.notes if why in note][:1] != []
+    body = told(world, "/edev/1/der/1/derg")[-1]
+    assert b"setES" not in body
+    assert b"<setGradW>250</setGradW>" in body
+    assert world.client.service == {}
 
 
 def test_status_each_minute_with_the_mandatory_fields() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bessctl.protocols.sep2.messages.wire import Reply
 from bessctl.protocols.sep2.profiles import CSIP, WATTSMART
+from bessctl.protocols.sep2.session.clock import DRIFT
 from bessctl.protocols.sep2.session.discovery import Gate
 from bessctl.sim.sep2_tree import HOSTILE, Answer
 from tests.protocols.sep2.rig import EPOCH_S, MONO_NS, S, World, offer, step
@@ -329,17 +330,59 @@ def test_server_time_rules_whatever_its_quality_and_a_jump_is_followed() -> None
     assert any("jumped" in note for note in world.notes)
 
 
+def true_offset_s(world: World) -> float:
+    return EPOCH_S + world.skew_s - MONO_NS / S
+
+
+def error_s(world: World) -> float:
+    return (world.client.clock.offset_ns or 0) / S - true_offset_s(world)
+
+
+@pytest.mark.parametrize(("rate_s", "polls"), [(7, 30), (60, 12), (300, 12)])
 @pytest.mark.parametrize("skew_s", [0.0, 0.3, 0.5, 0.97])
-def test_the_servers_second_is_narrowed_down_by_asking_again(skew_s: float) -> None:
+def test_the_servers_second_is_found_by_asking_where_it_may_turn(skew_s: float, rate_s: int, polls: int) -> None:
+    """Each poll halves what is not known, within the jitter it has; what is left is the round trip and the drift between two polls."""
     world = World(skew_s=skew_s)
-    world.tree.rates["tm"] = 7
+    world.tree.rates["tm"] = rate_s
     world.tree.program("a", 1)
-    world.run(600)
-    offset_s = (world.client.clock.offset_ns or 0) / S
-    true_s = EPOCH_S + skew_s - MONO_NS / S
-    assert abs(offset_s - true_s) < 0.5
+    world.run(rate_s * polls)
+    bound_s = 0.02 + 4 * DRIFT * rate_s
     assert world.client.clock.steps == 0
-    assert world.client.clock.hi_ns - world.client.clock.lo_ns < 0.5 * S
+    assert (world.client.clock.hi_ns - world.client.clock.lo_ns) / S < bound_s + 0.02
+    assert abs(error_s(world)) < bound_s
+    assert len(world.tree.polls("/tm")) <= polls + 1, "no poll more than its rate"
+
+
+@pytest.mark.parametrize(("own_s", "within_s"), [(0.0, 0.001), (0.0005, 0.001), (0.4, 0.04), (-0.4, 0.04), (3600.0, 0.04)])
+def test_this_machines_own_clock_is_believed_as_far_as_the_server_agrees(own_s: float, within_s: float) -> None:
+    """Both on UTC: exact from the first answer on. Whoever is off is found out, and the server's time is what counts (rule 8)."""
+    world = World(skew_s=0.3)
+    world.utc_offset_ns = round((true_offset_s(world) + own_s) * S)
+    world.tree.rates["tm"] = 60
+    world.tree.program("a", 1)
+    world.open()
+    if abs(own_s) < 0.01:
+        assert abs(error_s(world)) <= within_s
+    world.run(900)
+    assert abs(error_s(world)) <= within_s
+    assert world.client.clock.steps == 0
+
+
+@pytest.mark.parametrize("correction_s", [0.2, -0.2])
+def test_a_correction_of_the_servers_second_starts_and_ends_no_event_twice(correction_s: float) -> None:
+    """An instant that has been lived through is not put off: the power neither comes back nor goes away for a moment."""
+    world = World(skew_s=0.5)
+    world.tree.program("a", 1)
+    world.tree.event("a", "E1", world.at(20), 10, target_w=50_000)
+    world.open()
+    clock = world.client.clock
+    for second, power in ((20, 50_000), (30, None)):
+        world.run((clock.mono_ns(world.at(second)) + 50_000_000 - world.now_ns) / S)
+        assert clock.offset_ns is not None
+        clock.offset_ns += round(correction_s * S)
+        now = next((b.target_w for b in world.plan().blocks if b.start_ns <= world.now_ns < b.end_ns), None)
+        assert now == power
+        clock.offset_ns -= round(correction_s * S)
 
 
 def test_hundreds_of_events_are_shortened_into_something_stricter_and_all_are_kept() -> None:

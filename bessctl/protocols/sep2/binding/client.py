@@ -17,7 +17,7 @@ from time import monotonic_ns
 from typing import Any
 
 from bessctl.errors import NotReachable, PlanRefused, UsageError
-from bessctl.model.curve import Curves, CurveWriter
+from bessctl.model.curve import Curves, CurveWriter, EnterService
 from bessctl.model.plan import Plan, PlanWriter
 from bessctl.model.snapshot import PlantView
 from bessctl.protocols.sep2.binding import tables
@@ -25,6 +25,7 @@ from bessctl.protocols.sep2.binding.commands import answer, status
 from bessctl.protocols.sep2.binding.curves import curves_of
 from bessctl.protocols.sep2.binding.plans import Planner, Site, same
 from bessctl.protocols.sep2.binding.readings import reading_of
+from bessctl.protocols.sep2.binding.service import service_of
 from bessctl.protocols.sep2.config import Sep2Config
 from bessctl.protocols.sep2.messages.identity import Identity
 from bessctl.protocols.sep2.session import curves as shelves
@@ -47,8 +48,8 @@ def settings_of(config: Sep2Config) -> Settings:
     identity: Identity = identity_of(config.tls.cert_file)
     return Settings(
         url=config.url, profile=config.profile, identity=identity, ratings=config.ratings, points=config.points, supported=config.supported,
-        enabled=config.enabled, curve_points=config.curves, pin=config.pin, pen=config.pen, der_index=config.der_index,
-        redirect_hosts=config.redirect_hosts,
+        enabled=config.enabled, curve_points=config.curves, enter_service=config.enter_service, pin=config.pin, pen=config.pen,
+        der_index=config.der_index, redirect_hosts=config.redirect_hosts,
     )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ class Desk:
     def __init__(self, config: Sep2Config, store: Store, ways: Ways, *, boot: str, log: logging.Logger) -> None:
         self._config, self._store, self._plans, self._plant, self._boot, self._log = config, store, ways.plans, ways.plant, boot, log
         self._curves = ways.curves
-        self._curves_written: Curves | None = None
+        self._curves_written: tuple[Curves, EnterService | None] | None = None
         self._curve_notes: tuple[str, ...] = ()
         self._planner = Planner(Site(config.ratings, config.local, config.pv_max_w, config.load_max_w))
         self._written: Plan | None = None
@@ -140,7 +141,7 @@ class Desk:
         self._write(plan)
 
     def _replan_curves(self, client: Client, schedule: Schedule, mono: Callable[[float], int], now_ns: int) -> None:
-        """Write the curves if they say something new."""
+        """Write curves and enter service if they say something new."""
         if self._curves is None:
             return
         curves, notes = curves_of(schedule, client.shelf, mono, now_ns)
@@ -148,14 +149,15 @@ class Desk:
             self._curve_notes = notes
             for note in notes:
                 self._log.warning("sep2: %s", note)
-        if curves == self._curves_written:
+        service = service_of(client.service) if client.discovery.gate is not Gate.PIN_WRONG else None
+        if (curves, service) == self._curves_written:
             return
         try:
-            self._curves.write(curves)
+            self._curves.write(curves, service)
         except (PlanRefused, NotReachable) as e:
             self._log.error("sep2: the curves were not taken: %s", e)
             return
-        self._curves_written = curves
+        self._curves_written = curves, service
 
     def _write(self, plan: Plan) -> None:
         try:

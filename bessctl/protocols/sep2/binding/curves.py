@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from bessctl.model.curve import STEPS_MAX, CurveKind, Curves, CurveStep
 from bessctl.model.plan import FOREVER_NS
-from bessctl.protocols.sep2.binding.plans import pieces
+from bessctl.protocols.sep2.binding.plans import lived, pieces
 from bessctl.protocols.sep2.messages.modes import CURVES, Channel, Setting
 from bessctl.protocols.sep2.session.curves import Shape, Shelf
 from bessctl.protocols.sep2.session.engine import Schedule
@@ -21,6 +21,7 @@ KINDS = {Channel.VOLT_VAR: CurveKind.VOLT_VAR, Channel.VOLT_WATT: CurveKind.VOLT
 
 def curves_of(schedule: Schedule, shelf: Shelf, mono_ns: Callable[[float], int], now_ns: int) -> tuple[Curves, tuple[str, ...]]:
     """What is to hold, and why a function is missing from it."""
+    mono_ns = lived(schedule, mono_ns, now_ns)
     out: dict[CurveKind, tuple[CurveStep, ...]] = {}
     notes: list[str] = []
     for channel in sorted(CURVES):

@@ -62,6 +62,7 @@ At = TypeVar("At", bound=tuple[Any, ...])
 
 def plan_of(schedule: Schedule, site: Site, mono_ns: Callable[[float], int], now_ns: int, lease_until_ns: int) -> Plan:
     """The whole slot. `mono_ns` turns server seconds into instants."""
+    mono_ns = lived(schedule, mono_ns, now_ns)
     steps = {channel: _steps(schedule, channel, site, mono_ns) for channel in WATTS}
     for channel in LIMITS:
         steps[channel] = _ramped(steps[channel], _unlimited_w(channel, site))
@@ -113,6 +114,12 @@ def same(a: Plan, b: Plan, now_ns: int) -> bool:
 
 
 # --- one channel as a function of time -------------------------------------------------------------------------------------------------
+
+
+def lived(schedule: Schedule, mono_ns: Callable[[float], int], now_ns: int) -> Callable[[float], int]:
+    """As mono_ns, but what has begun or ended is not put off by a correction of the server's clock: no event starts twice."""
+    lived_s = schedule.lived_s
+    return lambda at_s: min(mono_ns(at_s), now_ns) if at_s <= lived_s else mono_ns(at_s)
 
 
 def pieces(schedule: Schedule, channel: Channel, mono_ns: Callable[[float], int]) -> list[Piece]:

@@ -32,6 +32,8 @@ class Reply:
     media_type: str = MEDIA_TYPE
     location: str = ""
     retry_after_s: float | None = None
+    utc_offset_ns: int | None = None
+    """UTC minus CLOCK_MONOTONIC when it came, by this machine's clock; None = that is not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from bessctl.protocols.sep2.messages.reports import DerControlResponse
 from bessctl.protocols.sep2.messages.resources import EndDevice
 from bessctl.protocols.sep2.messages.wire import MEDIA_TYPE, REDIRECTS, NoReply, Reply, Request
 from bessctl.protocols.sep2.profiles import IN_BAND, STORAGE_CATEGORY
+from bessctl.protocols.sep2.session import service
 from bessctl.protocols.sep2.session.clock import NS, ServerClock
 from bessctl.protocols.sep2.session.curves import Shelf
 from bessctl.protocols.sep2.session.delivery import Deliveries
@@ -37,7 +38,7 @@ from bessctl.protocols.sep2.session.outbox import Entry, Outbox
 from bessctl.protocols.sep2.session.plant import Reading
 from bessctl.protocols.sep2.session.reports import Reports
 from bessctl.protocols.sep2.session.settings import Changes, Settings
-from bessctl.protocols.sep2.session.tree import Node, Tree
+from bessctl.protocols.sep2.session.tree import Node, Tree, jitter_s
 from bessctl.protocols.sep2.session.urls import absolute
 
 RESPONSES: dict[str, Any] = {DEMAND: DrResponse, FLOW: FlowReservationResponseResponse}
@@ -68,7 +69,10 @@ class Client:
         self._reading: Reading | None = None
         self._sample_s = 0
         self._event_ns: int | None = None
+        self.service: dict[str, int] = {}
+        """setES* that are to hold, by the names of a DefaultDERControl's fields."""
         self._default_of: dict[str, DefaultDerControl] = {}
+        self._service_note = ""
         self._deliveries = Deliveries(self.outbox, self.discovery, self.mirrors, self.reports)
 
     # --- time -----------------------------------------------------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ class Client:
             return
         self.changes.notes += [f"{request.url}: {note}" for note in notes[:5]]
         if found.time_s is not None:
-            self._time(found.time_s, reply, now_ns)
+            self._time(node, found.time_s, reply, now_ns)
         if node.kind in CONTROL and self.discovery.gate is Gate.OPEN:
             self._heard(now_ns)
         self._act(node, found, now_ns)
@@ -223,9 +227,12 @@ class Client:
         self.evidence_ns = now_ns
         self.changes.schedule = True
 
-    def _time(self, current_s: int, reply: Reply, now_ns: int) -> None:
+    def _time(self, node: Node, current_s: int, reply: Reply, now_ns: int) -> None:
         before, steps = self.clock.offset_ns, self.clock.steps
-        self.clock.observe(current_s, reply.sent_ns, reply.got_ns)
+        self.clock.observe(current_s, reply.sent_ns, reply.got_ns, reply.utc_offset_ns)
+        rate_s = self.discovery.tree.rate_s(node)
+        latest_ns = now_ns + round((rate_s + jitter_s(rate_s)) * NS)
+        node.due_ns = self.clock.aim(node.due_ns, now_ns + rate_s * NS, latest_ns)
         if self.clock.steps != steps:
             self._note("the server's clock jumped")
         if self.clock.offset_ns != before:
@@ -266,7 +273,14 @@ class Client:
 
     def _follow_default(self) -> None:
         ranked = sorted(self._default_of, key=lambda href: (self.engine.primacy.get(href, 255), href))
-        self.reports.follow(self._default_of[ranked[0]] if ranked else None)
+        values = service.stated(self._default_of[href] for href in ranked)
+        asked = {name: value for name, value in values.items() if name in service.ENTER_SERVICE}
+        why = "" if not asked else service.fault(asked) if self.settings.enter_service else "no PCS here takes enter-service settings"
+        if why and why != self._service_note:
+            self._note(f"setES* is not carried out: {why}")
+        self._service_note = why
+        self.service = {} if why else asked
+        self.reports.follow({name: value for name, value in values.items() if name in service.GRADIENTS or not why})
 
     def _act_mirrors(self, found: Found, now_ns: int) -> None:
         if found.mirror is not None and found.mirror.href:

@@ -24,6 +24,7 @@ from bessctl.protocols.sep2.session.board import Board, Segment
 from bessctl.protocols.sep2.session.events import FLOW, Code, Event, Phase, Run, Status, kind_of
 
 HOUR_S = 3600
+CORRECTION_S = 1.0
 FORGET_S = 86_400
 LOWEST_PRIMACY = 255
 NEEDED_BIT = {Code.RECEIVED: 1, Code.OPT_OUT: 2 | 4, Code.PARTIAL_OPT_OUT: 2 | 4}
@@ -50,6 +51,8 @@ class Schedule:
     defaults: Mapping[Channel, Setting]
     grad_share_per_s: float | None = None
     """setGradW as a share of setMaxW per second; None = no limit."""
+    lived_s: float = 0.0
+    """What began or ended by then has done so, wherever a correction of the server's clock puts that instant."""
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ class Engine:
     """mRIDs whose record changed since it was last kept."""
     _listed: dict[str, set[str]] = field(default_factory=dict)
     _forgot_s: float = 0.0
+    _now_s: float = 0.0
     _ahead: Schedule | None = None
     """The last look ahead; it holds until something happens."""
 
@@ -296,7 +300,7 @@ class Engine:
 
     def advance(self, now_s: float) -> float | None:
         """Live through what is due; returns when something happens next."""
-        board = self.board
+        board, self._now_s = self.board, now_s
         if board.advance(now_s):
             self._ahead = None
         for run, code, at_s in board.said:
@@ -333,7 +337,13 @@ class Engine:
             {channel: bridged(segments, self.profile.bridge_s) for channel, segments in by_channel.items()},
             self._default_settings(),
             grads[0] / 10_000 if grads and grads[0] else None,
+            self._lived_s(),
         )
+
+    def _lived_s(self) -> float:
+        """Now; and what happened in an instant that a correction has just put ahead of now."""
+        happened = (*self.board.since_s.values(), *(last.end_s for last in self.last.values()))
+        return max((self._now_s, *(at_s for at_s in happened if at_s <= self._now_s + CORRECTION_S)))
 
     def _by_primacy(self) -> list[tuple[str, Default]]:
         return sorted(self.defaults.items(), key=lambda item: (self.primacy.get(item[0], LOWEST_PRIMACY), item[1].mrid, item[0]))

@@ -12,7 +12,6 @@ from typing import Any
 
 from bessctl.protocols.sep2.config import Ratings
 from bessctl.protocols.sep2.messages.codec import encode
-from bessctl.protocols.sep2.messages.control import DefaultDerControl
 from bessctl.protocols.sep2.messages.der import DerAvailability, DerCapability, DerSettings, DerStatus, Stated, StatedBits
 from bessctl.protocols.sep2.messages.modes import AUS, REACTIVE, Channel, aus_bits, mode_bits
 from bessctl.protocols.sep2.messages.reports import LogEvent
@@ -69,10 +68,8 @@ class Reports:
         """The server lost what we told it."""
         self.told.clear()
 
-    def follow(self, default: DefaultDerControl | None) -> None:
-        """A DefaultDERControl's gradient and enter-service values become our settings."""
-        names = ("es_delay", "es_high_freq", "es_high_volt", "es_low_freq", "es_low_volt", "es_ramp_tms", "es_random_delay", "soft_grad_w")
-        values = {} if default is None else {name: v for name in (*names, "grad_w") if (v := getattr(default, name)) is not None}
+    def follow(self, values: Mapping[str, int]) -> None:
+        """The gradient and enter-service values of the DefaultDERControls become our settings."""
         self.service = values
 
     # --- what is due ----------------------------------------------------------------------------------------------------------------------

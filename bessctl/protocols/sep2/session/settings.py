@@ -27,6 +27,8 @@ class Settings:
     """What of it is carried out."""
     curve_points: Mapping[Channel, int] = field(default_factory=dict)
     """Points a curve may have."""
+    enter_service: bool = False
+    """The plant's PCS take enter-service settings."""
     pin: int | None = None
     pen: int = 0
     der_index: int = 0

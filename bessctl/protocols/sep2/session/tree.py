@@ -23,6 +23,11 @@ PAGE = 50
 PAGES_MAX = 400
 
 
+def jitter_s(after_s: float) -> float:
+    """How much later than after so long a poll may come."""
+    return min(JITTER * after_s, JITTER_MAX_S)
+
+
 @dataclass(slots=True)
 class Node:
     """One polled resource. `rate_s` None = the nearest list's above."""
@@ -108,8 +113,7 @@ class Tree:
     def again(self, node: Node, after_s: float, now_ns: int) -> None:
         """Ask again so much later, with jitter on top; a list begins at its first page."""
         node.items, node.start, node.pages = {}, 0, 0
-        jitter = self._rng.random() * min(JITTER * after_s, JITTER_MAX_S)
-        node.due_ns = now_ns + round((after_s + jitter) * NS)
+        node.due_ns = now_ns + round((after_s + self._rng.random() * jitter_s(after_s)) * NS)
 
     def failed(self, node: Node, now_ns: int) -> None:
         """No useful answer: later, but not more often than its own rate allows twice over."""

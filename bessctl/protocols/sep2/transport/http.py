@@ -16,6 +16,15 @@ from bessctl.protocols.sep2.messages.codec import MAX_BYTES
 from bessctl.protocols.sep2.messages.wire import MEDIA_TYPE, NoReply, Reply, Request
 from bessctl.protocols.sep2.transport.tls import client_context
 
+PLAUSIBLE_NS = 1_735_689_600 * 10**9
+"""2025-01-01: a wall clock before this was never set."""
+
+
+def utc_offset_ns() -> int | None:
+    """UTC minus CLOCK_MONOTONIC; None while the wall clock is not set."""
+    utc_ns = time.time_ns()
+    return utc_ns - time.monotonic_ns() if utc_ns >= PLAUSIBLE_NS else None
+
 
 def retry_after_s(text: str | None, now: datetime) -> float | None:
     """Retry-After as seconds: a number, or a date."""
@@ -68,6 +77,7 @@ class Http:
                     response.headers.get("Content-Type", ""),
                     response.headers.get("Location", ""),
                     retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)),
+                    utc_offset_ns(),
                 )
         except (aiohttp.ClientError, OSError, ssl.SSLError, asyncio.IncompleteReadError, ValueError) as e:
             return NoReply(f"{type(e).__name__}: {e}"[:300])

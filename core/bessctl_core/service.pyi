@@ -1,0 +1,1 @@
+"""Enter service of a PCS; the rules stand in service.pxd. C only."""
