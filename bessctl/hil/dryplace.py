@@ -14,6 +14,7 @@ from bessctl.model.plan import Plan
 
 READY_S = 60
 REST_NS = S // 2
+LATE_PER_S = 5.0
 WARM_GAP_NS = 2 * S
 
 
@@ -22,6 +23,7 @@ class DryPlace:
 
     name = "simulated time"
     lease_most_s = 3600.0
+    stolen_ms = 0.0
 
     def __init__(self, files: StageFiles, sabotage: str = "") -> None:
         self.server = files.server()
@@ -81,7 +83,12 @@ class DryPlace:
         return found
 
     def wire(self, values: dict[str, Any]) -> None:
-        self.server.disturb(deaf=values.get("deaf"), noise_per_mille=values.get("noise"))
+        self.server.disturb(
+            deaf=values.get("deaf"),
+            noise_per_mille=values.get("noise"),
+            spoil=values.get("spoil"),
+            single_session=values.get("one_session"),
+        )
         if "cut" in values:
             for bus in range(len(self.site.buses)):
                 self.loop.cut(bus, values["cut"])
@@ -95,6 +102,8 @@ class DryPlace:
         elif what == "killed":
             self.loop.kill()
             self._killed_ns = self.now_ns
+        elif what in {"late", "in time"}:
+            self.loop.overrun_per_s = LATE_PER_S if what == "late" else 0.0
         else:
             if self.loop.running:
                 self.loop.kill()

@@ -1,6 +1,7 @@
 """What a scenario may do to the world: plain names, what they become at the simulated plant, and who plays them elsewhere. Pure.
 
-`plant`: values of Plant.set. `wire`: the Modbus link. `site`: what happens to controller, supervisor and disk; the player knows how.
+`plant`: values of Plant.set. `wire`: the Modbus link; core/bessctl_core/sim/spoil.pxd says how each answer is spoilt. `site`: what happens
+to controller, supervisor and disk; the player knows how.
 On a rig none of this happens by itself: the rig file says which an operator or a relay plays.
 """
 
@@ -18,7 +19,7 @@ from bessctl.hil.signals import UnknownSignal, split_of
 class Injection:
     """One thing that happens. `kind`: plant, wire, foreign, site. `values`: what is set.
 
-    `over_s` > 0: a numeric value moves there evenly.
+    `over_s` > 0: a numeric value moves there evenly. `place`: where it is written, file:line:column.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Injection:
     unit: int = 0
     values: dict[str, Any] = field(default_factory=dict)
     over_s: float = 0.0
+    place: str = ""
 
 
 NUMBERS = {
@@ -35,6 +37,7 @@ NUMBERS = {
     "highest cell": ("cell_v_max", "V"),
     "lowest cell": ("cell_v_min", "V"),
     "state of charge": ("soc_pct", "%"),
+    "state of health": ("soh_pct", "%"),
     "battery temperature": ("temp_c", "C"),
     "charge limit": ("charge_a_max", "A"),
     "discharge limit": ("discharge_a_max", "A"),
@@ -78,7 +81,7 @@ PCS = {
     "remote": {"local": 0},
 }
 BMS = {
-    "well": {"bms_silent": 0, "bms_frozen": 0, "bms_exception": 0, "bms_event": 0, "bms_answer_ms": 0},
+    "well": {"bms_silent": 0, "bms_frozen": 0, "bms_exception": 0, "bms_event": 0, "bms_fault": 0, "bms_answer_ms": 0},
     "silent": {"bms_silent": 1},
     "frozen": {"bms_frozen": 1},
     "slow": {"bms_answer_ms": 100},
@@ -89,6 +92,7 @@ BMS = {
     "under voltage alarm": {"bms_event": 1 << 11},
     "ground fault": {"bms_event": 1 << 22},
     "warning": {"bms_event": 1 << 10},
+    "faulted": {"bms_fault": 1},
     "open": {"bms_open": 1},
     "never trips": {"bms_trips": 0},
 }
@@ -100,6 +104,45 @@ METER = {
     "exception 4": {"meter_exception": 4},
     "exception 6": {"meter_exception": 6},
 }
+WELL: dict[str, Any] = {"deaf": False, "noise": 0, "cut": False, "spoil": "bit", "one_session": False}
+SOMETIMES, OFTEN = 60, 200
+"""So many answers of a thousand."""
+
+
+def spoilt(kind: str, per_mille: int = OFTEN) -> dict[str, Any]:
+    return {"spoil": kind, "noise": per_mille}
+
+
+LINE: dict[str, dict[str, Any]] = {
+    "well": WELL,
+    "half open": {"deaf": True},
+    "cut": {"cut": True},
+    "joined": {"cut": False},
+    "one session": {"one_session": True},
+    "late answers": spoilt("late", SOMETIMES),
+    "slow bytes": spoilt("slow", SOMETIMES),
+    "another unit": spoilt("unit"),
+    "another function": spoilt("function"),
+    "too few registers": spoilt("count"),
+    "busy": spoilt("busy"),
+    "bytes in front": spoilt("front"),
+    "bytes behind": spoilt("behind"),
+}
+"""On every link."""
+LINE_TCP: dict[str, dict[str, Any]] = {
+    "another protocol": spoilt("protocol"),
+    "impossible length": spoilt("length"),
+    "stale answers": spoilt("stale"),
+    "closing": spoilt("close", 10),
+}
+LINE_SERIAL: dict[str, dict[str, Any]] = {
+    "noisy": spoilt("bit"),
+    "zero in front": spoilt("zero"),
+    "another unit in front": spoilt("other"),
+    "gaps": spoilt("gap"),
+    "echo": spoilt("echo"),
+}
+CONTACT = {"open": 1, "closed": 0}
 WORDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "PCS": ("plant", PCS),
     "BMS": ("plant", BMS),
@@ -107,16 +150,12 @@ WORDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "E-stop": ("plant", {"pressed": {"estop": 1}, "released": {"estop": 0}}),
     "unit ids": ("plant", {"swapped": {"units_swapped": 1}, "well": {"units_swapped": 0}}),
     "reversion timer": ("plant", {"late": {"timer_scale": 1.33}, "exact": {"timer_scale": 1.0}}),
-    "line": (
-        "wire",
-        {
-            "well": {"deaf": False, "noise": 0, "cut": False},
-            "half open": {"deaf": True},
-            "noisy": {"noise": 200},
-            "cut": {"cut": True},
-            "joined": {"cut": False},
-        },
-    ),
+    "line": ("wire", {**LINE, **LINE_TCP, **LINE_SERIAL}),
+    **{
+        f"{word} input": ("plant", {how: {f"input_{key}": value} for how, value in CONTACT.items()})
+        for word, key in (("E-stop", "estop"), ("fire", "fire"), ("door", "door"), ("insulation", "insulation"), ("alarm", "other"))
+    },
+    "input module": ("plant", {"silent": {"io_silent": 1}, "well": {"io_silent": 0}}),
     "supervisor": (
         "site",
         {
@@ -133,6 +172,8 @@ WORDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "started": {"loop": "started"},
             "rebooted": {"loop": "rebooted"},
             "stopped in order": {"loop": "stop"},
+            "late": {"loop": "late"},
+            "in time": {"loop": "in time"},
         },
     ),
     "journal": ("site", {"lost": {"journal": "lost"}, "disk broken": {"journal": "broken"}, "disk well": {"journal": "well"}}),

@@ -123,7 +123,7 @@ def _scenario(number: int, r: Result) -> str:
         f"<p class='q'>{escape(r.scenario.why)}<br>proves {escape(', '.join(r.scenario.proves))}; {escape(r.place)}; "
         f"<code>{escape(r.scenario.file.name)}</code> sha256 <code>{r.scenario_hash()[:16]}</code>"
         + (f"; configuration <code>{r.facts['config hash'][:16]}</code>" if "config hash" in r.facts else "")
-        + (f"; protection <code>{escape(r.scenario.row)}</code>" if r.scenario.row else "")
+        + (f"; protection <code>{escape(', '.join(r.scenario.rows))}</code>" if r.scenario.rows else "")
         + "</p>",
         without,
         f"<p>{escape(r.why)}</p>" if r.why else "",

@@ -15,7 +15,8 @@ from bessctl.hil.quantity import show
 from bessctl.hil.record import Recording
 from bessctl.hil.scenario import Expectation, Scenario
 
-PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+PASSED, FAILED, NOT_RUN, NOT_JUDGED = "passed", "failed", "not run", "not judged"
+"""`not judged`: played while the machine took away so much time that neither a pass nor a failure would say anything (busy.py)."""
 
 
 @dataclass(frozen=True)

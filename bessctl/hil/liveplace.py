@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,9 +24,11 @@ from bessctl.corelink.link import CoreLink
 from bessctl.corelink.rt import bins as wake_bins
 from bessctl.demo.stage import bessctl
 from bessctl.errors import BessctlError, NotReachable, OperationFailed, Refused
+from bessctl.hil.busy import Busy, in_front
 from bessctl.hil.dryplace import evidence
 from bessctl.hil.faults import Injection
 from bessctl.hil.place import CannotPlay, Evidence
+from bessctl.hil.planttalk import PlantTalk, ended
 from bessctl.hil.record import Recording
 from bessctl.hil.sabotage import sabotaged
 from bessctl.hil.signals import Column
@@ -37,56 +38,8 @@ from bessctl.model.plan import Plan
 S = 1_000_000_000
 LOOK_S = 0.02
 READY_S = 30.0
-END_S = 10.0
-
-
-class PlantTalk:
-    """The simulated plant's process, driven by JSON lines (bessctl/sim/process.py)."""
-
-    def __init__(self, files: StageFiles, baud: int | None, log: Path) -> None:
-        words = ["--rtu", "--paced", "--baud", str(baud)] if baud else []
-        self._log = log.open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bessctl.sim.process", str(files.plant), "--realtime", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            start_new_session=True,
-        )
-        self.hello = self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise NotReachable("the simulated plant ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise OperationFailed(f"the simulated plant refused: {answer['error']}")
-        return answer
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """One request, one answer. Raises NotReachable, OperationFailed."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        with suppress(OSError):
-            self.process.stdin.close()
-        _wait(self.process)
-        self._log.close()
-
-
-def _wait(process: subprocess.Popen[Any]) -> None:
-    try:
-        process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+STUTTER_S = (0.05, 0.2)
+"""How long a loop is stopped that must be late, and then runs."""
 
 
 class LivePlace:
@@ -104,6 +57,8 @@ class LivePlace:
         self._columns: tuple[Column, ...] = ()
         self._logged: list[int] = []
         self._loops_health: dict[str, Any] = {}
+        self._busy = Busy(LOOK_S)
+        self._stuttering = threading.Event()
         tree = YAML(typ="safe").load(files.site.read_text())
         rtu = next((bus["rtu"] for bus in tree["buses"] if "rtu" in bus), None)
         self.talk = PlantTalk(files, rtu["baud"] if rtu else None, self.folder / "plant.log")
@@ -138,6 +93,7 @@ class LivePlace:
     # --- the loop -----------------------------------------------------------------------------------------------------------------------
 
     def _start_loop(self) -> None:
+        self._busy.pause()
         log = (self.folder / "loop.log").open("ab")
         self._loop = subprocess.Popen(
             [*bessctl(), "loop", str(self.sealed)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -180,6 +136,7 @@ class LivePlace:
     def begin(self, columns: tuple[Column, ...], cold: bool) -> int:
         self._columns = columns
         self._start_loop()
+        in_front(True)
         until_ns = self.now_ns + round(READY_S * S)
         while True:
             state = self.link.state()
@@ -187,6 +144,7 @@ class LivePlace:
                 return int(state["now_ns"] - state["tick"] * S / self.site.rate_hz)  # its first tick
             if state is not None and names.MODES.get(state["mode"]) == "run":
                 self.advance(self.now_ns + 3 * S)
+                self._busy = Busy(LOOK_S)
                 return self.now_ns
             if self.now_ns > until_ns:
                 raise CannotPlay(f"the loop did not come to mode run within {READY_S:g} s: {self._tail()}")
@@ -202,10 +160,16 @@ class LivePlace:
                 return ""
             time.sleep(min(LOOK_S, left_s))
 
+    @property
+    def stolen_ms(self) -> float:
+        return self._busy.stolen_ms
+
     def _look(self) -> None:
+        self._busy.look(time.monotonic())
         state = self._link.state() if self._link is not None else None
         plants = [self.talk.ask(get=True, plant=i)["get"] for i in range(len(self._logged))]
         if state is not None:
+            self._busy.loop(state["missed"] - state["missed_own"], 1 / self.site.rate_hz)
             self._note_health(state)
         row = [self.now_ns / S]
         for side, field, index in self._columns:
@@ -232,6 +196,7 @@ class LivePlace:
             "missed periods": f"{state['missed']} ({state['missed_own']} by its own doing)",
             "wake-up": f"p50 {percentile_us(state['wake_bins'], 0.5):.0f} us, p99 {percentile_us(state['wake_bins'], 0.99):.0f} us, "
             f"max {state['wake_max_ns'] / 1e3:.0f} us",
+            "stolen by the machine": self._busy.told(),
             "bus transactions": errors.pop("ok"),
             "bus errors": ", ".join(f"{word} {count}" for word, count in errors.items()),
             "wake_bins": wake_bins(state["wake_bins"]),
@@ -276,12 +241,30 @@ class LivePlace:
             raise CannotPlay("another boot cannot be had on this machine; simulated time plays it")
         if what == "started":
             self._start_loop()
-            return
-        if self._loop is not None:
+        elif what in {"late", "in time"}:
+            self._stutter(what == "late")
+        elif self._loop is not None:
             self._loop.send_signal(signal.SIGTERM if what == "stop" else signal.SIGKILL)
             if what == "killed":
                 self._loop.wait()
                 self._loop = None
+
+    def _stutter(self, on: bool) -> None:
+        """The loop's process is stopped again and again for a few of its periods, as a machine does that has other things to do."""
+        self._busy.expect(on)
+        if not on:
+            self._stuttering.set()
+        elif self._loop is not None:
+            self._stuttering.clear()
+            threading.Thread(target=self._stutters, args=(self._loop,), daemon=True).start()
+
+    def _stutters(self, loop: subprocess.Popen[bytes]) -> None:
+        while not self._stuttering.is_set() and loop.poll() is None:
+            with suppress(ProcessLookupError):
+                loop.send_signal(signal.SIGSTOP)
+                time.sleep(STUTTER_S[0])
+                loop.send_signal(signal.SIGCONT)
+            self._stuttering.wait(STUTTER_S[1])
 
     def journal(self, what: str) -> None:
         raise CannotPlay("the journal's disk is real here; simulated time plays it")
@@ -301,15 +284,18 @@ class LivePlace:
     def finish(self) -> Evidence:
         """SIGTERM; the loop's exit code says whether it saw every PCS at rest."""
         proved = False
+        in_front(False)
         if self._loop is not None and self._loop.poll() is None:
             self._look()
             self._loop.send_signal(signal.SIGTERM)
-            _wait(self._loop)
+            ended(self._loop)
             proved = self._loop.returncode == 0 and "every PCS" in self._tail()
         time.sleep(0.5)
         return evidence([self.truth(unit) for unit in range(len(self._logged))], self.site.units, proved)
 
     def close(self) -> None:
+        in_front(False)
+        self._stuttering.set()
         if self._link is not None:
             self._link.close()
         if self._loop is not None and self._loop.poll() is None:

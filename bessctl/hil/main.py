@@ -14,15 +14,17 @@ from bessctl.corelink.names import build_id
 from bessctl.errors import ConfigError, ConfigErrors, NotReachable, UsageError
 from bessctl.hil import report
 from bessctl.hil.dryplace import DryPlace
-from bessctl.hil.judge import PASSED
+from bessctl.hil.judge import NOT_JUDGED, PASSED
 from bessctl.hil.place import Place
 from bessctl.hil.results import Result, counted
-from bessctl.hil.runner import Opener, Say, read_scenario, run_one
+from bessctl.hil.runner import Opener, Say, read_scenario, run_one, together
 from bessctl.hil.scenario import Scenario
 from bessctl.hil.stagefiles import StageFiles
 
 OWN = "each"
 """`--sabotage each`: every scenario without the protection it names."""
+AGAIN = 2
+"""A run that is not judged, because the machine took too much time away from it, is played so many times more."""
 ALSO = "also"
 """`--sabotage also`: every scenario as it is, and in simulated time once more without the protection it names."""
 
@@ -54,7 +56,7 @@ def read_all(files: list[Path]) -> list[Scenario]:
         except ConfigError as e:
             errors.append(e)
     if errors:
-        raise errors[0] if len(errors) == 1 else ConfigErrors(errors)
+        raise together(errors)
     return scenarios
 
 
@@ -103,8 +105,8 @@ def planned(scenarios: list[Scenario], places: tuple[str, ...], sabotage: str) -
                 continue
             if sabotage != OWN:
                 runs.append(_Run(scenario, place, "" if sabotage == ALSO else sabotage))
-            if scenario.row and (sabotage == OWN or (sabotage == ALSO and place == "simulated time")):
-                runs.append(_Run(scenario, place, scenario.row))
+            if sabotage == OWN or (sabotage == ALSO and place == "simulated time"):
+                runs += [_Run(scenario, place, row) for row in scenario.rows]
     return runs
 
 
@@ -113,7 +115,14 @@ def _one(it: _Run, say: Say, aloud: bool = True) -> Result:
     title = f"{it.scenario.name} [{it.place}]" + (f" without {it.sabotage}" if it.sabotage else "")
     if aloud:
         say(title)
-    result = run_one(it.scenario, OPENERS[it.place], it.place, say if aloud else lambda _: None, it.sabotage)
+    earlier: list[str] = []
+    while True:
+        result = run_one(it.scenario, OPENERS[it.place], it.place, say if aloud else lambda _: None, it.sabotage)
+        if result.verdict != NOT_JUDGED or len(earlier) == AGAIN:
+            break
+        earlier.append(result.why)
+        say(f"           {it.scenario.name}: not judged: {result.why}; once more")
+    result.earlier = tuple(earlier)
     if not aloud:
         say(title)
     tell(result, say)

@@ -50,6 +50,10 @@ class Place(Protocol):
         """Configuration hash, real-time state, clock, the loop's health: what the report prints."""
 
     @property
+    def stolen_ms(self) -> float:
+        """How much time the machine took away from the run so far (busy.py); 0 where time is invented."""
+
+    @property
     def now_ns(self) -> int:
         """Now."""
 
@@ -81,7 +85,7 @@ class Place(Protocol):
         """Somebody else writes this set point into the PCS."""
 
     def controller(self, what: str) -> None:
-        """killed, started, rebooted, stop."""
+        """killed, started, rebooted, stop, late, in time."""
 
     def journal(self, what: str) -> None:
         """lost, broken, well."""

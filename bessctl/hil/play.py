@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bessctl.errors import PlanRefused
@@ -18,6 +18,7 @@ from bessctl.model.plan import Plan
 S = 1_000_000_000
 MOVE_NS = S // 20
 FLOOD_NS = S // 100
+ENDLESS_NS = 24 * 3600 * S
 ALWAYS = (
     "power", "command", "connection power", "lower limit", "upper limit", "state of charge", "hottest cell", "mode", "machine trips",
     "upper limit set by", "lower limit set by", "time-outs", "reconnects", "spoilt frames", "refusals", "late answers",
@@ -60,6 +61,8 @@ class Player:
     scenario: Scenario
     place: Place
     say: Callable[[str], None]
+    endless: bool = False
+    """Leases do not end: the sabotage of `lease`."""
     record: Recording = field(init=False)
     _sources: dict[str, _Speaking] = field(default_factory=dict)
     _moves: list[_Move] = field(default_factory=list)
@@ -170,6 +173,8 @@ class Player:
         now_ns = self.place.now_ns
         source.due_ns = now_ns + round(min(source.wish.lease_s, self.place.lease_most_s) * S / 3)
         plan: Plan = source.wish.plan(source.since_ns, now_ns)
+        if self.endless:
+            plan = replace(plan, lease_until_ns=now_ns + ENDLESS_NS)
         try:
             why = self.place.write(source.wish.source, plan, source.wish.old_boot)
         except PlanRefused as e:

@@ -11,10 +11,11 @@ from xml.etree import ElementTree as ET
 
 from bessctl.errors import UsageError
 from bessctl.hil import html
-from bessctl.hil.judge import FAILED, NOT_RUN
+from bessctl.hil.judge import FAILED, NOT_JUDGED, NOT_RUN
 from bessctl.hil.results import Result, counted, times
 
 CSV_STEP_S = 0.02
+UNDECIDED = {NOT_RUN, NOT_JUDGED}
 
 
 def write(folder: Path, results: list[Result], facts: dict[str, Any]) -> None:
@@ -48,8 +49,8 @@ def junit(results: list[Result]) -> bytes:
             name=place,
             tests=str(len(mine)),
             time=f"{sum(r.took_s for r in mine):.3f}",
-            failures=str(sum(not r.as_it_must and r.verdict != NOT_RUN for r in mine)),
-            errors=str(sum(r.verdict == NOT_RUN for r in mine)),
+            failures=str(sum(not r.as_it_must and r.verdict not in UNDECIDED for r in mine)),
+            errors=str(sum(r.verdict in UNDECIDED for r in mine)),
         )
         for result in mine:
             _case(suite, result)
@@ -64,8 +65,8 @@ def _case(suite: ET.Element, result: Result) -> None:
     properties = ET.SubElement(case, "properties")
     for ident in result.scenario.proves:
         ET.SubElement(properties, "property", name="requirement", value=ident)
-    if result.verdict == NOT_RUN:
-        ET.SubElement(case, "error", type="not run", message=_plain(result.why or "not every step was played"))
+    if result.verdict in UNDECIDED:
+        ET.SubElement(case, "error", type=result.verdict, message=_plain(result.why or "not every step was played"))
     elif not result.as_it_must:
         lines = [f"{f.expectation.place}: {f.expectation.text}: {f.why}" for f in result.findings if f.verdict == FAILED]
         told = "passed although its protection was taken away" if result.sabotage else "; ".join(lines)
@@ -91,11 +92,12 @@ def one_as_json(result: Result) -> dict[str, Any]:
         "sha256": result.scenario_hash(),
         "place": result.place,
         "proves": list(result.scenario.proves),
-        "row": result.scenario.row,
+        "rows": list(result.scenario.rows),
         "sabotage": result.sabotage,
         "verdict": result.verdict,
         "as_it_must": result.as_it_must,
         "why": result.why,
+        "earlier": list(result.earlier),
         "took_s": round(result.took_s, 3),
         "facts": result.facts,
         "expectations": [

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from bessctl.hil.judge import FAILED, NOT_RUN, PASSED, Finding
+from bessctl.hil.judge import FAILED, NOT_JUDGED, NOT_RUN, PASSED, Finding
 from bessctl.hil.place import Evidence
 from bessctl.hil.record import Recording
 from bessctl.hil.scenario import Scenario
@@ -44,6 +44,8 @@ class Result:
     why: str = ""
     sabotage: str = ""
     took_s: float = 0.0
+    earlier: tuple[str, ...] = ()
+    """Why it was played again: of each run before that was not judged."""
 
     @property
     def name(self) -> str:
@@ -123,4 +125,4 @@ def times(results: list[Result]) -> dict[str, dict[str, float] | None]:
 
 def counted(results: list[Result]) -> dict[str, int]:
     """How many have which verdict."""
-    return {word: sum(result.verdict == word for result in results) for word in (PASSED, FAILED, NOT_RUN)}
+    return {word: sum(result.verdict == word for result in results) for word in (PASSED, FAILED, NOT_RUN, NOT_JUDGED)}

@@ -36,7 +36,11 @@ class RigDevice(_Strict):
 
 
 class Fault(_Strict):
-    """Who plays a fault: an operator, who is told what to do and confirms, or a relay, driven by a command; {value} is what is wanted."""
+    """Who plays a fault: an operator, who is told what to do and confirms, or a relay, driven by a command.
+
+    {value} is what is wanted. For a value that moves slowly {over} is in how many seconds; the relay's command then begins to move it and
+    ends.
+    """
 
     operator: str | None = None
     relay: Annotated[list[str], Field(min_length=1)] | None = None

@@ -23,8 +23,10 @@ from bessctl.app.lines import request_line
 from bessctl.corelink import attach, names
 from bessctl.corelink.health import percentile_us
 from bessctl.errors import NotReachable, OperationFailed, PlanRefused, Refused
+from bessctl.hil.busy import Busy
 from bessctl.hil.faults import Injection
 from bessctl.hil.place import CannotPlay, Evidence
+from bessctl.hil.playable import OVER, by_itself
 from bessctl.hil.record import Recording
 from bessctl.hil.rig import LEASE_MOST_S, Fault, Rig
 from bessctl.hil.signals import Column, Signals
@@ -91,6 +93,7 @@ class RigPlace:
         self._aborted = ""
         self._finished = False
         self._health: dict[str, Any] = {}
+        self._busy = Busy(LOOK_S)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -102,6 +105,10 @@ class RigPlace:
         }  # fmt: skip
 
     @property
+    def stolen_ms(self) -> float:
+        return self._busy.stolen_ms
+
+    @property
     def now_ns(self) -> int:
         return time.monotonic_ns()
 
@@ -109,12 +116,17 @@ class RigPlace:
         if cold:
             raise CannotPlay("the loop of a rig is not restarted by a scenario")
         self._columns = columns
+        self.ready()
+        self._busy = Busy(LOOK_S)
+        return self.now_ns
+
+    def ready(self) -> None:
+        """The loop runs and sees every device. Raises NotReachable: nothing was commanded."""
         until_s = time.monotonic() + READY_S
         while why := self._hindrance():
             if time.monotonic() > until_s:
-                raise CannotPlay(f"nothing was commanded: {why}")
+                raise NotReachable(f"nothing was commanded: {why}; bring the rig up and try again")
             time.sleep(LOOK_S)
-        return self.now_ns
 
     def _untried(self) -> list[str]:
         """Units that were not commissioned; all, while the loop publishes nothing."""
@@ -138,7 +150,7 @@ class RigPlace:
 
     def advance(self, until_ns: int) -> str:
         while True:
-            why = self._look()
+            why = self._aborted or self._look()
             if why:
                 self._aborted = why
                 return f"aborted: {why}"
@@ -151,6 +163,8 @@ class RigPlace:
         state = self.link.state()
         if state is None:
             return "the loop is gone"
+        self._busy.look(time.monotonic())
+        self._busy.loop(state["missed"] - state["missed_own"], 1 / self.site.rate_hz)
         self._note_health(state)
         self._rows += [self.now_ns / S, *(_cell(state, column) for column in self._columns)]
         for name, limit in self.rig.abort.items():
@@ -178,6 +192,8 @@ class RigPlace:
     def write(self, source: str, plan: Plan, old_boot: bool) -> str:
         if old_boot:
             raise CannotPlay("a plan of another boot is written in simulated time only")
+        if self._aborted:
+            return self._aborted
         self._written.add(source)
         most_ns = self.now_ns + round(LEASE_MOST_S * S)
         try:
@@ -197,21 +213,31 @@ class RigPlace:
 
     def plays(self, injection: Injection) -> Waiting | None:
         """Somebody must act; only what the runner itself is (a source) it does alone."""
-        if injection.kind == "site" and set(injection.values) <= {"silent", "speaking", "supervisor"}:
+        if by_itself(injection):
             return None
         fault = self.rig.file.faults.get(injection.name)
         if fault is None:
             raise CannotPlay(f"nobody plays {injection.name!r} at this rig; name an operator or a relay in its faults")
         self._played.append(fault)
-        wanted = injection.told.removeprefix(f"{injection.name}: ")
+        over = f" over {injection.over_s:g} s" if injection.over_s else ""
+        wanted = injection.told.removeprefix(f"{injection.name}: ").removesuffix(over)
         if fault.operator is not None:
-            text = f"{fault.operator.replace('{value}', wanted)} - then press Enter"
-            return Waiting(lambda: _confirmed(self._ask(text)), self.rig.file.operator_s, injection.name)
-        command = [word.replace("{value}", wanted) for word in fault.relay or []]
+            then = "and press Enter as you begin" if over else "then press Enter"
+            text = f"{fault.operator.replace('{value}', wanted)}{over} - {then}"
+            return Waiting(lambda: self._answered(self._ask(text)), self.rig.file.operator_s, injection.name)
+        command = [word.replace("{value}", wanted).replace(OVER, f"{injection.over_s:g}") for word in fault.relay or []]
         return Waiting(lambda: _drive(command), self.rig.file.operator_s, injection.name)
 
+    def _answered(self, answer: str) -> None:
+        """No: the scenario is not run. Abort: the run is over, and the devices go to standby."""
+        word = answer.strip().lower()
+        if word == "abort":
+            self._aborted = "by the operator"
+        elif word in {"n", "no"}:
+            raise CannotPlay("the operator said no")
+
     def plant(self, unit: int, values: dict[str, Any]) -> None:
-        raise CannotPlay("a value that moves slowly cannot be played at a rig")
+        raise CannotPlay("the world of a rig is changed by a relay or an operator")
 
     def truth(self, unit: int) -> dict[str, Any]:
         raise CannotPlay("real devices have no truth but their registers")
@@ -236,10 +262,10 @@ class RigPlace:
         record.events += [((event.at_ns - zero_ns) / S, event) for event in self.link.events()]
 
     def finish(self) -> Evidence:
-        """Everything released, faults ended, 0 W seen; after an abort standby as well."""
-        self._let_go()
+        """Everything released, faults ended, 0 W seen; after an abort the loop is stopped first, and standby seen as well."""
         if self._aborted:
             self.command("stop", True)
+        self._let_go()
         self._finished = True
         return self._rest()
 
@@ -286,11 +312,6 @@ def _cell(state: dict[str, Any], column: Column) -> float:
 
 def _beyond(name: str, value: float, limit: float) -> bool:
     return value < limit if name in {"coldest cell", "lowest cell"} else value > limit
-
-
-def _confirmed(answer: str) -> None:
-    if answer.strip().lower() in {"n", "no", "abort"}:
-        raise CannotPlay("the operator said no")
 
 
 def _drive(command: list[str]) -> None:

@@ -1,7 +1,8 @@
 """Takes one protection away from a sealed site, so that a scenario can be seen to fail without it. Pure.
 
-A row of the table becomes a mere warning that does nothing. Protections that are no rows have names of their own, listed in FUNCTIONS; each
-is taken away where the sealed configuration states it. The result is sealed anew: another hash, so nobody takes it for the site itself.
+A row of the table becomes a mere warning that does nothing, and a warning one that never comes. Protections that are no rows have names
+of their own, listed in FUNCTIONS; each is taken away where the sealed configuration states it. The result is sealed anew: another hash, so
+nobody takes it for the site itself.
 """
 
 from __future__ import annotations
@@ -45,8 +46,10 @@ FUNCTIONS: dict[str, Callable[[Any], None]] = {
     "reversion": _fill("unit_reversion_ns", 3600 * 10**9, "n_units"),
     "default limits": _slots,
     "BMS limits": _fill("unit_vdc_min_v", 1e6, "n_units"),
+    "lease": _fill("slot_max_lease_ns", NEVER_NS, "n_slots"),
 }
-"""Protections that stand in no row. `BMS limits`: amps are taken for so many watts that they never bind."""
+"""Protections that stand in no row. `BMS limits`: amps are taken for so many watts that they never bind. `lease`: any lease is taken, and
+who plays the scenario gives endless ones."""
 
 
 def known(site: Site) -> list[str]:
@@ -72,6 +75,9 @@ def sabotaged(content: bytes, name: str) -> bytes:
 
 
 def _disarm(c: Any, index: int) -> None:
+    if c["row_tier"][index] == seal.number("TIER", "warn"):
+        c["row_pickup_delay_ns"][index] = NEVER_NS
+        c["row_blind"][index] = seal.number("BLIND", "trips")
     c["row_tier"][index] = seal.number("TIER", "warn")
     c["row_action"][index] = seal.number("ACT", "warn")
     c["row_reset"][index] = seal.number("RESET", "auto")

@@ -8,7 +8,8 @@ long. Nothing here touches a plant.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,16 @@ class Scenario:
     proves: tuple[str, ...]
     why: str
     site: str
-    row: str
+    rows: tuple[str, ...]
+    """The protections it shows: without any one of them it must fail."""
     given: tuple[Injection, ...]
     cold: bool
     lasts_s: float
     steps: tuple[Step, ...]
     expectations: tuple[Expectation, ...]
     places: tuple[str, ...]
+    begins_at: str = ""
+    """Where the file says how it begins."""
 
 
 class _Reader:
@@ -153,13 +157,14 @@ def load(start: Head, site: Site, truth: bool = True) -> Scenario:
         proves=_proves(r, top["proves"]),
         why=str(top.get("why", "")).strip(),
         site=start.site,
-        row=_row(r, top.get("row")),
+        rows=_rows(r, top.get("row")),
         given=_given(r, top.get("given")),
         cold=_one_of(r, ("begin",), top.get("begin", "running"), ("running", "cold")) == "cold",
         lasts_s=lasts_s,
         steps=steps,
         expectations=expectations,
         places=tuple(_one_of(r, ("places", i), place, PLACES) for i, place in enumerate(top.get("places", PLACES))),
+        begins_at=r.tree.place(("begin",)),
     )
     if not expectations:
         r.wrong(("steps",), "nothing is expected: a scenario that cannot fail proves nothing")
@@ -183,12 +188,18 @@ def _proves(r: _Reader, value: object) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _row(r: _Reader, value: object) -> str:
+def _rows(r: _Reader, value: object) -> tuple[str, ...]:
     from bessctl.hil.sabotage import known  # noqa: PLC0415 (sabotage reads scenarios' rows)
 
-    if value is not None and str(value) not in known(r.site):
-        r.wrong(("row",), f"{value!r} is no row of this site; it has {', '.join(known(r.site))}")
-    return "" if value is None else str(value)
+    if value is None:
+        return ()
+    listed = isinstance(value, list)
+    named = [str(entry) for entry in value] if isinstance(value, list) else [str(value)]
+    for i, name in enumerate(named):
+        if name not in known(r.site):
+            near = get_close_matches(name, known(r.site), 3, 0.4) or known(r.site)
+            r.wrong(("row", i) if listed else ("row",), f"{name!r} is no row of this site; near: {', '.join(near)}")
+    return tuple(named)
 
 
 def _given(r: _Reader, value: object) -> tuple[Injection, ...]:
@@ -201,7 +212,7 @@ def _injections(r: _Reader, path: Place, value: object) -> tuple[Injection, ...]
     found = []
     for name, what in entries.items():
         try:
-            found.append(injection(name, what, over_s, r.site.units, r.site.sources))
+            found.append(replace(injection(name, what, over_s, r.site.units, r.site.sources), place=r.tree.place((*path, name))))
         except (UnknownSignal, BadValue) as e:
             r.wrong((*path, name), str(e))
     return tuple(found)
@@ -233,7 +244,7 @@ def _step(r: _Reader, path: Place, keys: dict[str, Any], at_s: float) -> Step:
     wishes = []
     for source, stated in (r.mapping((*path, "set"), keys["set"]) if "set" in keys else {}).items():
         try:
-            wishes.append(wish(source, stated, r.site.sources))
+            wishes.append(replace(wish(source, stated, r.site.sources), place=r.tree.place((*path, "set", source))))
         except (UnknownSignal, BadValue) as e:
             r.wrong((*path, "set", source), str(e))
     return Step(

@@ -9,6 +9,7 @@ from typing import Any
 
 from bessctl.config import seal as sealing
 from bessctl.config.load import LoadedSite, load_site
+from bessctl.corelink import seal as core_seal
 from bessctl.corelink.seal import unpack
 from bessctl.corelink.words import Site
 from bessctl.devices.discovery import FoundDevice
@@ -68,6 +69,12 @@ def site_words(files: StageFiles) -> Site:
     return files.words(_sealed(files))
 
 
+def serial(site: Site) -> bool:
+    """Its devices are on RS-485 lines."""
+    c = core_seal.read_config(site.config.config_bytes)
+    return bool((c["bus_kind"][: int(c["n_buses"])] == core_seal.number("BUS", "rtu")).any())
+
+
 @cache
 def _sealed(files: StageFiles) -> bytes:
     loaded = load_site(files.site)
@@ -80,6 +87,8 @@ def found_in_process(loaded: LoadedSite, server: Any) -> dict[str, FoundDevice]:
     shared = len(buses) == 1
     found = {}
     for device in loaded.site.devices:
+        if device.kind == "io":
+            continue
         plants = server.plants if shared else [server.plants[buses.index(device.bus)]]
         plant = next((p for p in plants if p.request(device.modbus_id, bytes([3, 0, 0, 0, 1])) is not None), None)
         if plant is None:

@@ -29,7 +29,8 @@ SERIES = {"from", "to"}
 
 @dataclass(frozen=True)
 class Wish:
-    """What one source wants. `blocks`: (from_s, to_s, fields of Block), seconds from the step. `released`: it wants nothing any more."""
+    """What one source wants. `blocks`: (from_s, to_s, fields of Block), seconds from the step. `released`: it wants nothing any more.
+    `place`: where it is written."""
 
     source: str
     told: str
@@ -39,6 +40,7 @@ class Wish:
     fallback: tuple[tuple[float, float, dict[str, Any]], ...] = field(default=())
     released: bool = False
     old_boot: bool = False
+    place: str = ""
 
     def plan(self, step_ns: int, now_ns: int) -> Plan:
         """The plan written at `now_ns` for a wish that began at `step_ns`."""

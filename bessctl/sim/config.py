@@ -145,6 +145,12 @@ class Meter(Strict):
     device: Device = Device(unit=3, model="Simulated PCC meter")
 
 
+class Inputs(Strict):
+    """A module of digital inputs: holding register 0, bit k = contact k is closed (estop, fire, door, insulation, other)."""
+
+    device: Device = Device(unit=4, model="Simulated input module")
+
+
 class Grid(Strict):
     v: NotNegative | None = None  # default: nominal of the PCS
     hz: Positive | None = None
@@ -170,12 +176,16 @@ class PlantConfig(Strict):
     pcs: Pcs
     battery: Battery
     meter: Meter = Meter()
+    inputs: Inputs | None = None
     grid: Grid = Grid()
     initial: Initial = Initial()
 
     @model_validator(mode="after")
     def units_differ(self) -> PlantConfig:
-        units = [self.pcs.device.unit, self.meter.device.unit] + ([] if self.combined else [self.battery.device.unit])
+        devices = [self.pcs.device, self.meter.device]
+        devices += [] if self.combined else [self.battery.device]
+        devices += [self.inputs.device] if self.inputs else []
+        units = [device.unit for device in devices]
         if len(set(units)) < len(units):
             raise ValueError(f"the devices of one plant need different unit ids, not {units}")
         return self
@@ -314,6 +324,7 @@ def plant_dict(c: PlantConfig, folder: Path = Path()) -> dict[str, Any]:
             "pcs": {**c.pcs.device.model_dump(), "curves": c.pcs.curves},
             "battery": c.battery.device.model_dump(),
             "meter": c.meter.device.model_dump(),
+            "inputs": c.inputs.device.model_dump() if c.inputs else None,
         },
     }
 

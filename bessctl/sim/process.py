@@ -61,9 +61,15 @@ def _drop(server: PlantServer, _: Plant, request: Request) -> Request:
 
 
 def _disturb(server: PlantServer, _: Plant, request: Request) -> Request:
-    """Faults of the wires: {"deaf": true}, {"noise": 200} (of a thousand), {"cut": true}: connections close, none is answered."""
+    """Faults of the wires: {"deaf": true}, {"noise": 200} (of a thousand answers) in the way {"spoil": "bit"} names, {"one_session": true},
+    {"cut": true}: connections close, none is answered."""
     values = request["disturb"]
-    server.disturb(deaf=values.get("deaf", values.get("cut")), noise_per_mille=values.get("noise"))
+    server.disturb(
+        deaf=values.get("deaf", values.get("cut")),
+        noise_per_mille=values.get("noise"),
+        spoil=values.get("spoil"),
+        single_session=values.get("one_session"),
+    )
     if values.get("cut"):
         server.drop()
     return {}

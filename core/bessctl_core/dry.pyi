@@ -10,6 +10,7 @@ from .sim.server import PlantServer
 class DryLoop:
     now_ns: int
     journal_ns: int
+    overrun_per_s: float
     disk_broken: bool
     running: bool
     def __init__(self, site: SealedSite, server: PlantServer, wiring: Sequence[int], *, now_ns: int = ...) -> None: ...

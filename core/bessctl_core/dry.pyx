@@ -81,6 +81,7 @@ cdef class DryLoop:
     cdef list _asked
     cdef readonly int64_t now_ns
     cdef public int64_t journal_ns
+    cdef public double overrun_per_s    # what the loop is told of its own pace
     cdef public bint disk_broken
     cdef readonly bint running
 
@@ -270,7 +271,7 @@ cdef class DryLoop:
         fleet_take(self._c, self._f, &self._inp, &self._s.sink, self.now_ns)
         self._take_request()
         self._inp.journalled_seq = self._journalled
-        self._inp.value[overrun], self._inp.sampled_ns[overrun] = 0.0, self.now_ns
+        self._inp.value[overrun], self._inp.sampled_ns[overrun] = self.overrun_per_s, self.now_ns
         step_run(self._c, &self._inp, self._s, self.now_ns, &self._out, &self._pub)
         if self._out.release:
             fleet_release(self._c, self._f)

@@ -63,7 +63,7 @@ cdef dict places_of_plant(SimPlant* p):
     """Name as in Plant.get() -> address, kind."""
     doubles = {
         "ess_w": <size_t> &p.pcs.w, "ess_var": <size_t> &p.pcs.var, "dc_w": <size_t> &p.pcs.dc_w, "order_w": <size_t> &p.pcs.order_w,
-        "wset_w": <size_t> &p.pcs.ctl.w_w, "sink_c": <size_t> &p.pcs.sink_c, "soc_pct": <size_t> &p.bat.soc_pct, "v": <size_t> &p.bat.v,
+        "wset_w": <size_t> &p.pcs.ctl.w_w, "sink_c": <size_t> &p.pcs.sink_c, "soc_pct": <size_t> &p.bat.soc_pct, "soh_pct": <size_t> &p.bat.par.soh_pct, "v": <size_t> &p.bat.v,
         "i_a": <size_t> &p.bat.i_a, "temp_c": <size_t> &p.bat.temp_c, "cell_c_max": <size_t> &p.bat.cell_c_max,
         "cell_c_min": <size_t> &p.bat.cell_c_min, "cell_v_max": <size_t> &p.bat.cell_v_max, "cell_v_min": <size_t> &p.bat.cell_v_min,
         "a_charge_max": <size_t> &p.bat.a_charge_max, "a_discharge_max": <size_t> &p.bat.a_discharge_max,

@@ -40,7 +40,7 @@ BAD = [
     ("lasts: 12 s", "lasts: soon", "lasts: soon", "'soon' is no value; write a number and one of the units ms, s, min, h"),
     # the head
     ("proves: [CARD-1, OCPP-9]", "proves: [safety]", "safety", "'safety' names no requirement"),
-    ("row: cell_temp_high.trip", "row: cell_temp_hi.trip", "cell_temp_hi.trip", "no row of this site; it has cell_v_high"),
+    ("row: cell_temp_high.trip", "row: cell_temp_hi.trip", "cell_temp_hi.trip", "no row of this site; near: cell_temp_high.trip"),
     ("lasts: 12 s", "lasts: 12 s\nunits: 3", "units", "no such key 'units'"),
     ("lasts: 12 s\n", "", "scenario:", "the key 'lasts' is missing"),
 ]  # fmt: skip

@@ -28,6 +28,6 @@ def test_a_shipped_scenario_passes_and_fails_without_its_protection(file: Path) 
     result = run_one(scenario, dry, "simulated time", quiet)
     assert result.verdict == PASSED, told(result)
     assert result.evidence is not None
-    if scenario.row:
-        without = run_one(scenario, dry, "simulated time", quiet, scenario.row)
-        assert without.verdict == FAILED, f"nothing failed without {scenario.row}"
+    for row in scenario.rows:
+        without = run_one(scenario, dry, "simulated time", quiet, row)
+        assert without.verdict == FAILED, f"nothing failed without {row}"

@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from bessctl_core.sim.plant cimport pthread_mutex_t
+from bessctl_core.sim.spoil cimport FRAME_ROOM
 from bessctl_core.sim.types cimport SimPlant
 
 cdef enum:
@@ -22,7 +23,7 @@ cdef enum EndKind:
 cdef struct Answer:
     int64_t due_ns
     int n
-    uint8_t data[264]
+    uint8_t data[FRAME_ROOM]
 
 cdef struct Bus:             # the plants one listener or serial line reaches, told apart by unit id
     int n
@@ -53,7 +54,8 @@ cdef struct Server:
     int stop                 # written by another thread, then event_fd
     int drop
     int deaf                 # a test: what arrives is thrown away, connections stay; the far side of a half-open link
-    int noise_per_mille      # a test: so many serial answers of a thousand arrive with a wrong bit
+    int noise_per_mille      # a test: so many answers of a thousand arrive spoilt
+    int spoil                # and how: Spoil
     int noise_at             # which answer comes next, in a fixed sequence
     int64_t armed_ns
     int64_t accepted

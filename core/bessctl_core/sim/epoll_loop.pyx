@@ -17,6 +17,7 @@ from libc.string cimport memcpy, memmove
 from bessctl_core.sim.physics cimport plant_advance, plant_device
 from bessctl_core.sim.plant cimport pthread_mutex_lock, pthread_mutex_unlock
 from bessctl_core.sim.slave cimport crc16, rtu_length, slave_answer
+from bessctl_core.sim.spoil cimport spoil, spoil_wait_ns
 from bessctl_core.sim.types cimport Image, SimPlant
 
 
@@ -62,8 +63,7 @@ cdef extern from "<unistd.h>" nogil:
     ssize_t write(int, const void*, size_t)
     int close(int)
 
-cdef enum:
-    NEVER_S = 1 << 30
+cdef int64_t NEVER_NS = <int64_t>(1 << 30) * 1000000000
 
 
 cdef int64_t clock_ns() noexcept nogil:
@@ -194,15 +194,14 @@ cdef bint tcp_frame(Server* s, End* e, int64_t now_ns) noexcept nogil:
         a.data[5] = <uint8_t>((m + 1) & 0xFF)
         a.n = m + 7
         a.due_ns = now_ns + <int64_t>(wait_ms * 1e6)
-        e.q_n += 1
+        enqueue(s, e, a, 6 + n)
     consume(e, 6 + n)
     return True
 
 
 cdef void consume(End* e, int n) noexcept nogil:
     e.rx_n -= n
-    if e.rx_n > 0:
-        memmove(e.rx, e.rx + n, e.rx_n)
+    memmove(e.rx, e.rx + n, e.rx_n)
 
 
 cdef bint rtu_frame(Server* s, End* e, int64_t now_ns) noexcept nogil:
@@ -211,8 +210,7 @@ cdef bint rtu_frame(Server* s, End* e, int64_t now_ns) noexcept nogil:
     cdef bint quiet = now_ns - e.rx_ns >= e.quiet_ns
     if e.rx_n == 0:
         return False
-    if n == 0 and quiet:
-        n = e.rx_n
+    n = e.rx_n if n == 0 and quiet else n
     if n <= 0 or n > e.rx_n:
         if quiet:
             e.rx_n = 0
@@ -230,11 +228,25 @@ cdef bint rtu_frame(Server* s, End* e, int64_t now_ns) noexcept nogil:
     return True
 
 
-cdef void disturb(Server* s, uint8_t* frame, int n) noexcept nogil:
-    """A noisy line: one bit of so many answers of a thousand is wrong, spread evenly and the same in every run."""
+cdef void enqueue(Server* s, End* e, Answer* a, int question_n) noexcept nogil:
+    """The answer in the next slot is under way, as the line lets it through: so many of a thousand are spoilt, spread evenly and the same
+    in every run. What was asked stands at the front of e.rx."""
+    cdef Answer* rest
+    cdef int first
+    e.q_n += 1
     s.noise_at = (s.noise_at + s.noise_per_mille) % 1000
-    if s.noise_per_mille > 0 and s.noise_at < s.noise_per_mille:
-        frame[n // 2] ^= 0x10
+    if s.noise_at >= s.noise_per_mille:
+        return
+    a.n = spoil(s.spoil, e.kind == END_TCP, e.rx, question_n, a.data, a.n, &first)
+    if first == 0:
+        a.due_ns += spoil_wait_ns(s.spoil) if a.n > 0 else 0
+    elif first < a.n and e.q_n < QUEUE_MAX:
+        rest = answer_slot(e)
+        rest.n = a.n - first
+        memcpy(rest.data, a.data + first, rest.n)
+        rest.due_ns = a.due_ns + spoil_wait_ns(s.spoil)
+        a.n = first
+        e.q_n += 1
 
 
 cdef void rtu_answer(Server* s, End* e, int n, int64_t now_ns) noexcept nogil:
@@ -251,10 +263,9 @@ cdef void rtu_answer(Server* s, End* e, int n, int64_t now_ns) noexcept nogil:
     crc = crc16(a.data, m + 1)
     a.data[m + 1] = <uint8_t>(crc & 0xFF)
     a.data[m + 2] = <uint8_t>(crc >> 8)
-    disturb(s, a.data, m + 3)
     a.n = m + 3
     a.due_ns = now_ns + <int64_t>(wait_ms * 1e6) + (a.n * e.char_ns + e.char_ns * 7 // 2)
-    e.q_n += 1
+    enqueue(s, e, a, n)
 
 
 cdef void send_due(End* e, int64_t now_ns) noexcept nogil:
@@ -263,8 +274,8 @@ cdef void send_due(End* e, int64_t now_ns) noexcept nogil:
     while e.q_n > 0 and e.q[e.q_head].due_ns <= now_ns:
         a = &e.q[e.q_head]
         if e.kind == END_TCP:
-            sent = send(e.fd, a.data, a.n, MSG_NOSIGNAL)
-            if sent != a.n:                     # gone, or a client that does not read: a device would drop it too
+            sent = send(e.fd, a.data, a.n, MSG_NOSIGNAL) if a.n > 0 else 0
+            if a.n == 0 or sent != a.n:         # a line that breaks; gone, or a client that does not read: a device would drop it too
                 end_close(e)
                 return
         else:
@@ -284,11 +295,10 @@ cdef void work(Server* s, End* e, int64_t now_ns) noexcept nogil:
 
 cdef void receive(Server* s, End* e, int64_t now_ns) noexcept nogil:
     cdef ssize_t n
-    if e.rx_n == RX_MAX:
-        if e.kind == END_TCP:               # a client that asks on and on without waiting for answers
-            end_close(e)
-            return
-        e.rx_n = 0
+    if e.rx_n == RX_MAX and e.kind == END_TCP:      # a client that asks on and on without waiting for answers
+        end_close(e)
+        return
+    e.rx_n = 0 if e.rx_n == RX_MAX else e.rx_n
     n = recv(e.fd, e.rx + e.rx_n, RX_MAX - e.rx_n, 0) if e.kind == END_TCP else read(e.fd, e.rx + e.rx_n, RX_MAX - e.rx_n)
     if n > 0 and s.deaf:
         e.rx_n = 0
@@ -320,7 +330,7 @@ cdef void step_plants(Server* s, int64_t now_ns) noexcept nogil:
 
 
 cdef int64_t next_wake(const Server* s, int64_t now_ns) noexcept nogil:
-    cdef int64_t wake = now_ns + <int64_t>NEVER_S * 1000000000
+    cdef int64_t wake = now_ns + NEVER_NS
     cdef int64_t at
     cdef const End* e
     cdef int b, i

@@ -117,4 +117,6 @@ cdef Image* plant_device(SimPlant* p, int unit) noexcept nogil:
         return &p.pcs_image
     if not p.combined and p.bat_image.unit == unit:
         return &p.bat_image
+    if p.io_image.n > 0 and p.io_image.unit == unit:
+        return &p.io_image
     return &p.meter_image if p.meter_image.unit == unit else NULL

@@ -5,7 +5,7 @@ Python look and inject meanwhile. Everything inside runs without the GIL.
 """
 
 from libc.math cimport NAN
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from bessctl_core.sim.battery cimport battery_settle, bms_order, cell_values
@@ -19,10 +19,17 @@ from bessctl_core.sim.types cimport (
     PcsParams, Polyline, Profile, SimPlant, TraceEntry,
 )
 
+# Contacts of the input module, by what `set` calls them: input_estop ... is 1 while the contact is open
+INPUTS = ("estop", "fire", "door", "insulation", "other")
+
 # Names of the LogKind entries, in their order
 LOG_NAMES = (
     "wset", "wset_pct", "wset_ena", "reversion", "opctl", "es", "wmaxlim", "var", "heartbeat_lost", "heartbeat_back", "setop", "curve",
 )
+
+
+# What `bms_fault` latches: 802 Evt1 RESERVED_1, to which the standard gives no meaning
+cdef uint32_t BMS_OWN_FAULT = 1 << 27
 
 
 cdef void fill_polyline(Polyline* line, list points) except *:
@@ -149,6 +156,9 @@ cdef class Plant:
         if not self.p.combined:
             image_build(&self.p.bat_image, devices["battery"], [1, 802, 803])
         image_build(&self.p.meter_image, devices["meter"], [1, 203])
+        if devices["inputs"]:
+            self.p.io_image.unit, self.p.io_image.n = devices["inputs"]["unit"], 1
+            self.p.io_image.regs[0] = 0xFFFF
 
     def _initial(self, dict cfg):
         cdef SimPlant* p = self.p
@@ -173,7 +183,7 @@ cdef class Plant:
             "cell_v_max": <size_t>&p.bat.pin_cell_v_max, "cell_v_min": <size_t>&p.bat.pin_cell_v_min,
             "pcs_answer_ms": <size_t>&p.pcs_image.answer_ms, "bms_answer_ms": <size_t>&p.bat_image.answer_ms,
             "meter_answer_ms": <size_t>&p.meter_image.answer_ms, "charge_a_max": <size_t>&p.bat.par.charge_a_max,
-            "discharge_a_max": <size_t>&p.bat.par.discharge_a_max, "bms_trips": <size_t>&p.bat.par.trips,
+            "discharge_a_max": <size_t>&p.bat.par.discharge_a_max, "soh_pct": <size_t>&p.bat.par.soh_pct, "bms_trips": <size_t>&p.bat.par.trips,
             "controller_timeout_s": <size_t>&p.pcs.par.controller_timeout_s, "timer_scale": <size_t>&p.pcs.par.timer_scale,
             "soc_shown_pct": <size_t>&p.bat.shown_soc_pct, "pack_v": <size_t>&p.bat.shown_v, "bms_a_offset": <size_t>&p.bat.shown_a_offset,
             "sink_pin_c": <size_t>&p.pcs.pin_sink_c, "load_l1_w": <size_t>&p.meter.load_l1_w,
@@ -182,7 +192,8 @@ cdef class Plant:
             "pcs_silent": <size_t>&p.pcs_image.silent, "bms_silent": <size_t>&p.bat_image.silent, "meter_silent": <size_t>&p.meter_image.silent,
             "pcs_frozen": <size_t>&p.pcs_image.frozen, "bms_frozen": <size_t>&p.bat_image.frozen, "meter_frozen": <size_t>&p.meter_image.frozen,
             "pcs_exception": <size_t>&p.pcs_image.exception, "bms_exception": <size_t>&p.bat_image.exception,
-            "meter_exception": <size_t>&p.meter_image.exception, "pcs_write_exception": <size_t>&p.pcs_image.write_exception,
+            "meter_exception": <size_t>&p.meter_image.exception, "io_silent": <size_t>&p.io_image.silent,
+            "pcs_write_exception": <size_t>&p.pcs_image.write_exception,
         }
         self.ints = {
             "ignore_setpoints": <size_t>&p.pcs.ignore_setpoints, "wrong_sign": <size_t>&p.pcs.wrong_sign,
@@ -193,7 +204,8 @@ cdef class Plant:
 
     def set(self, **values):
         """Inject. None releases a pinned cell value. Unknown names: KeyError, nothing is changed."""
-        known = {"load_w", "pv_w", "soc_pct", "local", "estop", "bms_open"} | self.doubles.keys() | self.bytes_.keys() | self.ints.keys()
+        known = {"load_w", "pv_w", "soc_pct", "local", "estop", "bms_open", "bms_fault", *(f"input_{name}" for name in INPUTS)}
+        known |= self.doubles.keys() | self.bytes_.keys() | self.ints.keys()
         unknown = sorted(values.keys() - known)
         if unknown:
             raise KeyError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
@@ -224,6 +236,10 @@ cdef class Plant:
         elif name == "bms_open":
             if value:
                 bms_order(&self.p.bat, 2)
+        elif name == "bms_fault":
+            self.p.bat.latched = (self.p.bat.latched | BMS_OWN_FAULT) if value else (self.p.bat.latched & ~BMS_OWN_FAULT)
+        elif name.startswith("input_"):
+            self._contact(INPUTS.index(name.removeprefix("input_")), value)
         elif name == "local":
             self.p.pcs_image.regs[self.p.pcs_image.m715 + 2] = 1 if value else 0
         else:
@@ -238,6 +254,13 @@ cdef class Plant:
             bms_order(&self.p.bat, 2)
         else:
             self.p.pcs.injected_fault &= ~(<uint32_t>1 << 6)
+
+    def _contact(self, int at, opened):
+        cdef uint16_t bit = <uint16_t>(1 << at)
+        if opened:
+            self.p.io_image.regs[0] &= <uint16_t>(~bit & 0xFFFF)
+        else:
+            self.p.io_image.regs[0] |= bit
 
     def place_of_wset(self):
         """Unit id and address of 704 WSet: where another tool on the same bus would write a set point."""
@@ -293,7 +316,7 @@ cdef class Plant:
     def _get_battery(self):
         b = self.p.bat
         return {
-            "soc_pct": b.soc_pct, "v": b.v, "ocv_v": b.ocv_v, "i_a": b.i_a, "temp_c": b.temp_c, "cell_c_max": b.cell_c_max,
+            "soc_pct": b.soc_pct, "soh_pct": b.par.soh_pct, "v": b.v, "ocv_v": b.ocv_v, "i_a": b.i_a, "temp_c": b.temp_c, "cell_c_max": b.cell_c_max,
             "cell_c_min": b.cell_c_min, "cell_v_max": b.cell_v_max, "cell_v_min": b.cell_v_min, "a_charge_max": b.a_charge_max,
             "a_discharge_max": b.a_discharge_max, "contactor": bool(b.contactor), "bank_state": b.state, "events": b.alarms | b.latched,
             "charge_ah": b.charge_ah, "chemical_wh": b.chemical_wh, "dc_out_wh": b.dc_out_wh, "dc_in_wh": b.dc_in_wh, "bat_loss_wh": b.loss_wh,

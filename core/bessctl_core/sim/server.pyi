@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from bessctl_core.sim.plant import Plant
 
+SPOILS: tuple[str, ...]
+
 class PlantServer:
     plants: list[Plant]
     ports: list[int]
@@ -32,6 +34,13 @@ class PlantServer:
     def start(self) -> Self: ...
     def stop(self) -> None: ...
     def drop(self) -> None: ...
-    def disturb(self, *, deaf: bool | None = None, noise_per_mille: int | None = None) -> None: ...
+    def disturb(
+        self,
+        *,
+        deaf: bool | None = None,
+        noise_per_mille: int | None = None,
+        spoil: str | None = None,
+        single_session: bool | None = None,
+    ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None: ...

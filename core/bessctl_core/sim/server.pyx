@@ -35,6 +35,13 @@ cdef extern from "<unistd.h>" nogil:
     int close(int)
 
 
+# How an answer can be spoilt, in the order of Spoil
+SPOILS = (
+    "bit", "late", "slow", "unit", "function", "count", "protocol", "length", "stale", "front", "behind", "zero", "other", "gap", "echo",
+    "close", "busy",
+)
+
+
 cdef class PlantServer:
     """Serves plants over Modbus TCP and, with `rtu`, over one pseudo-terminal per bus.
 
@@ -72,7 +79,7 @@ cdef class PlantServer:
         self.s.buses = 1 if shared else len(self.plants)
         for i, plant in enumerate(self.plants):
             b = &self.s.bus[0 if shared else i]
-            mine = {plant.p.pcs_image.unit, plant.p.meter_image.unit} | (set() if plant.p.combined else {plant.p.bat_image.unit})
+            mine = {device["unit"] for name, device in plant.config["devices"].items() if device and (name != "battery" or not plant.p.combined)}
             if shared and units & mine:
                 raise ValueError(f"unit ids {sorted(units & mine)} stand twice on the shared bus")
             units |= mine
@@ -167,13 +174,17 @@ cdef class PlantServer:
         self.s.drop = 1
         write(self.s.event_fd, &one, sizeof(one))
 
-    def disturb(self, *, deaf=None, noise_per_mille=None):
-        """Faults of the wires: `deaf`: nothing that arrives is heard, connections stay; `noise_per_mille` of the serial answers arrive
-        wrong. None leaves as it is."""
+    def disturb(self, *, deaf=None, noise_per_mille=None, spoil=None, single_session=None):
+        """Faults of the wires: `deaf`: nothing that arrives is heard, connections stay; `noise_per_mille` of the answers arrive wrong,
+        in the way `spoil` names (one of SPOILS); `single_session`: a second TCP connection is turned away. None leaves as it is."""
+        if spoil is not None:
+            self.s.spoil = SPOILS.index(spoil)
         if deaf is not None:
             self.s.deaf = bool(deaf)
         if noise_per_mille is not None:
             self.s.noise_per_mille = int(noise_per_mille)
+        if single_session is not None:
+            self.s.single_session = bool(single_session)
 
     def _close(self):
         cdef int i

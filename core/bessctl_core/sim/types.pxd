@@ -305,6 +305,7 @@ cdef struct SimPlant:
     Image pcs_image
     Image bat_image
     Image meter_image
+    Image io_image           # a module of digital inputs: one holding register, bit k = contact k is closed; n = 0: none
     int64_t log_n            # entries ever written
     LogEntry log[LOG_MAX]
     int64_t trace_n
