@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check coverage mutate build bench hil image image-test lock clean FORCE
+.PHONY: demo test check coverage mutate build bench hil image image-test deb lock clean FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -86,6 +86,14 @@ hil: build
 # A disk image and a signed update bundle for a board (board/README.md), in build/image/BOARD.
 image: build .venv/.debian-image
 	@nice -n 10 $(B)/python -m board.image build $(or $(BOARD),qemu-virt-arm64)
+
+# A Debian package with units, in build/deb, for a controller that keeps its vendor's Debian; ARCH: arm64, amd64; RELEASE: bookworm, trixie.
+deb: build .venv/.debian-deb
+	@nice -n 10 $(B)/python -m board.deb build $(or $(ARCH),arm64) $(or $(RELEASE),bookworm)
+
+.venv/.debian-deb: tools/need .venv/.tools
+	@tools/need binutils gcc-aarch64-linux-gnu
+	@touch $@
 
 # Builds the image for QEMU, boots it and tries what a board must do; ARGS: other tests, or options of pytest.
 image-test: BOARD := qemu-virt-arm64

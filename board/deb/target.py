@@ -87,11 +87,12 @@ def headers(target: Target, work: Path) -> Path:
 
 def compile_all(target: Target, sources: Iterable[tuple[Path, Path]], include: Path) -> None:
     """(C source, folder) each into its extension module. Raises ImageError."""
+    quick = ["ccache"] if shutil.which("ccache") else []
     flags = ("-I", f"{include}/python{target.python}", "-I", str(include), "-I", str(TREE / "core/bessctl_core"))
 
     def one(source: Path, into: Path) -> None:
         out = into / (source.stem + target.suffix)
-        run([target.compiler, *FLAGS, *flags, "-o", str(out), str(source), "-lm"], f"{source.name} for {target.arch}")
+        run([*quick, target.compiler, *FLAGS, *flags, "-o", str(out), str(source), "-lm"], f"{source.name} for {target.arch}")
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda pair: one(*pair), sources))

@@ -83,14 +83,14 @@ def environment(place: Path, target: Target) -> None:
 
 
 def wheels(site: Path, target: Target) -> None:
-    """Everything of requirements/seal.lock for the target, by hash. Raises ImageError."""
+    """Everything of requirements/board.lock for the target, by hash. Raises ImageError."""
     uv = Path(sys.executable).with_name("uv")
     command = [
         str(uv), "--no-progress", "--system-certs", "pip", "install", "-q", "--target", str(site), "--python-platform", target.platform,
         "--python-version", target.python, "--only-binary", ":all:", "--no-deps", "--require-hashes",
-        "-r", str(TREE / "requirements/seal.lock"),
+        "-r", str(TREE / "requirements/board.lock"),
     ]  # fmt: skip
-    run(command, f"the wheels of requirements/seal.lock for {target.group}")
+    run(command, f"the wheels of requirements/board.lock for {target.group}")
     shutil.rmtree(site / "bin", ignore_errors=True)
     (site / ".lock").unlink(missing_ok=True)
 

@@ -24,7 +24,7 @@ MIRROR = "http://deb.debian.org"
 SNAPSHOT = "20261122T000000Z"
 """The day of the lock: the archive as it was then still has what the mirror no longer does. Renewed with the lock."""
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-SUITES = (f"debian {RELEASE}", f"debian {RELEASE}-updates", f"debian-security {RELEASE}-security")
+SUITES = ("debian {0}", "debian {0}-updates", "debian-security {0}-security")
 
 
 class ImageError(Exception):
@@ -87,6 +87,14 @@ def resolve(work: Path) -> list[Deb]:
     return found
 
 
+def pinned(work: Path, arch: str, release: str, names: Iterable[str]) -> list[Deb]:
+    """These packages alone, without what they need, of any release; the group is `RELEASE-ARCH`."""
+    apt = _apt(work / f"{release}-{arch}", arch, release)
+    wanted_names = set(names)
+    newest = {name: version for name, version in _needed(apt, sorted(wanted_names)) if name in wanted_names}
+    return _pinned(apt, f"{release}-{arch}", set(newest.items()))
+
+
 def write_lock(debs: Iterable[Deb]) -> None:
     lines = [" ".join((d.group, d.name, d.version, d.sha256, d.path)) for d in sorted(debs)]
     LOCK.write_text(
@@ -94,12 +102,14 @@ def write_lock(debs: Iterable[Deb]) -> None:
     )
 
 
-def _apt(work: Path, arch: str) -> list[str]:
+def _apt(work: Path, arch: str, release: str = RELEASE) -> list[str]:
     """apt-get with nothing of this machine: its own lists, fresh, its own empty status."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     (work / "state/status").touch()
-    sources = "".join(f"deb [arch={arch} signed-by={KEYRING}] {MIRROR}/{suite} main non-free-firmware\n" for suite in SUITES)
+    sources = "".join(
+        f"deb [arch={arch} signed-by={KEYRING}] {MIRROR}/{suite.format(release)} main non-free-firmware\n" for suite in SUITES
+    )
     (work / "sources.list").write_text(sources)
     options = {
         "Dir::State": work / "state", "Dir::State::status": work / "state/status", "Dir::Cache": work / "cache",

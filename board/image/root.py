@@ -142,7 +142,7 @@ def _certificates(root: Path) -> None:
 
 
 def of_the_board(root: Path, board: Board) -> None:
-    """Which core is the loop's, and how long the watchdogs wait."""
+    """Which core is the loop's, and how long the watchdogs wait. An affinity is added to what stands before it, unless that is cleared."""
     more = "".join(f"{line}\n" for line in board.loop_unit)
     drops = {
         "bess-loop.service.d": f"[Service]\nCPUAffinity=\nCPUAffinity={board.loop_cpu}\nWatchdogSec={board.loop_watchdog_s}\n{more}",

@@ -3,7 +3,8 @@
 console   what U-Boot, the kernel and the initial RAM disk say, in a file
 shell     root's shell on hvc1, which the kernel words of the test ask for; a shipped board has none
 RTU       hvc0: a pty of this machine
-network   field LAN 10.0.2.0/24 on enp0s5: this machine is 10.0.2.2; a port of this machine leads to a port of the board
+network   field LAN 10.0.2.0/24 on enp0s5: this machine is 10.0.2.2
+uplink    10.0.3.0/24 on enp0s6, its address by DHCP: a port of this machine leads to a port of the board
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Vm:
         self._shell = connect(self.folder / "shell", self._qemu)
 
     def _command(self) -> list[str]:
-        net = f"user,id=n,restrict=off,hostfwd=tcp:127.0.0.1:{self.outer_port}-10.0.2.15:{self.inner_port}"
+        up = f"user,id=up,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:{self.outer_port}-:{self.inner_port}"
         rtu = f"serial,id=rtu,path={self.rtu}" if self.rtu else "null,id=rtu"
         words = (
             "nice -n 5 qemu-system-aarch64 -machine virt -cpu cortex-a53 -smp 2 -m 1024 -display none -no-user-config -nodefaults "
@@ -67,7 +68,8 @@ class Vm:
             f"-chardev file,id=con,path={self.console},append=on -serial chardev:con "
             f"-chardev socket,id=qmp,path={self.folder}/qmp,server=on,wait=off -mon chardev=qmp,mode=control "
             f"-drive if=none,id=d,format=raw,file={self.disk},cache=writethrough -device virtio-blk-device,drive=d "
-            f"-netdev {net} -device virtio-net-pci,netdev=n,addr=5,romfile= "
+            "-netdev user,id=field -device virtio-net-pci,netdev=field,addr=5,romfile= "
+            f"-netdev {up} -device virtio-net-pci,netdev=up,addr=6,romfile= "
             f"-device virtio-serial-pci -chardev {rtu} -device virtconsole,chardev=rtu "
             f"-chardev socket,id=sh,path={self.folder}/shell,server=on,wait=off -device virtconsole,chardev=sh "
         )

@@ -10,7 +10,17 @@ import pytest
 from tests.board.vm.machine import Vm
 from tests.board.vm.rig import HOST
 
-UNITS = ("bess-site", "bess-field-lan", "bess-loop", "bess-supervisor", "bess-mark-good", "nftables", "systemd-networkd", "chrony")
+UNITS = (
+    "bess-identity",
+    "bess-site",
+    "bess-field-lan",
+    "bess-loop",
+    "bess-supervisor",
+    "bess-mark-good",
+    "nftables",
+    "systemd-networkd",
+    "chrony",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,12 +55,14 @@ def test_it_runs_the_real_time_kernel_with_the_loops_core_to_itself(vm: Vm) -> N
 
 
 def test_the_configuration_came_from_the_stick_and_was_checked(vm: Vm) -> None:
-    assert "configuration taken from the USB stick" in vm.ask("journalctl -b -u bess-site -o cat --no-pager")
+    assert "the site is taken" in vm.ask("journalctl -b -u 'bess-stick@*' -o cat --no-pager")
     assert vm.ask("stat -c %U:%a /data/bessctl/site.yaml") == "root:640"
 
 
-def test_the_device_made_its_own_key_and_machine_id(vm: Vm) -> None:
-    assert vm.ask("stat -c %U:%a /data/bessctl/secrets/device.key") == "bess-supervisor:600"
+def test_the_device_made_its_own_keys_and_machine_id(vm: Vm) -> None:
+    for name in ("ocpp.key", "oscp.key", "sep2.key", "ocpp.password"):
+        assert vm.ask(f"stat -c %U:%a /data/bessctl/secrets/{name}") == "bess-supervisor:600"
+    assert re.fullmatch(r"bess-[0-9a-f]{16}", vm.ask("cat /data/bessctl/secrets/device.id"))
     assert re.fullmatch(r"[0-9a-f]{32}", vm.ask("cat /etc/machine-id"))
     assert vm.ask("cmp /etc/machine-id /data/machine-id && echo same") == "same"
 
@@ -58,6 +70,7 @@ def test_the_device_made_its_own_key_and_machine_id(vm: Vm) -> None:
 def test_nobody_has_a_password_and_no_console_asks_for_one(vm: Vm) -> None:
     assert vm.ask("cut -d: -f2 /etc/shadow | sort -u") == "!*"
     assert vm.run("systemctl list-units --no-legend 'getty@*' 'serial-getty@*' 'ssh*' | grep .")[0] == 1
+    assert prop(vm, "bess-console", "ConditionResult") == "no"
 
 
 def test_the_root_cannot_be_written_and_data_can(vm: Vm) -> None:
@@ -109,6 +122,14 @@ def test_the_units_are_shut_in(vm: Vm, unit: str) -> None:
     assert float(level[1]) < 2.0, said
 
 
+def test_the_field_lan_is_apart_from_the_uplink(vm: Vm) -> None:
+    """Its address is static and no network daemon's business; nothing comes in by it, nothing is passed on."""
+    assert vm.ask("networkctl --no-legend list enp0s5 | grep -o unmanaged") == "unmanaged"
+    assert vm.ask("ip -4 -o address show dev enp0s5 | grep -o 10.0.2.15/24") == "10.0.2.15/24"
+    assert "enp0s5" in vm.ask("nft list set inet bessctl field")
+    assert vm.ask("cat /proc/sys/net/ipv4/ip_forward") == "0"
+
+
 # --- the firewall -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +148,7 @@ def test_only_configured_listeners_are_reached(vm: Vm) -> None:
     assert "policy drop" in vm.ask("nft list chain inet bessctl input")
     vm.ask("systemd-run -q --unit=probe python3.13 -m http.server -d /usr/share/licences 8080")
     vm.until("ss -ltnH | grep -q :8080")
+    vm.until("ip -4 -o address show dev enp0s6 | grep -q 10.0.3.")
     assert not answered(vm), "nothing is open that was not configured"
     vm.ask("nft add element inet bessctl listeners '{ 8080 }'")
     assert answered(vm), "what is configured is open"
