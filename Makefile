@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check coverage mutate build bench hil image image-test deb lock clean FORCE
+.PHONY: demo test check coverage mutate build bench hil image image-test image-powercut deb lock clean FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -99,6 +99,11 @@ deb: build .venv/.debian-deb
 image-test: BOARD := qemu-virt-arm64
 image-test: image .venv/.debian-image-test
 	@BESS_IMAGE=$(BOARD) nice -n 10 $(B)/python -m pytest -q $(or $(ARGS),tests/board/vm)
+
+# The power goes at random instants of CUTS (20) starts; two minutes and more each.
+image-powercut: BOARD := qemu-virt-arm64
+image-powercut: image .venv/.debian-image-test
+	@BESS_IMAGE=$(BOARD) BESS_CUTS=$(or $(CUTS),20) nice -n 10 $(B)/python -m pytest -q tests/board/vm/test_9_powercut.py $(ARGS)
 
 IMAGE_TOOLS = binutils cpio dosfstools e2fsprogs fdisk gcc-aarch64-linux-gnu kmod mtools openssl rauc squashfs-tools systemd u-boot-tools xz-utils zstd
 .venv/.debian-image: tools/need .venv/.tools

@@ -24,7 +24,7 @@ OPT = "opt/bessctl"
 UNITS = ("bess-identity.service", "bess-site.service", "bess-loop.service", "bess-supervisor.service")
 HELPERS = ("addresses.py", "check_rt.py", "identity.py", "site_fit.py", "site-prepare", "site-take")
 COMMANDS = ("bessctl-addresses", "bessctl-check-rt", "bessctl-identity")
-EXAMPLES = ("etc/nftables.conf", "etc/chrony/chrony.conf", "usr/lib/sysctl.d/60-bessctl.conf", "usr/lib/udev/rules.d/60-bessctl.rules")
+EXAMPLES = ("etc/nftables.conf", "etc/chrony/chrony.conf", "usr/lib/sysctl.d/60-bessctl.conf", "usr/lib/udev/rules.d/65-bessctl.rules")
 KEPT = (".py", ".typed", ".json", ".yaml")
 MACHINE = """# This machine's part of the loop's unit: the core that the kernel keeps free for it (isolcpus=), see bessctl-check-rt.
 [Service]
@@ -136,7 +136,7 @@ def settings(root: Path, target: Target) -> None:
     written(root / "usr/lib/sysusers.d/bessctl.conf", SYSUSERS)
     written(root / "usr/lib/tmpfiles.d/bessctl.conf", TMPFILES)
     written(root / "usr/lib/sysctl.d/60-bessctl.conf", SYSCTL)
-    written(root / "usr/lib/udev/rules.d/60-bessctl.rules", UDEV)
+    written(root / "usr/lib/udev/rules.d/65-bessctl.rules", UDEV)
     written(root / "etc/systemd/system/bess-loop.service.d/50-this-machine.conf", MACHINE)
     for name in EXAMPLES:
         written(root / "usr/share/doc/bessctl/examples" / Path(name).name, moved((FILES / name).read_text(), target))

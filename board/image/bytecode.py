@@ -22,9 +22,9 @@ MAGIC = "f30d0d0a"
 HOSTS = {"x86_64": ("amd64", "usr/lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu")}
 
 
-def compile_all(root: Path, work: Path, places: list[str], archive: Path | None = None) -> None:
+def compile_all(root: Path, work: Path, archive: Path, places: list[str]) -> None:
     """Compile what lies below these places of the root. Raises ImageError."""
-    python = _python(root, work, archive or work.parent / "debs")
+    python = _python(root, work, archive)
     folders = [str(root / place.lstrip("/")) for place in places]
     command = [
         *python,

@@ -51,7 +51,7 @@ def squash(root: Path, out: Path) -> None:
     """The root, read-only, everything owned by root."""
     out.unlink(missing_ok=True)
     _run("mksquashfs", str(root), str(out), "-comp", "zstd", "-Xcompression-level", "9", "-all-root", "-noappend", "-no-progress", "-quiet",
-         "-no-xattrs", "-mkfs-time", str(EPOCH), "-all-time", str(EPOCH))  # fmt: skip
+         "-no-xattrs")  # fmt: skip
 
 
 def data(out: Path, mib: int) -> None:

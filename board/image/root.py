@@ -33,18 +33,15 @@ DRIVERS = (
 SCSI = ("scsi_mod", "scsi_common", "sd_mod")
 """All a USB stick needs of kernel/drivers/scsi."""
 MASKED = (
-    "systemd-homed.service", "systemd-firstboot.service", "ldconfig.service", "systemd-hwdb-update.service", "apt-daily.timer",
-    "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer", "e2scrub_reap.service", "man-db.timer",
-    "logrotate.timer", "systemd-tpm2-setup.service", "systemd-tpm2-setup-early.service", "systemd-pstore.service",
+    "apt-daily-upgrade.timer", "apt-daily.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
+    "getty-static.service", "ldconfig.service", "logrotate.timer", "man-db.timer", "systemd-firstboot.service", "systemd-homed.service",
+    "systemd-hostnamed.socket", "systemd-hwdb-update.service", "systemd-journal-catalog-update.service", "systemd-pcrphase-sysinit.service",
+    "systemd-pcrphase.service", "systemd-pstore.service", "systemd-tpm2-setup-early.service", "systemd-tpm2-setup.service",
+    "systemd-update-done.service",
 )  # fmt: skip
-GENERATORS = (
-    "systemd-getty-generator",
-    "systemd-gpt-auto-generator",
-    "systemd-ssh-generator",
-    "systemd-sysv-generator",
-    "systemd-rc-local-generator",
-)
-"""Put aside: nobody logs in at a console (there is no password), and the initial RAM disk has mounted what there is."""
+"""Work for a system that is installed package by package, or for hardware that no board has; a start is quicker without."""
+GENERATORS = ("systemd-gpt-auto-generator", "systemd-ssh-generator", "systemd-sysv-generator", "systemd-rc-local-generator")
+"""Put aside: the initial RAM disk has mounted what there is, and there is nothing of the other three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ def build(root: Path, work: Path, plan: Plan) -> None:
     accounts(root)
     units(root)
     _tool("depmod", "-b", str(root / "usr"), kernel_version(root))
-    bytecode.compile_all(root, work, [f"/{SITE}", "/usr/lib/python3.13"])
+    bytecode.compile_all(root, work, plan.archive, [f"/{SITE}", "/usr/lib/python3.13"])
 
 
 def prune(root: Path) -> None:

@@ -121,6 +121,7 @@ class Vm:
         """Until root's shell answers; echo and prompt are turned off."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
+            self._send("exec env TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_PAGER= sh\n")
             self._send("stty -echo -onlcr; PS1=; PS2=; echo '=%'=7=%=\n")
             if self._read(5.0, b"=%=7=%=") is not None:
                 while self._read(2.0, b"=%=7=%=") is not None:
@@ -154,21 +155,39 @@ class Vm:
             time.sleep(pause_s)
         raise Patience(f"{command}: never succeeded within {within_s:g} s; last:\n{said}")
 
+    def let(self, command: str, until: bytes, then_s: float) -> str:
+        """Start a command that does not end, wait for a word of it, then for some seconds more; all that it said."""
+        self._send(command + "\n")
+        first = self._read(600.0, until)
+        if first is None:
+            raise Patience(f"{command}: never said {until!r}")
+        more, end = b"", time.monotonic() + then_s
+        while (left := end - time.monotonic()) > 0:
+            more += self._more(left) or b""
+        return (first + more).decode(errors="replace").replace("\r", "")
+
+    def _more(self, within_s: float) -> bytes | None:
+        assert self._shell is not None
+        self._shell.settimeout(within_s)
+        try:
+            chunk = self._shell.recv(65536)
+        except TimeoutError:
+            return None
+        assert chunk, f"QEMU ended:\n{(self.folder / 'qemu.log').read_text()[-2000:]}"
+        return chunk
+
     def _send(self, text: str) -> None:
         assert self._shell is not None
         self._shell.settimeout(60)
         self._shell.sendall(text.encode())
 
     def _read(self, within_s: float, mark: bytes | None) -> bytes | None:
-        assert self._shell is not None
+        """Up to a mark, or up to the end of a command; None when it does not come."""
         got, until = b"", time.monotonic() + within_s
         while (left := until - time.monotonic()) > 0:
-            self._shell.settimeout(left)
-            try:
-                chunk = self._shell.recv(65536)
-            except TimeoutError:
+            chunk = self._more(left)
+            if chunk is None:
                 return None
-            assert chunk, f"QEMU ended:\n{(self.folder / 'qemu.log').read_text()[-2000:]}"
             got += chunk
             if mark in got if mark is not None else END.search(got):
                 return got
