@@ -6,12 +6,11 @@ Nothing here asks about devices: a PCS that is off line is no reason to go back 
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bessctl.corelink import CoreLink, attach
-from bessctl.errors import BessctlError
+from board.device import loop
 from board.device.update import Sight
 
 UNITS = ("bess-loop.service", "bess-supervisor.service")
@@ -29,11 +28,10 @@ class Watch(Protocol):
 
 @dataclass
 class Services:
-    """The two units and the link to the loop, which is kept from look to look."""
+    """The two units, and the loop's socket."""
 
-    run_dir: str = "/run/bessctl"
     sealed: Path = SEALED
-    _link: CoreLink | None = field(default=None, init=False)
+    ask: loop.Ask = loop.ask
 
     def expected(self) -> bool:
         """Is there a site that they should run?"""
@@ -51,14 +49,9 @@ class Services:
         return sum(int(word) for word in said.split() if word.isdigit())
 
     def ticks(self) -> int | None:
-        """Of the loop; None when it cannot be seen."""
-        try:
-            self._link = self._link or attach(self.run_dir, writes=False)
-            state = self._link.state()
-        except BessctlError:
-            self._link = None
-            return None
-        return None if state is None else int(state["tick"])
+        """Of the loop; None when it does not answer."""
+        tick = loop.status(self.ask).get("tick")
+        return int(tick) if isinstance(tick, int) else None
 
 
 def look(services: Watch, at_s: float) -> Sight:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from board.device import loop
 from board.device.health import Services, Watch, look
 from board.device.update import OVER, Sight, Update, after_start, begin, fail, missing, proof
 
@@ -30,6 +31,7 @@ STANDBY_S = 90.0
 INSTALL_S = 3600.0
 OUTCOME_S = 7200.0
 POLL_S = 1.0
+AT_REST = frozenset({loop.STOPPED, loop.OUT_OF_SERVICE})
 
 
 class Refused(Exception):
@@ -95,10 +97,11 @@ Run = Callable[..., tuple[int, str]]
 
 @dataclass
 class Updater:
-    """Root's part. `run`, `sleep`, `now` are given by tests."""
+    """Root's part. `run`, `ask`, `sleep`, `now` are given by tests."""
 
     places: Places
     run: Run = run
+    ask: loop.Ask = loop.ask
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.monotonic
 
@@ -145,26 +148,20 @@ class Updater:
 
     def standby(self) -> bool:
         """Bring the plant to standby. True when it was not there already; a loop that is down leaves nothing to stop. Raises Refused."""
-        if self.run("systemctl", "is-active", "bess-loop.service")[0]:
+        if self.run("systemctl", "is-active", "bess-loop.service")[0] or self.mode() in AT_REST:
             return False
-        if self.mode() in {"stopped", "out_of_service"}:
-            return False
-        self.must("bessctl", "stop")
+        answer = self.ask("stop")
         until = self.now() + STANDBY_S
-        while self.mode() != "stopped":
-            if self.now() > until:
-                self.run("bessctl", "start")
-                raise Refused(f"the plant did not come to standby within {STANDBY_S:g} s")
+        while answer["ok"] and self.mode() not in AT_REST and self.now() < until:
             self.sleep(POLL_S)
-        return True
+        if self.mode() in AT_REST:
+            return True
+        self.ask("start")
+        raise Refused(f"the plant did not come to standby within {STANDBY_S:g} s{': ' if answer['reason'] else ''}{answer['reason']}")
 
-    def mode(self) -> str:
-        """The loop's mode; "" when it cannot be asked."""
-        answer = self.run("sh", "-c", "bessctl status -o json || :")[1]
-        try:
-            return str(json.loads(answer)["plant"]["mode"])
-        except (ValueError, KeyError, TypeError):
-            return ""
+    def mode(self) -> int | None:
+        """The loop's mode; None when it cannot be asked."""
+        return loop.status(self.ask).get("mode")
 
     # --- each start -----------------------------------------------------------------------------------------------------------------------
 
@@ -203,8 +200,9 @@ class Updater:
     def over(self, update: Update) -> Update:
         """The end of an update: the plant is started again if the update had stopped it."""
         if update.stopped:
-            code, said = self.run("bessctl", "start")
-            self.say("the plant is started again" if code == 0 else f"the plant could not be started again: {said}; type: bessctl start")
+            answer = self.ask("start")
+            done = "is started again" if answer["ok"] else f"could not be started again: {answer['reason']}; type: bessctl start"
+            self.say(f"the plant {done}")
         self.say(f"update to {update.version or 'a bundle'}: {update.phase}{': ' if update.why else ''}{update.why}")
         return self.keep(replace(update, stopped=False))
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -75,13 +76,17 @@ def test_a_healthy_run_is_a_proof_after_the_set_time_and_not_before() -> None:
 # --- root's part, with the board's commands played ----------------------------------------------------------------------------------------
 
 
+RUN, STOPPED, OUT_OF_SERVICE = 1, 3, 4
+
+
 @dataclass
 class Board:
-    """Answers of the board's commands by their first words; what was run, in order."""
+    """Answers of the board's commands by their first words, and of the loop; what was run and asked, in order."""
 
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
-    mode: str = "run"
+    mode: int = RUN
+    obeys: bool = True
 
     def run(self, *command: str, timeout_s: float = 60.0) -> tuple[int, str]:
         line = " ".join(command)
@@ -89,15 +94,18 @@ class Board:
         for start, answer in self.answers.items():
             if line.startswith(start):
                 return answer
-        if line == "bessctl stop":
-            self.mode = "stopped"
-        if line == "bessctl start":
-            self.mode = "run"
-        if line.startswith("sh -c bessctl status"):
-            return 0, json.dumps({"plant": {"mode": self.mode}})
         if line.startswith("rauc info"):
             return 0, json.dumps({"compatible": "bessctl-qemu-virt-arm64", "version": "2.0.0"})
         return 0, "qemu-virt-arm64" if line.startswith("cat ") else ""
+
+    def ask(self, command: str) -> dict[str, Any]:
+        """The loop's socket."""
+        if command == "status":
+            return {"ok": True, "outcome": "done", "reason": "", "status": {"mode": self.mode, "tick": 1}}
+        self.ran.append(f"loop {command}")
+        if self.obeys:
+            self.mode = {"stop": STOPPED, "start": RUN}[command]
+        return {"ok": True, "outcome": "done", "reason": ""}
 
     def did(self, start: str) -> bool:
         return any(line.startswith(start) for line in self.ran)
@@ -113,7 +121,7 @@ def places(tmp_path: Path) -> Places:
 
 def updater(places: Places, board: Board) -> Updater:
     clock: Iterator[int] = iter(range(100_000))
-    return Updater(places, run=board.run, sleep=lambda _: None, now=lambda: float(next(clock)))
+    return Updater(places, run=board.run, ask=board.ask, sleep=lambda _: None, now=lambda: float(next(clock)))
 
 
 def ask(places: Places) -> None:
@@ -124,7 +132,7 @@ def test_an_update_is_installed_with_the_plant_in_standby_and_the_board_restarte
     board = Board()
     ask(places)
     assert updater(places, board).serve() == load(places) == Update("restarting", "r1", "2.0.0", "A", "B", stopped=True)
-    order = [line for line in board.ran if line.startswith(("rauc install", "bessctl stop", "systemd-run", "bessctl start"))]
+    order = [line for line in board.ran if line.startswith(("rauc install", "loop ", "systemd-run"))]
     assert [line.split()[1] for line in order] == ["stop", "install", "--on-active=15"], "standby first, restart last, and no start between"
     assert not places.request.exists(), "it is not tried twice"
 
@@ -144,7 +152,7 @@ def test_a_bundle_that_may_not_be_installed_never_touches_the_plant(
     ask(places)
     update = updater(places, board).serve()
     assert (update.phase, why in update.why) == ("failed", True), what
-    assert not board.did("bessctl stop")
+    assert not board.did("loop stop")
     assert not board.did("rauc install")
     assert not board.did("systemctl reboot")
 
@@ -154,11 +162,11 @@ def test_a_bundle_that_fails_while_it_is_written_leaves_the_plant_running(places
     ask(places)
     update = updater(places, board).serve()
     assert (update.phase, update.why, update.stopped) == ("failed", "LastError: a block is not what was signed", False)
-    assert board.mode == "run"
+    assert board.mode == RUN
 
 
-@pytest.mark.parametrize("mode", ["stopped", "out_of_service"])
-def test_an_operators_stop_outlives_an_update(places: Places, mode: str) -> None:
+@pytest.mark.parametrize("mode", [STOPPED, OUT_OF_SERVICE])
+def test_an_operators_stop_outlives_an_update(places: Places, mode: int) -> None:
     """R15: only a local start ends a stop; the update's end is none."""
     board = Board(mode=mode)
     ask(places)
@@ -166,18 +174,18 @@ def test_an_operators_stop_outlives_an_update(places: Places, mode: str) -> None
     places.cmdline.write_text("rauc.slot=B bess.good_s=10")
     update = updater(places, board).confirm(Watched(places.folder, healthy=True))
     assert update.phase == "good"
-    assert not board.did("bessctl start")
+    assert not board.did("loop start")
 
 
 def test_a_loop_that_is_down_is_not_stopped(places: Places) -> None:
     board = Board({"systemctl is-active": (3, "inactive")})
     ask(places)
     assert not updater(places, board).serve().stopped
-    assert not board.did("bessctl stop")
+    assert not board.did("loop stop")
 
 
 def test_a_plant_that_does_not_come_to_standby_is_not_updated(places: Places) -> None:
-    board = Board({"bessctl stop": (0, "")})
+    board = Board(obeys=False)
     ask(places)
     assert "standby" in updater(places, board).serve().why
     assert not board.did("rauc install")
@@ -228,10 +236,10 @@ class Watched:
 def test_a_new_system_that_proves_itself_is_confirmed_and_the_plant_started(places: Places) -> None:
     store(places.state, asdict(UNDER_WAY))
     places.cmdline.write_text("rauc.slot=B bess.good_s=10 bess.give_up_s=30")
-    board = Board(mode="stopped")
+    board = Board(mode=STOPPED)
     update = updater(places, board).confirm(Watched(places.folder, healthy=True))
-    assert (update.phase, update.stopped, board.mode) == ("good", False, "run")
-    assert board.ran.index("rauc status mark-good") < board.ran.index("bessctl start"), "the plant waits for the proof"
+    assert (update.phase, update.stopped, board.mode) == ("good", False, RUN)
+    assert board.ran.index("rauc status mark-good") < board.ran.index("loop start"), "the plant waits for the proof"
     assert outcome(places) == 0
 
 
@@ -240,14 +248,14 @@ def test_a_new_system_that_does_not_is_given_up_and_the_old_one_starts_the_plant
 ) -> None:
     store(places.state, asdict(UNDER_WAY))
     places.cmdline.write_text("rauc.slot=B bess.good_s=10 bess.give_up_s=30")
-    board = Board(mode="stopped")
+    board = Board(mode=STOPPED)
     assert updater(places, board).confirm(Watched(places.folder, healthy=False)).phase == "given_up"
     assert board.ran[-2:] == ["rauc status mark-bad", "systemctl reboot"]
-    assert not board.did("bessctl start")
+    assert not board.did("loop start")
 
     places.cmdline.write_text("rauc.slot=A bess.good_s=10 bess.give_up_s=30")
     update = updater(places, board).confirm(Watched(places.folder, healthy=True))
-    assert (update.phase, board.mode) == ("failed", "run")
+    assert (update.phase, board.mode) == ("failed", RUN)
     assert outcome(places) == 1
     assert "did not prove itself" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ SMALL = 4 << 20
 
 
 def shelf(image: Place, version: str, folder: Path) -> Path:
-    """An ext4 disk with `good`, `tampered`, `unsigned`, `stranger`, `old` and `wrong-board` .raucb."""
+    """An ext4 disk with `good`, `tampered`, `unsigned`, `stranger`, `old` and `wrong-board` .raucb, and tell.py."""
     place = folder / "bundles"
     place.mkdir()
     by, work, mine = bundle.signer(OUT / "keys"), folder / "bundle-work", image.board.compatible
@@ -33,6 +33,7 @@ def shelf(image: Place, version: str, folder: Path) -> Path:
     bundle.make(place / "tampered.raucb", work, Contents(mine, SECOND, small), by)
     flip(place / "tampered.raucb", SMALL // 2)
     unsign(place / "old.raucb", place / "unsigned.raucb")
+    shutil.copyfile(Path(__file__).with_name("tell.py"), place / "tell.py")
     out = folder / "bundles.img"
     mib = 64 + sum(file.stat().st_size for file in place.iterdir()) // (1 << 20)
     with out.open("wb") as disk:

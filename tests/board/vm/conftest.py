@@ -76,6 +76,7 @@ def vm(folder: Path, disk: Path, rig: Rig, shelf: Path) -> Iterator[Vm]:
     try:
         it.wait_console("slot A", within_s=300)
         it.wait_shell()
+        it.shelf()
         yield it
     finally:
         it.cut()

@@ -129,6 +129,10 @@ class Vm:
                 return
         raise Patience(f"no shell within {within_s:g} s; the console's end:\n{self.said()[-3000:]}")
 
+    def shelf(self) -> None:
+        """Mount the disk with bundles and helpers."""
+        self.until("mkdir -p /run/shelf && mount -o ro /dev/disk/by-label/BUNDLES /run/shelf")
+
     def run(self, command: str, within_s: float = COMMAND_S) -> tuple[int, str]:
         """Exit code and output, both streams."""
         self._send("{ " + command + "\n} 2>&1; echo '=%'=$?=%=\n")

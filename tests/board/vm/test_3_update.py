@@ -9,7 +9,7 @@ import pytest
 
 from tests.board.vm.bundles import SECOND
 from tests.board.vm.machine import Vm
-from tests.board.vm.test_2_plant import until_mode
+from tests.board.vm.test_2_plant import RUN, until_mode
 
 SHELF = "/run/shelf"
 AS_SUPERVISOR = "setpriv --reuid bess-supervisor --regid bess-supervisor --clear-groups"
@@ -17,8 +17,8 @@ INSTALL_S = 1200.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shelf(vm: Vm) -> None:
-    vm.ask(f"mkdir -p {SHELF} && mount -o ro /dev/disk/by-label/BUNDLES {SHELF}")
+def settled(vm: Vm) -> None:
+    """The first start is confirmed."""
     vm.until("systemctl show -p SubState --value bess-mark-good | grep -qx dead", within_s=900)
 
 
@@ -68,17 +68,17 @@ def test_only_root_reaches_rauc(vm: Vm) -> None:
 
 def test_a_tampered_bundle_is_found_out_as_it_is_read_and_the_old_system_stays(vm: Vm) -> None:
     """Its signature is good; one bit of its payload is not what was signed."""
-    until_mode(vm, "run")
+    until_mode(vm, RUN)
     code, said = vm.run(f"{AS_SUPERVISOR} bessctl-update install {SHELF}/tampered.raucb", INSTALL_S)
     assert code == 1, said
     assert update(vm)["phase"] == "failed"
     assert vm.ask("rauc status --output-format=json | tr ',' '\n' | grep -c '\"boot_primary\":\"rootfs.0\"'") == "1"
-    until_mode(vm, "run")
+    until_mode(vm, RUN)
 
 
 def test_a_good_bundle_is_installed_tried_proved_and_confirmed(vm: Vm) -> None:
     """The plant is in standby and says so from before the writing until the new system has proved itself."""
-    until_mode(vm, "run")
+    until_mode(vm, RUN)
     here = len(vm.said())
     vm.ask(f"{AS_SUPERVISOR} bessctl-update install {SHELF}/good.raucb", INSTALL_S)
     assert update(vm) | {"request": ""} == {
@@ -87,9 +87,10 @@ def test_a_good_bundle_is_installed_tried_proved_and_confirmed(vm: Vm) -> None:
     assert "the plant is in standby until the new system is proved" in vm.ask("journalctl -b -u bess-update -o cat --no-pager")
     vm.wait_console("slot B", after=here, within_s=900)
     vm.wait_shell()
+    vm.shelf()
     assert vm.ask("tr ' ' '\n' </proc/cmdline | grep rauc.slot") == "rauc.slot=B"
     vm.until("bessctl-update status | grep -q good", within_s=1500)
     assert vm.ask(f"{AS_SUPERVISOR} bessctl-update outcome && echo installed") == "installed"
-    until_mode(vm, "run")
+    until_mode(vm, RUN)
     assert f'"version":"{SECOND}"' in vm.ask("rauc status --detailed --output-format=json")
     assert vm.ask("fw_printenv BOOT_ORDER") == "BOOT_ORDER=B A"

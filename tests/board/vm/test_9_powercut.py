@@ -25,7 +25,6 @@ from tests.board.vm.rig import Rig
 CUTS = int(os.environ.get("BESS_CUTS", "0"))
 EARLY = "systemd.unit=sysinit.target"
 """Only mounts, temporary files and the test's shell: the writer brings what it needs."""
-SHELF = "mkdir -p /run/shelf && mount -o ro /dev/disk/by-label/BUNDLES /run/shelf"
 CUT_WITHIN_S = 8.0
 
 
@@ -95,7 +94,7 @@ def test_nothing_acknowledged_is_lost(ready: Vm, capsys: pytest.CaptureFixture[s
             continue
         ready.wait_shell()
         assert ready.ask("findmnt -no FSTYPE,OPTIONS /data").startswith("ext4 rw")
-        ready.ask(SHELF)
+        ready.shelf()
         promises.kept(ready.ask("python3.13 /run/shelf/writer.py check", within_s=600))
         said = ready.let("python3.13 /run/shelf/writer.py write", until=b"ack sqlite", then_s=chance.uniform(0, CUT_WITHIN_S))
         ready.cut()
