@@ -12,6 +12,7 @@ from typing import Any
 from bessctl.config import estimate
 from bessctl.config.buses import Bus, Device
 from bessctl.config.fill_devices import device_plans, ns, pace
+from bessctl.config.load_shed import margin_w
 from bessctl.config.loop import Unit
 from bessctl.config.protection import Derate
 from bessctl.config.rows import SealedRow, expanded
@@ -30,6 +31,7 @@ def fill(c: Any, site: Site, plans: dict[str, DevicePlan]) -> None:
     _loop(c, site)
     for index, unit in enumerate(site.units):
         _unit(c, index, unit, site)
+        c["unit_opens"][index] = opens(site, plans, index)
     for index, source in enumerate(site.sources):
         _slot(c, index, source)
     for index, row in enumerate(expanded(site)):
@@ -56,6 +58,9 @@ def _loop(c: Any, site: Site) -> None:
         c[f"{key}_ns"] = ns(getattr(loop, f"{key}_s"))
     c["meter_hold_ns"], c["meter_delay_ns"] = ns(pcc.meter_hold_s), ns(pcc.meter_delay_s)
     c["meter_age_ns"] = ns(estimate.meter_age_s(site))
+    if pcc.load_shed is not None:
+        c["shed_on_ns"], c["shed_off_ns"] = ns(pcc.load_shed.after_s), ns(pcc.load_shed.release_after_s)
+        c["shed_margin_w"] = margin_w(site)
     c["balance_soc_pct"], c["soc_stuck_pct"] = loop.balance_soc_pct, loop.soc_stuck_pct
     c["ramp_w_per_s"] = loop.ramp_w_per_s
     c["min_power_w"] = loop.min_power_w
@@ -68,6 +73,12 @@ def _loop(c: Any, site: Site) -> None:
         c[key] = nan if value is None else value
     c["load_max_w"] = nan if pcc.load_max_w is None else pcc.load_max_w
     c["pv_max_w"] = nan if pcc.pv_max_w is None else pcc.pv_max_w
+
+
+def opens(site: Site, plans: dict[str, DevicePlan], unit: int) -> bool:
+    """A plan may disconnect it: its battery takes orders to open and to close, and says how its contactors are."""
+    battery = plans[site.units[unit].bms or site.units[unit].pcs]
+    return battery.has("open") and battery.has("close") and "bms_state" in battery.quantities()
 
 
 def unit_key(name: str) -> int:

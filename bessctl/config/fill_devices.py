@@ -16,7 +16,7 @@ from bessctl.devices.plan import DevicePlan, Factor, Field, Point, Read, Write
 Placed = tuple[int, int, Device, DevicePlan]
 """Index and place of a device, its entry in the site, its plan."""
 
-PROGRAMS = ("prepare", "setpoint", "var", "beat", "run", "standby", "stop", "open", "close", "limits")
+PROGRAMS = ("prepare", "setpoint", "var", "beat", "run", "standby", "stop", "open", "close", "limits", "shed")
 
 
 def ns(seconds: float) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bessctl.config.base import NotNegativeWatts, Positive, PositiveWatts, Seconds, Strict, Text
+from bessctl.config.load_shed import LoadShed
 
 
 class Loop(Strict):
@@ -72,6 +73,8 @@ class Pcc(Strict):
     meter_delay_s: Annotated[float, Field(ge=0, le=5)] = 0.0
     """How much older than its question a sample may be because the meter averages. A meter that merely measures less often than it is
     asked needs nothing here: its repetitions are seen."""
+    load_shed: LoadShed | None = None
+    """R3: the output that sheds load while a limit stays unmet; absent = a flag and an event alone."""
 
 
 class Unit(Strict):

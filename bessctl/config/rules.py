@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from bessctl.config import estimate
 from bessctl.config.explain import nearest
+from bessctl.config.load_shed import load_shed
 from bessctl.config.places import Path
 from bessctl.config.rows import expanded
 from bessctl.config.rules_connection import connection_point, defaults, meter_ages, safe_values
@@ -32,7 +33,7 @@ def findings(site: Site) -> Findings:
         yield from rule(site)
     broken = list(references(site))
     yield from broken
-    for rule in (sources, defaults, connection_point, inputs, links, provider, telemetry, utility, policies):
+    for rule in (sources, defaults, connection_point, load_shed, inputs, links, provider, telemetry, utility, policies):
         yield from rule(site)
     if not broken:
         yield from rows_fit(site)
@@ -120,6 +121,7 @@ def references(site: Site) -> Findings:
                 yield path, f"device {name!r} serves {used[name]} already; each device serves once"
             used.setdefault(name, user)
     used |= {entry.modbus.device: "inputs" for entry in site.inputs if entry.modbus is not None}
+    used |= {site.pcc.load_shed.device: "pcc"} if site.pcc.load_shed is not None else {}
     for index, device in enumerate(site.devices):
         if device.name not in used:
             yield ("devices", index, "name"), f"nothing uses device {device.name!r}; name it in units or pcc, or take it out"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bessctl.config.buses import Bus, Device
 from bessctl.config.fill import fill, reactive
 from bessctl.config.fill_devices import counted
 from bessctl.config.load import LoadedSite, together
+from bessctl.config.load_shed import write_of
 from bessctl.config.places import Path
 from bessctl.config.rows import SealedRow, expanded
 from bessctl.config.site import Site
@@ -72,11 +73,13 @@ def plan_of(site: Site, device: Device, found: dict[str, FoundDevice]) -> Device
     """What the loop knows about one device."""
     if device.kind == "io":
         places = ((index, entry.modbus, entry.closed_is) for index, entry in enumerate(site.inputs))
-        return compile_inputs(
+        plan = compile_inputs(
             Contact(index, at.table, at.address, at.bit, closed)
             for index, at, closed in places
             if at is not None and at.device == device.name
         )
+        shed = site.pcc.load_shed
+        return plan if shed is None or shed.device != device.name else replace(plan, writes=(write_of(shed),))
     return compile_device(site.profile(device), role_of(site, device.name), found[device.name], site.battery_profile(device))
 
 

@@ -55,6 +55,8 @@ def status_report(site: Site, state: State) -> dict[str, Any]:
             "hi_by": str(snapshot.hi.binding),
             "pcc_w": snapshot.pcc_w,
             **_reactive(snapshot.reactive),
+            **({"disconnected_by": snapshot.disconnected_by} if snapshot.disconnected_by else {}),
+            **({"load_shed": "on"} if snapshot.shedding else {}),
             "flags": ", ".join(flags) or None,
             **({"remedy": "; ".join(todo)} if todo else {}),
         },
@@ -100,6 +102,7 @@ def _unit(unit: Any) -> dict[str, Any]:
         "cell_c_max": unit.cell_temp_max_c,
         "dc_v": unit.dc_v,
         "dc_a": unit.dc_a,
+        "contactor": unit.contactor,
     }
 
 

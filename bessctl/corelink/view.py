@@ -30,6 +30,10 @@ QUANTITIES = layout.LIMITS["quantities"]
 # SunSpec 701 InvSt.
 INVERTER_STATES = ("off", "sleeping", "starting", "running", "throttled", "shutting_down", "fault", "standby")
 
+# ContactorStep of contactor.pxd.
+CONTACTORS = ("unknown", "closed", "opening", "open", "closing", "gave_up")
+SHED_ON = 1
+
 # What is measured, by the field of UnitSnapshot that shows it.
 MEASURED = {
     "ac_w": Q.Q_AC_W, "ac_var": Q.Q_AC_VAR, "ac_v": Q.Q_AC_V, "ac_hz": Q.Q_AC_HZ, "dc_v": Q.Q_DC_V, "dc_a": Q.Q_DC_A,
@@ -69,6 +73,7 @@ def unit_snapshot(site: Site, state: State, unit: int) -> UnitSnapshot:
         soh_pct=reading(state, unit, Q.Q_SOH_PCT),
         import_wh=state["unit_import_wh"][unit],
         export_wh=state["unit_export_wh"][unit],
+        contactor=CONTACTORS[state["unit_contactor"][unit]],
         capacity_wh=rated_wh if rated_wh is not None else site.unit_wh[unit] or None,
         curves=tuple((word, CURVE_STATES.get(code, "?")) for kind, word in CURVE_KINDS.items() if (code := curve_state(state, unit, kind))),
         **{field: reading(state, unit, quantity, age_ns) for field, quantity in MEASURED.items()},
@@ -176,4 +181,6 @@ def snapshot(site: Site, state: State) -> PlantSnapshot:
         unmet_w=state["pcc_unmet_w"],
         unmet_source=unmet_source(site, state),
         meter=meter(state),
+        disconnected_by=site.source(state["connect_slot"]),
+        shedding=state["shed"] == SHED_ON,
     )

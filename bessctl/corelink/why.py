@@ -83,6 +83,14 @@ def of_slot(_: Site, state: State, bind: int, slot: int, __: str) -> str:
     return {"empty": "it wrote no plan yet: sealed default", "lapsed": "its lease is over: sealed default"}.get(word, "sealed default")
 
 
+def of_disconnection(site: Site, state: State, bind: int, slot: int, __: str) -> str:
+    """A plan says connect 0: contactors open, or the units cease to energise where we drive none."""
+    how = "its plan disconnects: " if state["connect_bind"] == B.BIND_SLOT else "its lease is over, and it had disconnected: "
+    if bind == B.BIND_CEASE:
+        return how + "no contactor here is ours, the unit ceases to energise"
+    return how + "0 W, the PCS stops, the contactors open"
+
+
 def of_reactive(site: Site, state: State, *_: Any) -> str:
     """Where reactive power goes first."""
     return f"reactive power goes first: {number(state['command_var'])} var for {site.source(state['reactive_slot'])} leave so much"
@@ -102,6 +110,8 @@ REASONS: dict[int, tuple[Callable[[Site], int] | None, Callable[..., str | None]
     B.BIND_METER: (None, of_meter),
     B.BIND_MODE: (None, of_mode),
     B.BIND_REACTIVE: (lambda site: len(site.sources), of_reactive),
+    B.BIND_OPEN: (lambda site: len(site.sources), of_disconnection),
+    B.BIND_CEASE: (lambda site: len(site.sources), of_disconnection),
     B.BIND_SLOT: (lambda site: len(site.sources), of_slot),
     B.BIND_DEFAULT: (lambda site: len(site.sources), of_slot),
     B.BIND_FALLBACK: (lambda site: len(site.sources), of_slot),

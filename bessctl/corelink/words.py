@@ -35,6 +35,7 @@ COMMISSION = {
     2: "the trial is over",
     3: "is commissioned under this configuration",
 }
+CONNECT = ("no longer disconnects the plant", "disconnects the plant: 0 W, PCS stop, contactors open")
 ENERGY = {1: "rolled over", 2: "another counter, or a reset one", 3: "stands still while power flows", 4: "differs from measured power"}
 LEVELS = ("info", "warning", "alarm")
 PLANT = layout.LIMITS["plant"]
@@ -151,7 +152,7 @@ def bound_name(site: Site, bind: int, ident: int) -> str:
     if bind == kind.BIND_ROW:
         unit = site.rows[ident].unit if 0 <= ident < len(site.rows) else ""
         return f"{site.row(ident)}@{unit}" if unit else site.row(ident)
-    if bind in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_REACTIVE):
+    if bind in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_REACTIVE, kind.BIND_OPEN, kind.BIND_CEASE):
         return site.source(ident)
     if bind == kind.BIND_METER:
         return "connection" if ident == PLANT else site.source(ident)
@@ -203,6 +204,8 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_CURVE: lambda _, raw: _curve(raw["detail"]),
     layout.EventCode.EV_METER: lambda _, raw: METER.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_COMMISSION: lambda _, raw: COMMISSION.get(raw["detail"], str(raw["detail"])),
+    layout.EventCode.EV_CONNECT: lambda _, raw: CONNECT[raw["detail"] == 1],
+    layout.EventCode.EV_SHED: lambda _, raw: "on" if raw["detail"] else "off",
     layout.EventCode.EV_ENERGY: lambda _, raw: ENERGY.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_JOURNAL: lambda _, raw: tell.JOURNAL[min(max(raw["detail"], 0), 2)],
     layout.EventCode.EV_STOPPED: lambda _, raw: STOPPED[raw["detail"] == 1],

@@ -15,7 +15,7 @@ from bessctl_core.ports import PlanPort
 
 Fields = tuple[
     int, int, float | None, float | None, float | None, float | None, float | None,
-    int, int, float | None, float | None, bool | None, float | None,
+    int, int, float | None, float | None, bool | None, float | None, bool | None,
 ]  # fmt: skip
 
 
@@ -24,6 +24,7 @@ def fields(block: Block) -> Fields:
     return (
         block.start_ns, block.end_ns, block.ess_lo_w, block.ess_hi_w, block.pcc_lo_w, block.pcc_hi_w, block.target_w,
         int(block.target_scope), int(block.q_kind), block.q_value, block.q_absorb, block.energize, block.rate_w_per_s,
+        block.connect,
     )  # fmt: skip
 
 

@@ -22,7 +22,8 @@ LIMITS = {
     "export at least": ("pcc_lo_w", 1.0),
     "import at least": ("pcc_hi_w", -1.0),
 }
-PLAIN = {"power", "connection power", "rate", "energize"}
+ORDERS = {"energize", "connect"}
+PLAIN = {"power", "connection power", "rate", *ORDERS}
 PLAN = {"lease", "lapse", "fallback", "series", "old boot"}
 SERIES = {"from", "to"}
 
@@ -115,10 +116,10 @@ def _fields(keys: dict[str, Any]) -> dict[str, Any]:
             fields.update(target_w=_watts(value), target_scope=Scope.PCC)
         elif key == "rate":
             fields["rate_w_per_s"] = quantity(value, "W/s")
-        elif key == "energize":
+        elif key in ORDERS:
             if value not in ("yes", "no", True, False):
-                raise BadValue(f"energize: {value!r} is neither yes nor no")
-            fields["energize"] = value in ("yes", True)
+                raise BadValue(f"{key}: {value!r} is neither yes nor no")
+            fields[key] = value in ("yes", True)
         else:
             raise BadValue(f"{key!r} is nothing a source can want; allowed: {', '.join([*sorted(PLAIN), *LIMITS, *sorted(PLAN)])}")
     return fields

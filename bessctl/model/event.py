@@ -67,6 +67,8 @@ SENTENCES = {
     "order_late": "{device} does not obey the order to {word} within {limit} s, its state is {value}",
     "start_given_up": "{device} did not start in {detail} tries; it waits for a start or reset of the operator",
     "contactor": "battery{at_unit}: {word}",
+    "connect": "{source}: {word}; {value} of {limit} units have contactors that are ours, the others cease to energise",
+    "shed": "the load-shed output goes {word}",
     "commission": "{unit}: {word}",
     "events_lost": "{detail} events were overwritten before they were read",
 }

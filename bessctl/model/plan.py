@@ -72,6 +72,8 @@ class Block:
     q_absorb: float | None = None
     energize: bool | None = None
     rate_w_per_s: float | None = None
+    connect: bool | None = None
+    """False = disconnect the batteries galvanically: 0 W, the PCS stops, the contactors open (2030.5 opModConnect)."""
 
 
 @dataclass(frozen=True, slots=True)

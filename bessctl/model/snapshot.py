@@ -50,6 +50,8 @@ class UnitSnapshot:
     import_wh: float = 0.0
     export_wh: float = 0.0
     capacity_wh: float | None = None
+    contactor: str = "unknown"
+    """closed, opening, open, closing, gave_up; unknown where nobody says."""
     curves: tuple[tuple[str, str], ...] = ()
     """Functions of the PCS whose curves are ours, and how each stands: writing, in_force, off, failed."""
 
@@ -135,6 +137,10 @@ class PlantSnapshot:
     """R3: what `unmet_source` asks for and cannot have, in the direction it asks for: + more export or less import. 0 = all are met."""
     unmet_source: str = ""
     meter: MeterSnapshot = MeterSnapshot()
+    disconnected_by: str = ""
+    """The source whose plan says connect 0; empty = none does. `UnitSnapshot.contactor` says how far it is."""
+    shedding: bool = False
+    """R3: the load-shed output is on."""
 
     @property
     def import_wh(self) -> float:

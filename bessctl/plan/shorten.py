@@ -6,7 +6,7 @@ Rules.
 - A merged block allows what both allowed: each limit is the tighter one. A gap between them belongs to the merged block too, so the
   slot's sealed default, which speaks in gaps, is intersected as well. The block never reaches beyond the two.
 - Where the targets are the same it stays. Two ess targets become the one nearer 0, of opposite signs 0; anything else is no target.
-- The slower rate, "cease to energise" before anything else; reactive power only where both say the same.
+- The slower rate, "disconnect" and "cease to energise" before anything else; reactive power only where both say the same.
 - Blocks whose pcc limits have nothing in common cannot be merged. A series that stays too long is refused: a wish cut off would be wider.
 """
 
@@ -39,11 +39,11 @@ def common_target(a: Block, b: Block) -> float | None:
     return min(a.target_w, b.target_w, key=abs) if a.target_w * b.target_w > 0 else 0.0
 
 
-def common_energize(a: Block, b: Block) -> bool | None:
-    """Ceasing wins."""
-    if a.energize is False or b.energize is False:
+def common_order(a: bool | None, b: bool | None) -> bool | None:
+    """Of `energize` and `connect`: ceasing and opening win."""
+    if a is False or b is False:
         return False
-    return a.energize if a.energize == b.energize else None
+    return a if a == b else None
 
 
 def merged(a: Block, b: Block, default: Block = NO_DEFAULT) -> Block | None:
@@ -67,7 +67,8 @@ def merged(a: Block, b: Block, default: Block = NO_DEFAULT) -> Block | None:
         q_kind=a.q_kind if same_q else QKind.NONE,
         q_value=a.q_value if same_q else 0.0,
         q_absorb=a.q_absorb if same_q else None,
-        energize=common_energize(a, b),
+        energize=common_order(a.energize, b.energize),
+        connect=common_order(a.connect, b.connect),
         rate_w_per_s=tighter(min, a.rate_w_per_s, b.rate_w_per_s),
     )
 

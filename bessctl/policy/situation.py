@@ -132,8 +132,8 @@ def _slot(config: PolicyConfig, slot: SlotFacts, plan: Plan | None, lapsed: bool
 
 
 def _stated(block: Block, start_ns: int, end_ns: int, who: str, targets: bool = False) -> Iterator[Span]:
-    """What a block says; ceasing to energise is a limit of 0 both ways. Nothing where it says nothing."""
-    lo, hi = (0.0, 0.0) if block.energize is False else (block.ess_lo_w, block.ess_hi_w)
+    """What a block says; ceasing to energise and disconnecting are a limit of 0 both ways. Nothing where it says nothing."""
+    lo, hi = (0.0, 0.0) if block.energize is False or block.connect is False else (block.ess_lo_w, block.ess_hi_w)
     target = block.target_w if targets else None
     if start_ns < end_ns and any(value is not None for value in (lo, hi, block.pcc_lo_w, block.pcc_hi_w, target)):
         yield Span(start_ns, end_ns, who, lo, hi, block.pcc_lo_w, block.pcc_hi_w, target, block.target_scope is Scope.PCC)

@@ -8,7 +8,7 @@ from libc.math cimport isfinite
 from .layout cimport (
     ACT_DERATE, BUS_RTU, BUS_TCP, CURVE_POINTS, CURVES, DEV_IO, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_CHIPS, MAX_DEVICES, MAX_FACTORS,
     MAX_FIELDS, MAX_INPUTS, MAX_MAPS, MAX_POINTS, MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS,
-    PT_BIT, PT_BITS16, QUANTITIES, SRC_ENABLE, TEXT, SiteConfig,
+    PT_BIT, PT_BITS16, QUANTITIES, SRC_SHED, TEXT, SiteConfig,
 )
 from .driver cimport LIMIT_REGISTERS, LIMIT_ROWS
 from .frames cimport READ_COILS, READ_DISCRETE_INPUTS, READ_INPUT_REGISTERS
@@ -155,7 +155,7 @@ cdef str fields_of(const SiteConfig* c, int i):
     for k in range(c.write_field[i], c.write_field[i] + c.write_fields[i]):
         size = type_registers(c.field_type[k])
         across = c.field_offset[k] < c.write_count[i] < c.field_offset[k] + size
-        if c.field_type[k] > PT_BITS16 or c.field_source[k] > SRC_ENABLE or c.field_quantity[k] >= QUANTITIES \
+        if c.field_type[k] > PT_BITS16 or c.field_source[k] > SRC_SHED or c.field_quantity[k] >= QUANTITIES \
                 or not within(c.field_factor[k], 0, c.n_factors) or not within(c.field_offset[k], 0, room - size) or across:
             return f"field {k} of write {i} is of no known kind or lies outside of it"
     return None

@@ -4,9 +4,10 @@ from libc.math cimport fabs
 
 from libc.stdint cimport int64_t, uint8_t
 
+from .connect cimport disconnects
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
-    ACT_OPEN, EV_CONTACTOR, MODE_ACQUIRE, MODE_RUN, MODE_START_FAILED, PLANT, QUANTITIES, Q_BMS_STATE, Q_DC_A, Q_DC_V, Q_PACK_A, Q_PACK_V,
+    ACT_OPEN, BIND_OPEN, EV_CONTACTOR, MODE_ACQUIRE, MODE_RUN, MODE_START_FAILED, PLANT, QUANTITIES, Q_BMS_STATE, Q_DC_A, Q_DC_V, Q_PACK_A, Q_PACK_V,
     Q_PCS_STATE,
 )
 from .units cimport is_mapped, unit_sees
@@ -63,11 +64,20 @@ cdef void go(ContactorTable* t, int unit, int step, EventSink* sink, int64_t now
          -1, -1, step, t.tries[unit], 0)
 
 
-cdef void open_it(const SiteConfig* c, const Inputs* inp, ContactorTable* t, int unit, EventSink* sink, int64_t now_ns) noexcept nogil:
-    """A row asks for open contactors."""
+cdef void begin_opening(ContactorTable* t, int unit, bint by_row, EventSink* sink, int64_t now_ns) noexcept nogil:
+    """What is open already, and not by us, is not ours to close when a plan ends; a row ends with a reset, and then somebody wants it closed."""
+    t.asked[unit] = 1
+    if t.step[unit] == BATTERY_GAVE_UP and not by_row:
+        return
+    t.ours[unit], t.tries[unit] = by_row or t.ours[unit] or t.step[unit] != BATTERY_OPEN, 0
+    go(t, unit, BATTERY_OPENING, sink, now_ns)
+
+
+cdef void open_it(const SiteConfig* c, const Inputs* inp, ContactorTable* t, int unit, bint by_row, EventSink* sink, int64_t now_ns) noexcept nogil:
+    """A row or a plan asks for open contactors."""
     if not t.asked[unit]:
-        t.asked[unit], t.ours[unit], t.tries[unit] = 1, 1, 0
-        go(t, unit, BATTERY_OPENING, sink, now_ns)
+        begin_opening(t, unit, by_row, sink, now_ns)
+    t.ours[unit] = t.ours[unit] or by_row
     t.ordered[unit] = t.ordered[unit] or may_open(c, inp, t, unit, now_ns)
     if t.step[unit] == BATTERY_OPENING and t.disconnected[unit]:
         go(t, unit, BATTERY_OPEN, sink, now_ns)
@@ -103,14 +113,16 @@ cdef void close_it(const SiteConfig* c, const Inputs* inp, ContactorTable* t, in
         go(t, unit, BATTERY_OPEN, sink, now_ns)
 
 
-cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const RowTable* rows, ContactorTable* t, int mode, EventSink* sink,
-                            int64_t now_ns) noexcept nogil:
+cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const Connect* k, ContactorTable* t, int mode,
+                            EventSink* sink, int64_t now_ns) noexcept nogil:
     cdef int unit
+    cdef bint by_row
     for unit in range(c.n_units):
         t.disconnected[unit] = disconnected(c, inp, unit, now_ns)
         t.away[unit] = unit_sees(c, inp, unit, Q_BMS_STATE, now_ns) and not connected(c, inp, unit, now_ns)
-        if max(rows.stop[unit], rows.stop[PLANT]) >= ACT_OPEN:
-            open_it(c, inp, t, unit, sink, now_ns)
+        by_row = max(rows.stop[unit], rows.stop[PLANT]) >= ACT_OPEN
+        if by_row or disconnects(c, k, unit) == BIND_OPEN:
+            open_it(c, inp, t, unit, by_row, sink, now_ns)
         elif not is_mapped(inp, unit, Q_BMS_STATE):
             t.step[unit], t.ready[unit] = BATTERY_UNKNOWN, 1
             t.asked[unit] = t.ordered[unit] = t.ours[unit] = t.fault[unit] = 0

@@ -33,6 +33,7 @@ cdef struct Device:
     Rows beat_rows
     Rows limit_rows
     Rows prepare_rows
+    Rows shed_rows
     uint64_t beat_ticks         # ticks of one beat
     int64_t order_since_ns      # since when the order is not obeyed
     int64_t limit_next_ns
@@ -46,7 +47,10 @@ cdef struct Device:
     int64_t alive_ns            # newest sample in which something moved
     int64_t switch_next_ns
     int64_t contactor_next_ns   # the order to the contactors is not repeated before
+    int64_t shed_next_ns        # the load-shed output is written again
+    int64_t shed_heard_ns       # when it was last acknowledged, or a new order began
     uint32_t epoch              # connection it was verified on
+    uint32_t shed_epoch         # connection the load-shed output was written on
     uint32_t beat_sent
     int32_t index
     int32_t unit                # or PLANT
@@ -79,6 +83,8 @@ cdef struct Device:
     uint8_t prepare_asked
     uint8_t prepare_differs
     uint8_t prepare_writes
+    uint8_t shed_order          # ShedOrder, and which of them was written last
+    uint8_t shed_sent
     uint8_t last_run
     uint8_t last_contactor      # what was ordered last: 0 nothing, 1 open, 2 close
 

@@ -326,6 +326,7 @@ cdef class DryLoop:
             ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
             ("bus_exception_code", s.bus_exception_code[:MAX_BUSES]), ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
+            ("unit_disconnect", s.unit_disconnect[:MAX_UNITS]), ("unit_contactor", s.unit_contactor[:MAX_UNITS]),
         ):
             fields[name] = codes
         return fields

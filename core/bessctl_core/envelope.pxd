@@ -1,7 +1,8 @@
 # What is allowed now, per unit and for the plant, and who says so.
 #
 # The device interval of a unit is the smallest of: rating, the rating the PCS states, apparent power, the BMS's current limits as watts (R14),
-# derating and protection, what an untried unit may give (R16); nothing for a unit that does not follow or whose battery is not connected. It always contains 0 and never yields. The plant's device interval is the
+# derating and protection, what an untried unit may give (R16); nothing for a unit that does not follow, whose battery is not connected, or that a plan
+# disconnects (connect.pxd). It always contains 0 and never yields. The plant's device interval is the
 # sum over its units and over what units beyond our command may be giving (R9): those watts flow whatever is decided here, so the plant's
 # limits hold for all of them together, and dispatch.pxd leaves their share to them.
 #
@@ -18,6 +19,7 @@
 
 from libc.stdint cimport int16_t, int64_t, uint8_t
 
+from .connect cimport Connect
 from .contactor cimport ContactorTable
 from .layout cimport MAX_UNITS, Inputs, Outputs, SiteConfig
 from .commission cimport Commission
@@ -52,11 +54,11 @@ cdef struct Envelope:
     double ess_w            # measured, all units; NaN when one is missing
     double unmet_w
     int16_t unmet_slot
-    uint8_t cease           # a source asks to cease to energise
+    uint8_t cease           # a source asks to cease to energise, or disconnects
 
 # Rating, BMS, rows: the part no source touches. `mode_blocks`: the mode allows no power; `mode` names it.
 cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const UnitTable* u, const ContactorTable* contactors,
-                          const Commission* k, Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil
+                          const Connect* connect, const Commission* k, Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil
 
 # The sources, class by class. Marks in `p` whether any of them speaks of the PCC.
 cdef void arbitrate(const SiteConfig* c, const SlotTable* slots, Pcc* p, const Reactive* r, Envelope* e, int64_t now_ns) noexcept nogil

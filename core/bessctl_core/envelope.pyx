@@ -8,6 +8,7 @@ from .layout cimport (
     Q_AC_W, Q_BMS_CHA_MAX_A, Q_BMS_DIS_MAX_A, Q_SOC_PCT, Q_W_MAX_CHA, Q_W_MAX_DIS,
 )
 from .commission cimport commission_share
+from .connect cimport disconnects
 from .pcc cimport METER_LOST, PARTS, pcc_bounds, phase_bounds
 from .plans cimport Ask
 from .reentry cimport gate_update
@@ -104,9 +105,10 @@ cdef void gates(const SiteConfig* c, const RowTable* rows, Envelope* e, int unit
         lo.w = 0.0 - charge
 
 
-cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, bint follows, double share, Envelope* e, int unit,
-                        bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
+cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const Connect* connect, bint follows, double share,
+                        Envelope* e, int unit, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi
+    cdef int cut = disconnects(c, connect, unit)
     unit_ratings(c, inp, unit, &lo, &hi, now_ns)
     unit_trial(c, share, unit, &lo, &hi)
     unit_rows(c, rows, unit, unit, &lo, &hi)
@@ -117,11 +119,14 @@ cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* 
         if mode_blocks:
             hi.w, hi.bind, hi.id, hi.until_ns = 0, BIND_MODE, mode, 0
             lo = hi
+        elif cut:
+            hi.w, hi.bind, hi.id, hi.until_ns = 0, cut, connect.slot, connect.until_ns
+            lo = hi
         elif not follows:
             hi.w, hi.bind, hi.id, hi.until_ns = 0, BIND_DEVICE, unit, 0
             lo = hi
-    set_side(&e.unit_hi[unit], max(0.0, hi.w), hi.bind, hi.id, 0, now_ns)
-    set_side(&e.unit_lo[unit], min(0.0, lo.w), lo.bind, lo.id, 0, now_ns)
+    set_side(&e.unit_hi[unit], max(0.0, hi.w), hi.bind, hi.id, hi.until_ns, now_ns)
+    set_side(&e.unit_lo[unit], min(0.0, lo.w), lo.bind, lo.id, lo.until_ns, now_ns)
 
 
 # --- who takes which share ------------------------------------------------------------------------------------------------------------------
@@ -159,7 +164,7 @@ cdef void weigh(const SiteConfig* c, const Inputs* inp, Envelope* e, int64_t now
 # --- the plant ----------------------------------------------------------------------------------------------------------------------------
 
 cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const UnitTable* u, const ContactorTable* contactors,
-                          const Commission* k, Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
+                          const Connect* connect, const Commission* k, Envelope* e, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef int hi_by = 0
     cdef int lo_by = 0
@@ -170,7 +175,8 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
     cdef double hi = e.giving_hi_w
     cdef double lo = e.giving_lo_w
     for unit in range(c.n_units):
-        unit_interval(c, inp, rows, u.follows[unit] and contactors.ready[unit], commission_share(k, unit), e, unit, mode_blocks, mode, now_ns)
+        unit_interval(c, inp, rows, connect, u.follows[unit] and contactors.ready[unit], commission_share(k, unit), e, unit, mode_blocks, mode,
+                      now_ns)
         hi += e.unit_hi[unit].w
         lo += e.unit_lo[unit].w
         # The plant's side is bound by the first unit that something other than its rating limits.
@@ -179,8 +185,8 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
         if e.unit_lo[lo_by].bind == BIND_RATING and e.unit_lo[unit].bind != BIND_RATING:
             lo_by = unit
         ess += reading(inp, unit, Q_AC_W) if unit_sees(c, inp, unit, Q_AC_W, now_ns) else NAN
-    set_side(&e.device_hi, hi, e.unit_hi[hi_by].bind, e.unit_hi[hi_by].id, 0, now_ns)
-    set_side(&e.device_lo, lo, e.unit_lo[lo_by].bind, e.unit_lo[lo_by].id, 0, now_ns)
+    set_side(&e.device_hi, hi, e.unit_hi[hi_by].bind, e.unit_hi[hi_by].id, e.unit_hi[hi_by].until_ns, now_ns)
+    set_side(&e.device_lo, lo, e.unit_lo[lo_by].bind, e.unit_lo[lo_by].id, e.unit_lo[lo_by].until_ns, now_ns)
     e.ess_w = ess
     weigh(c, inp, e, now_ns)
 
@@ -196,7 +202,6 @@ cdef void slot_bounds(const SiteConfig* c, const SlotTable* t, Pcc* p, Envelope*
     at_most(hi, a.ess_hi_w, bind, slot, until)
     at_least(lo, a.ess_lo_w, bind, slot, until)
     if a.energize == 0:
-        e.cease = 1
         at_most(hi, 0, bind, slot, until)
         at_least(lo, 0, bind, slot, until)
     if isfinite(a.pcc_lo_w) or isfinite(a.pcc_hi_w):
@@ -276,13 +281,33 @@ cdef void report_unmet(Envelope* e, const Bound* lo, const Bound* hi, const Boun
         e.unmet_w, e.unmet_slot = under, <int16_t> asked_hi.id
 
 
+cdef bint ceases(const SiteConfig* c, const SlotTable* t) noexcept nogil:
+    """Some source asks to cease to energise or to disconnect, also one of a class that nothing is left for."""
+    cdef int slot
+    for slot in range(c.n_slots):
+        if t.ask[slot].energize == 0 or t.ask[slot].connect == 0:
+            return True
+    return False
+
+
+cdef void pcc_narrowest(const SiteConfig* c, const SlotTable* t, Pcc* p) noexcept nogil:
+    """The limits at the connection that grid, contracts and its own rating set: what load is shed for."""
+    cdef int slot
+    p.lo_w = -c.pcc_import_max_w if isfinite(c.pcc_import_max_w) else -INFINITY
+    p.hi_w = c.pcc_export_max_w if isfinite(c.pcc_export_max_w) else INFINITY
+    for slot in range(c.n_slots):
+        if c.slot_class[slot] < CLASS_MARKET:
+            p.lo_w, p.hi_w = max(p.lo_w, t.ask[slot].pcc_lo_w), min(p.hi_w, t.ask[slot].pcc_hi_w)
+
+
 cdef void arbitrate(const SiteConfig* c, const SlotTable* t, Pcc* p, const Reactive* r, Envelope* e, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi, class_lo, class_hi, asked_lo, asked_hi
     cdef int rank, slot
     cdef bint left
-    lo.w, lo.bind, lo.id, lo.until_ns = e.device_lo.w, e.device_lo.bind, e.device_lo.id, 0
-    hi.w, hi.bind, hi.id, hi.until_ns = e.device_hi.w, e.device_hi.bind, e.device_hi.id, 0
-    e.unmet_w, e.unmet_slot, e.cease = 0, -1, 0
+    lo.w, lo.bind, lo.id, lo.until_ns = e.device_lo.w, e.device_lo.bind, e.device_lo.id, e.device_lo.until_ns
+    hi.w, hi.bind, hi.id, hi.until_ns = e.device_hi.w, e.device_hi.bind, e.device_hi.id, e.device_hi.until_ns
+    e.unmet_w, e.unmet_slot, e.cease = 0, -1, ceases(c, t)
+    pcc_narrowest(c, t, p)
     for rank in range(CLASS_MARKET + 1):
         class_lo.w, class_lo.bind, class_lo.id, class_lo.until_ns = -INFINITY, BIND_NONE, -1, 0
         class_hi.w, class_hi.bind, class_hi.id, class_hi.until_ns = INFINITY, BIND_NONE, -1, 0

@@ -17,6 +17,7 @@ from .layout cimport (
     BUS_RTU, BUS_TCP, CURVES, DEV_DOWN, DEV_METER, DEV_PCS, FLAG_SETPOINT_HELD, MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
 )
 from .points cimport index_points, take_points
+from .shed_output cimport shed_output_init, shed_output_send, shed_output_taken, shed_output_unconfirmed
 from .rt cimport monotonic_ns, sleep_until
 from .service cimport service_init, service_send, service_take
 
@@ -73,6 +74,7 @@ cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) 
             f.bus[i].opt.backoff_max_ns = max(f.bus[i].opt.backoff_max_ns, c.bus_reconnect_ns[i])
     for i in range(c.n_devices):
         device_init(c, i, &f.device[i])
+        shed_output_init(c, &f.device[i])
         curves_init(c, i, &f.curve[i])
         service_init(c, i, &f.service[i])
     for i in range(c.n_reads):
@@ -104,13 +106,16 @@ cdef int state_of(const Fleet* f, int device) noexcept nogil:
     return device_state(&f.device[device]) if device >= 0 else DEV_DOWN
 
 
-cdef void take_states(const SiteConfig* c, const Fleet* f, Inputs* inp) noexcept nogil:
+cdef void take_states(const SiteConfig* c, const Fleet* f, Inputs* inp, int64_t now_ns) noexcept nogil:
     cdef int i
     for i in range(c.n_units):
         inp.pcs_state[i] = state_of(f, c.unit_pcs_device[i])
         inp.bms_state[i] = state_of(f, c.unit_bms_device[i]) if c.unit_bms_device[i] >= 0 else inp.pcs_state[i]
     inp.meter_state = DEV_DOWN
+    inp.shed_unconfirmed = 0
     for i in range(c.n_devices):
+        if f.device[i].shed_rows.count > 0 and shed_output_unconfirmed(&f.device[i], now_ns):
+            inp.shed_unconfirmed = 1
         if c.dev_kind[i] == DEV_METER and c.dev_place[i] == PLANT:
             inp.meter_state = device_state(&f.device[i])
 
@@ -122,10 +127,12 @@ cdef void fleet_take(const SiteConfig* c, Fleet* f, Inputs* inp, EventSink* sink
     for i in range(c.n_reads):
         take_read(c, f, i, inp, sink, now_ns)
     for i in range(c.n_devices):
+        if f.device[i].shed_rows.count > 0:
+            shed_output_taken(&f.device[i], now_ns)
         device_take(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, sink, now_ns)
         curves_take(c, &f.curve[i], &f.device[i], &f.bus[c.dev_bus[i]], sink, now_ns)
         service_take(c, &f.service[i], &f.device[i], &f.bus[c.dev_bus[i]], sink, now_ns)
-    take_states(c, f, inp)
+    take_states(c, f, inp, now_ns)
 
 
 # --- write --------------------------------------------------------------------------------------------------------------------------------
@@ -190,6 +197,8 @@ cdef bint fleet_send(const SiteConfig* c, Fleet* f, const Inputs* inp, const Out
     f.ticks += 1
     for i in range(c.n_devices):
         f.device[i].loaded = is_loaded(c, &f.device[i], out)
+        if f.device[i].shed_rows.count > 0:
+            shed_output_send(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, out, now_ns)
         handed = device_send(c, &f.device[i], &f.bus[c.dev_bus[i]], inp, out, f.ticks, sink, now_ns) and handed
     # Where more is due than a queue holds, each tick begins with another read, so that none waits for ever.
     for i in range(c.n_reads):

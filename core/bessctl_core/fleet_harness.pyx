@@ -1,6 +1,6 @@
 """Buses and devices alone, on real sockets and in invented time: what tests of the driver drive. No clock, no step, no file."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -9,6 +9,7 @@ from .dispatch cimport encode_w
 from .events cimport EventSink
 from .fleet cimport Fleet, fleet_account, fleet_close, fleet_init, fleet_release, fleet_send, fleet_stopped, fleet_take
 from .layout cimport MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, QUANTITIES, Inputs, Outputs, PlantState
+from .shed cimport SHED_UNKNOWN
 from .sealed cimport SealedSite
 
 
@@ -31,6 +32,7 @@ cdef class FleetHarness:
             raise MemoryError
         self.site, self.now_ns = site, now_ns
         memset(&self.out, 0, sizeof(Outputs))
+        self.out.shed = SHED_UNKNOWN
         memset(&self.sink, 0, sizeof(EventSink))
         memset(&self.state, 0, sizeof(PlantState))
         memset(self.wanted_w, 0, sizeof(self.wanted_w))
@@ -54,6 +56,10 @@ cdef class FleetHarness:
             raise IndexError(unit)
         self.out.reactive = var is not None
         self.wanted_var[unit] = 0 if var is None else var
+
+    def order_shed(self, int order) -> None:
+        """ShedOrder from the next tick on: 0 off, 1 on, 2 nothing is known."""
+        self.out.shed = <uint8_t> order
 
     def be_silent(self, bint silent) -> None:
         """Outputs.silent: a warm start before the first data."""
@@ -106,7 +112,7 @@ cdef class FleetHarness:
         return {
             "pcs_state": self.inp.pcs_state[unit], "bms_state": self.inp.bms_state[unit], "count_w": self.inp.wset_scale_w[unit],
             "count_var": self.inp.varset_scale_var[unit],
-            "unconfirmed": bool(self.inp.unconfirmed[unit]),
+            "unconfirmed": bool(self.inp.unconfirmed[unit]), "shed_unconfirmed": bool(self.inp.shed_unconfirmed),
         }
 
     def setpoint(self, int device, bint reactive=False) -> dict:

@@ -92,6 +92,10 @@ cdef class StepHarness:
         """DeviceState of the meter at the PCC."""
         self._inp.meter_state = meter_state
 
+    def set_shed_unconfirmed(self, bint unconfirmed) -> None:
+        """R3: what the driver found out about the load-shed output."""
+        self._inp.shed_unconfirmed = unconfirmed
+
     def set_unconfirmed(self, int unit, bint unconfirmed) -> None:
         """R11: what the driver found out about the unit's set point."""
         self._inp.unconfirmed[unit] = unconfirmed
@@ -149,7 +153,7 @@ cdef class StepHarness:
             ("unit_run", s.unit_run[:MAX_UNITS]), ("pcs_state", s.pcs_state[:MAX_UNITS]), ("bms_state", s.bms_state[:MAX_UNITS]),
             ("unit_contactor", s.unit_contactor[:MAX_UNITS]), ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_q_kind", s.slot_q_kind[:MAX_SLOTS]), ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
-            ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
+            ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]), ("unit_disconnect", s.unit_disconnect[:MAX_UNITS]),
         ):
             fields[name] = codes
         return fields

@@ -10,7 +10,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    LAYOUT_VERSION = 11
+    LAYOUT_VERSION = 12
     MAX_UNITS = 16
     PLANT = 16          # the index of the plant itself in arrays over units
     PLACES = 17         # units and the plant
@@ -27,7 +27,7 @@ cdef enum:
     MAX_FIELDS = 1280   # values in them
     MAX_FACTORS = 160   # registers read at each connect, by whose value others are multiplied: scale factors, ratings
     MAX_MAPS = 512      # device codes and what they mean here
-    PROGRAMS = 10
+    PROGRAMS = 11
     QUANTITIES = 96
     MAX_INPUTS = 16     # digital inputs of the plant
     MAX_CHIPS = 4       # GPIO chips of this controller that carry some of them
@@ -183,6 +183,7 @@ cpdef enum Stated:
     HAS_TARGET = 16
     HAS_ENERGIZE = 32
     HAS_RATE = 64
+    HAS_CONNECT = 128
 
 cpdef enum SlotState:
     SLOT_EMPTY = 0          # nothing written yet: the sealed default rules
@@ -236,6 +237,7 @@ cpdef enum Flag:
     FLAG_SOC_FROZEN = 512   # R4: a SoC does not move with the coulomb count and is not believed
     FLAG_CONTACTOR = 4096   # R13: a battery could not be connected and waits for the operator
     FLAG_INPUT_LOST = 8192  # a digital input cannot be read and counts as active
+    FLAG_SHED_UNCONFIRMED = 32768   # R3: the load-shed output does not acknowledge what it was told
     FLAG_UNCOMMISSIONED = 16384   # R16: a unit was never tried under this configuration: it gives 5 % at most
 
 # Who sets a side of the envelope.
@@ -253,6 +255,8 @@ cpdef enum BindKind:
     BIND_INTERNAL = 10
     BIND_PHASE = 11         # current of one phase at the PCC, 0..2 in bind_id
     BIND_COMMISSION = 12    # R16: the unit is not commissioned, or another one is being tried
+    BIND_OPEN = 13          # a plan says connect 0: the contactors open; the slot that asks
+    BIND_CEASE = 14         # the same at a unit whose contactors we do not drive: it ceases to energise
     BIND_REACTIVE = 20      # reactive power goes first; the slot that asks for it
 
 cpdef enum EventCode:
@@ -293,6 +297,8 @@ cpdef enum EventCode:
     EV_CONTACTOR = 29       # detail: ContactorStep of contactor.pxd, value: how often it was ordered
     EV_CURVE = 70           # detail: CurveKind * 8 + CurveState; value: points of the curve, or the phase that failed; row is the device
     EV_COMMISSION = 39      # R16; detail: 0 a unit was never tried (place), 1 it alone may give power, 2 that is over, 3 it proved right
+    EV_CONNECT = 40         # detail: 1 a plan disconnects the plant, 0 none does any more; value: units whose contactors open, limit: all
+    EV_SHED = 41            # R3; detail: 1 the load-shed output goes on, 0 off; value: unmet W, NaN = the meter is not fresh
     EV_ENERGY = 80          # a device's counter; detail: EnergyFault of energy.pxd, value: what it says, limit: what was expected, Wh
     EV_REACTIVE_FOREIGN = 81    # as EV_SETPOINT_FOREIGN, in var; NaN = released to the PCS
     EV_REACTIVE_UNCONFIRMED = 82
@@ -353,6 +359,7 @@ cpdef enum Program:
     PR_OPEN = 7             # contactor
     PR_CLOSE = 8
     PR_LIMITS = 9           # the battery's limits as a second layer in the PCS
+    PR_SHED = 10            # R3: the load-shed output
 
 # Where the value of a field comes from.
 cpdef enum FieldSource:
@@ -369,6 +376,7 @@ cpdef enum FieldSource:
     SRC_REMAINS = 10        # read back only: the reversion timer, in units of field_scale seconds
     SRC_ANY = 11            # written as field_idle, read back as whatever it is
     SRC_ENABLE = 12         # field_discharge; field_idle while reactive power is released to the PCS
+    SRC_SHED = 13           # field_discharge while load is to be shed, else field_idle
 
 cpdef enum WriteFlag:
     WF_ONCE = 1             # once per connection and order
@@ -410,6 +418,7 @@ cdef struct Series:
     uint8_t target_scope[MAX_BLOCKS]
     uint8_t q_kind[MAX_BLOCKS]
     uint8_t energize[MAX_BLOCKS]
+    uint8_t connect[MAX_BLOCKS]             # 0: the battery is disconnected galvanically
     int32_t count
     int32_t reserved
 
@@ -487,6 +496,9 @@ cdef struct SiteConfig:
     double reentry_share                # of the rating: a direction that was closed opens again once so much is allowed
     int64_t reentry_ns                  # and not before it was closed for so long
     double balance_soc_pct              # so far from the mean SoC a unit takes double or nothing of its share
+    int64_t shed_on_ns                  # R3: a limit at the connection unmet for so long sheds load
+    int64_t shed_off_ns                 # and met for so long sheds none
+    double shed_margin_w                # so far beyond a limit the meter may stand before it counts as unmet
     # units
     double unit_w_dis_max[MAX_UNITS]
     double unit_w_cha_max[MAX_UNITS]    # magnitude
@@ -505,6 +517,7 @@ cdef struct SiteConfig:
     double unit_open_a[MAX_UNITS]       # R13: below it a current is small enough to open the contactors
     int64_t unit_open_wait_ns[MAX_UNITS]    # and after so long they are opened whatever flows
     int64_t unit_close_wait_ns[MAX_UNITS]   # how long the BMS may take to connect and precharge
+    uint8_t unit_opens[MAX_UNITS]       # its contactors are opened and closed by us, and its BMS says how they are: a plan may ask for it
     # sources
     double slot_ess_lo_w[MAX_SLOTS]
     double slot_ess_hi_w[MAX_SLOTS]
@@ -630,7 +643,7 @@ cdef struct SiteConfig:
     int32_t write_fields[MAX_WRITES]
     uint16_t write_when[MAX_WRITES]     # bit n: in state n of SunSpec 701 InvSt; bit 15: state not known
     uint8_t write_program[MAX_WRITES]
-    uint8_t write_function[MAX_WRITES]  # 6 or 16
+    uint8_t write_function[MAX_WRITES]  # 6 or 16; PR_SHED also 5
     uint8_t write_read_function[MAX_WRITES] # 3 or 4
     uint8_t write_flags[MAX_WRITES]     # WriteFlag
     int32_t field_offset[MAX_FIELDS]    # register in the request
@@ -666,6 +679,7 @@ cdef struct Inputs:
     uint8_t bms_state[MAX_UNITS]
     uint8_t meter_state
     uint8_t unconfirmed[MAX_UNITS]          # R11: the set point was not confirmed in time
+    uint8_t shed_unconfirmed                # R3: the load-shed output does not say that it is as told
     uint8_t n_commands                      # 0 or 1
     uint64_t journalled_seq                 # newest journal record known to be on disk
     Command command0                        # at most one command is taken per tick
@@ -679,6 +693,7 @@ cdef struct Outputs:
     uint8_t cmd_run[MAX_UNITS]              # 0 stop, 1 run, 2 standby
     uint8_t cmd_open[MAX_UNITS]             # 1: open the contactors now
     uint8_t cmd_close[MAX_UNITS]            # 1: connect the battery now
+    uint8_t shed                            # ShedOrder of shed.pxd: 0 off, 1 on, 2 not yet known: nothing is written
     uint8_t release                         # 1: a start or reset at the machine is on disk: set points we yielded are ours again
     uint8_t silent                          # 1: send nothing (warm start, until the first data is in); the PCS keeps what it has
     uint8_t journal_due                     # write a record with journal_seq now
@@ -734,6 +749,13 @@ cdef struct PlantState:
     double reactive_max_var                 # what may be given now, either way, beside the active power
     int16_t reactive_slot                   # -1 none
     uint8_t reactive_kind                   # QControl of what rules
+    # disconnection by a plan
+    int64_t connect_since_ns                # since when a plan disconnects the plant; 0 = none does
+    int64_t connect_until_ns                # 0 = open
+    int16_t connect_slot                    # whose plan; -1 none
+    uint8_t connect_bind                    # BIND_SLOT, BIND_FALLBACK or BIND_NONE
+    uint8_t shed                            # R3: what the load-shed output is told, as in Outputs
+    int64_t shed_since_ns
     # energy at the connection
     double pcc_import_wh
     double pcc_export_wh
@@ -757,6 +779,7 @@ cdef struct PlantState:
     uint8_t bms_state[MAX_UNITS]
     uint8_t meter_state
     uint8_t unit_contactor[MAX_UNITS]       # ContactorStep of contactor.pxd
+    uint8_t unit_disconnect[MAX_UNITS]      # what a plan asks of it: 0 nothing, BIND_OPEN or BIND_CEASE
     uint8_t unit_curve[MAX_UNITS * CURVES]  # CurveState, unit * CURVES + CurveKind
     # rows
     uint8_t row_active[MAX_ROWS]            # bits: 1 beyond its threshold, 2 it cannot see its value

@@ -36,6 +36,8 @@ class BindKind(IntFlag):
     BIND_INTERNAL = 10
     BIND_PHASE = 11
     BIND_COMMISSION = 12
+    BIND_OPEN = 13
+    BIND_CEASE = 14
     BIND_REACTIVE = 20
 
 class BlindRule(IntFlag):
@@ -127,6 +129,8 @@ class EventCode(IntFlag):
     EV_CONTACTOR = 29
     EV_CURVE = 70
     EV_COMMISSION = 39
+    EV_CONNECT = 40
+    EV_SHED = 41
     EV_ENERGY = 80
     EV_REACTIVE_FOREIGN = 81
     EV_REACTIVE_UNCONFIRMED = 82
@@ -145,6 +149,7 @@ class FieldSource(IntFlag):
     SRC_REMAINS = 10
     SRC_ANY = 11
     SRC_ENABLE = 12
+    SRC_SHED = 13
 
 class Flag(IntFlag):
     FLAG_RT_REFUSED = 1
@@ -160,6 +165,7 @@ class Flag(IntFlag):
     FLAG_CONTACTOR = 4096
     FLAG_INPUT_LOST = 8192
     FLAG_UNCOMMISSIONED = 16384
+    FLAG_SHED_UNCONFIRMED = 32768
 
 class Internal(IntFlag):
     TRIP_ASSERTION = 1
@@ -223,6 +229,7 @@ class Program(IntFlag):
     PR_OPEN = 7
     PR_CLOSE = 8
     PR_LIMITS = 9
+    PR_SHED = 10
 
 class QControl(IntFlag):
     QC_NONE = 0
@@ -330,6 +337,7 @@ class Stated(IntFlag):
     HAS_TARGET = 16
     HAS_ENERGIZE = 32
     HAS_RATE = 64
+    HAS_CONNECT = 128
 
 class Tier(IntFlag):
     TIER_WARN = 0

@@ -43,6 +43,10 @@ FLAGS: dict[int, tuple[str, str]] = {
         "a unit was never tried under this configuration and gives 5 % of its rating at most",
         "`bessctl commission` tries each unit (R16)",
     ),
+    Flag.FLAG_SHED_UNCONFIRMED: (
+        "the load-shed output does not acknowledge what it was told: load may not be shed",
+        "check its module, wiring and power; shed load by hand while `bessctl limits` shows a limit unmet",
+    ),
     Flag.FLAG_INPUT_LOST: ("a digital input cannot be read and counts as active", "check its module, wiring and power"),
 }
 """Flag -> what it means, and what to do."""

@@ -65,6 +65,8 @@ cdef struct Pcc:
     int64_t repeated_ns         # newest repetition of the value before; 0 = it differed
     int64_t taken_ns            # newest sample that corrected the rest
     double heard_w[PARTS]
+    double lo_w                 # the narrowest limits at the connection of this tick; infinite = none
+    double hi_w
     # one sample that waits for measurements of the units
     int64_t since_ns            # measured in [since_ns, asked_ns]; asked_ns 0 = none waits
     int64_t asked_ns

@@ -21,6 +21,7 @@ from .layout cimport MAX_SLOTS, Plan, SiteConfig
 
 cdef enum:
     NO_ENERGIZE = 2
+    NO_CONNECT = 2
 
 # What one slot asks now. Limits that are not stated are -inf / +inf, a missing target is has_target 0.
 cdef struct Ask:
@@ -38,6 +39,7 @@ cdef struct Ask:
     uint8_t target_scope
     uint8_t q_kind          # QControl
     uint8_t energize        # 0 cease, 1 energise, NO_ENERGIZE
+    uint8_t connect         # 0 open, 1 closed, NO_CONNECT
     uint8_t bind            # BIND_SLOT, BIND_DEFAULT or BIND_FALLBACK
 
 cdef struct SlotTable:

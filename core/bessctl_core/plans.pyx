@@ -6,13 +6,10 @@ from libc.string cimport memcpy
 
 from .events cimport LEVEL_WARNING, emit
 from .layout cimport (
-    BIND_DEFAULT, BIND_FALLBACK, BIND_SLOT, CLASS_CONTRACT, EV_PLAN_LAPSED, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO,
+    BIND_DEFAULT, BIND_FALLBACK, BIND_SLOT, CLASS_CONTRACT, EV_PLAN_LAPSED, HAS_CONNECT, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO,
     HAS_RATE, HAS_TARGET, LAPSE_DROP, LAPSE_FALLBACK, LAPSE_HOLD, LAPSE_ZERO, MAX_BLOCKS, PLAN_BOOT, PLAN_COUNT, PLAN_DROP, PLAN_KIND,
     PLAN_LEASE, PLAN_NUMBER, PLAN_OK, PLAN_ORDER, PLAN_RANGE, PLAN_SCOPE, QC_AVAILABLE, QC_NONE, QC_PF, QC_VAR, SCOPE_ESS, SCOPE_PCC, SCOPE_REACTIVE, SLOT_EMPTY, SLOT_LAPSED, SLOT_LIVE, Series,
 )
-
-cdef enum:
-    STATED_KNOWN = HAS_ESS_LO | HAS_ESS_HI | HAS_PCC_LO | HAS_PCC_HI | HAS_TARGET | HAS_ENERGIZE | HAS_RATE
 
 
 # --- is it a plan? ----------------------------------------------------------------------------------------------------------------------
@@ -68,7 +65,7 @@ cdef int block_fault(const SiteConfig* c, int slot, const Series* s, int i) noex
         return PLAN_RANGE
     if stated & HAS_RATE and s.rate_w_per_s[i] <= 0:
         return PLAN_RANGE
-    if stated & ~STATED_KNOWN or stated & HAS_ENERGIZE and s.energize[i] > 1:
+    if stated & HAS_ENERGIZE and s.energize[i] > 1 or stated & HAS_CONNECT and s.connect[i] > 1:
         return PLAN_KIND
     if stated & HAS_TARGET:
         if s.target_scope[i] > SCOPE_PCC:
@@ -126,18 +123,18 @@ cdef inline int64_t next_change(const Series* s, int cursor, int block) noexcept
 cdef void ask_nothing(Ask* a) noexcept nogil:
     a.ess_lo_w, a.ess_hi_w, a.pcc_lo_w, a.pcc_hi_w = -INFINITY, INFINITY, -INFINITY, INFINITY
     a.target_w, a.rate_w_per_s, a.has_target, a.target_scope, a.energize = 0, 0, 0, SCOPE_ESS, NO_ENERGIZE
-    a.q_kind, a.q_value, a.q_absorb = QC_NONE, NAN, NAN
+    a.q_kind, a.q_value, a.q_absorb, a.connect = QC_NONE, NAN, NAN, NO_CONNECT
 
 
 cdef void limit_by_ask(Ask* a, const Ask* other) noexcept nogil:
     """Intersect the ask's limits with those of another one."""
     a.ess_lo_w, a.ess_hi_w = max(a.ess_lo_w, other.ess_lo_w), min(a.ess_hi_w, other.ess_hi_w)
     a.pcc_lo_w, a.pcc_hi_w = max(a.pcc_lo_w, other.pcc_lo_w), min(a.pcc_hi_w, other.pcc_hi_w)
-    a.energize = min(a.energize, other.energize)
+    a.energize, a.connect = min(a.energize, other.energize), min(a.connect, other.connect)
 
 
 cdef void limit_by_block(Ask* a, const Series* s, int i) noexcept nogil:
-    """Intersect the ask's limits with those the block states; ceasing to energise is a limit too."""
+    """Intersect the ask's limits with those the block states; ceasing to energise and disconnecting are limits too."""
     cdef int stated = s.stated[i]
     if stated & HAS_ESS_LO:
         a.ess_lo_w = max(a.ess_lo_w, s.ess_lo_w[i])
@@ -149,6 +146,8 @@ cdef void limit_by_block(Ask* a, const Series* s, int i) noexcept nogil:
         a.pcc_hi_w = min(a.pcc_hi_w, s.pcc_hi_w[i])
     if stated & HAS_ENERGIZE and (a.energize == NO_ENERGIZE or s.energize[i] == 0):
         a.energize = s.energize[i]
+    if stated & HAS_CONNECT and (a.connect == NO_CONNECT or s.connect[i] == 0):
+        a.connect = s.connect[i]
     if stated & HAS_RATE:
         a.rate_w_per_s = s.rate_w_per_s[i]
 

@@ -13,7 +13,7 @@ from .atomics cimport load_acquire_u64
 from .curves cimport curve_fault
 from .handover cimport Handover, handover_read, handover_version, handover_write
 from .layout cimport (
-    CURVE_STEPS, CURVE_XY, CURVES, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_BUSES, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
+    CURVE_STEPS, CURVE_XY, CURVES, HAS_CONNECT, HAS_ENERGIZE, HAS_ESS_HI, HAS_ESS_LO, HAS_PCC_HI, HAS_PCC_LO, HAS_RATE, HAS_TARGET, LAYOUT_VERSION, MAX_BLOCKS, MAX_BUSES, MAX_ROWS, MAX_SLOTS, MAX_UNITS,
     Command, CurvePlan, Event, Plan, PlantState, Series, SiteConfig,
 )
 from .plans cimport plan_fault
@@ -103,6 +103,7 @@ cdef class StatePort:
             ("row_active", s.row_active[:MAX_ROWS]), ("row_latched", s.row_latched[:MAX_ROWS]),
             ("slot_q_kind", s.slot_q_kind[:MAX_SLOTS]), ("slot_state", s.slot_state[:MAX_SLOTS]), ("slot_fault", s.slot_fault[:MAX_SLOTS]),
             ("bus_exception_code", s.bus_exception_code[:MAX_BUSES]), ("unit_commissioned", s.unit_commissioned[:MAX_UNITS]),
+            ("unit_disconnect", s.unit_disconnect[:MAX_UNITS]),
         ):
             fields[name] = codes
         return fields
@@ -178,18 +179,19 @@ cdef int fill(Series* series, blocks) except -1:
     cdef int i
     if len(blocks) > MAX_BLOCKS:
         raise ValueError(f"{len(blocks)} blocks, a series holds {MAX_BLOCKS}")
-    for i, (start, end, ess_lo, ess_hi, pcc_lo, pcc_hi, target, target_scope, q_kind, q_value, q_absorb, energize, rate) in enumerate(blocks):
+    for i, (start, end, ess_lo, ess_hi, pcc_lo, pcc_hi, target, target_scope, q_kind, q_value, q_absorb, energize, rate, *more) in enumerate(blocks):
+        connect = more[0] if more else None
         series.start_ns[i], series.end_ns[i] = start, end
         series.stated[i] = (
             put(&series.ess_lo_w[i], ess_lo, HAS_ESS_LO) | put(&series.ess_hi_w[i], ess_hi, HAS_ESS_HI)
             | put(&series.pcc_lo_w[i], pcc_lo, HAS_PCC_LO) | put(&series.pcc_hi_w[i], pcc_hi, HAS_PCC_HI)
             | put(&series.target_w[i], target, HAS_TARGET) | put(&series.rate_w_per_s[i], rate, HAS_RATE)
-            | (0 if energize is None else HAS_ENERGIZE)
+            | (0 if energize is None else HAS_ENERGIZE) | (0 if connect is None else HAS_CONNECT)
         )
         series.target_scope[i], series.q_kind[i] = target_scope, q_kind
         put(&series.q_value[i], q_value, 0)
         put(&series.q_absorb[i], q_absorb, 0)
-        series.energize[i] = 1 if energize else 0
+        series.energize[i], series.connect[i] = 1 if energize else 0, 1 if connect else 0
     series.count = <int> len(blocks)
     return 0
 
@@ -268,7 +270,7 @@ cdef class PlanPort:
         """Replace the slot's plan; returns its serial. Nothing is checked but that it fits the structure.
 
         A block is (start_ns, end_ns, ess_lo_w, ess_hi_w, pcc_lo_w, pcc_hi_w, target_w, target_scope, q_kind, q_value, q_absorb,
-        energize, rate_w_per_s); None is no statement. Raises ValueError, TypeError, OverflowError, IndexError; the slot then keeps what it had.
+        energize, rate_w_per_s, connect); the last may be left out, None is no statement. Raises ValueError, TypeError, OverflowError, IndexError; the slot then keeps what it had.
         """
         cdef Handover* h = self._slot(slot)
         self._compose(lease_until_ns, lapse, live, fallback)

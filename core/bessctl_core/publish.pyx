@@ -4,6 +4,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.math cimport NAN
 from libc.string cimport memcpy
 
+from .connect cimport disconnects
 from .energy cimport EXPORT, IMPORT
 from .layout cimport PLANT, PLAN_OK, QC_NONE, QUANTITIES, Q_AC_VAR, Q_PCC_W, SLOT_LAPSED, SLOT_REFUSED
 from .pcc cimport METER_LOST
@@ -51,6 +52,15 @@ cdef void publish_envelope(const SiteConfig* c, const StepState* s, PlantState* 
         pub.unit_lo_bind_id[unit], pub.unit_hi_bind_id[unit] = s.envelope.unit_lo[unit].id, s.envelope.unit_hi[unit].id
 
 
+cdef void publish_connect(const SiteConfig* c, const StepState* s, PlantState* pub) noexcept nogil:
+    cdef int unit
+    pub.connect_since_ns, pub.connect_until_ns = s.connect.since_ns, s.connect.until_ns
+    pub.connect_slot, pub.connect_bind = s.connect.slot, s.connect.bind
+    for unit in range(c.n_units):
+        pub.unit_disconnect[unit] = <uint8_t> disconnects(c, &s.connect, unit)
+    pub.shed, pub.shed_since_ns = s.shed.order, s.shed.since_ns
+
+
 cdef void publish_slots(const SiteConfig* c, const StepState* s, PlantState* pub) noexcept nogil:
     cdef int slot
     for slot in range(c.n_slots):
@@ -70,6 +80,7 @@ cdef void publish(const SiteConfig* c, const Inputs* inp, const StepState* s, co
     publish_powers(c, inp, s, out, pub)
     publish_reactive(c, inp, s, pub, now_ns)
     publish_envelope(c, s, pub)
+    publish_connect(c, s, pub)
     publish_slots(c, s, pub)
     memcpy(pub.value, inp.value, sizeof(pub.value))
     memcpy(pub.sampled_ns, inp.sampled_ns, sizeof(pub.sampled_ns))

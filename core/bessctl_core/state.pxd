@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from .connect cimport Connect
 from .contactor cimport ContactorTable
 from .derive cimport DeriveState
 from .commission cimport Commission
@@ -14,6 +15,7 @@ from .plans cimport SlotTable
 from .protect cimport RowTable
 from .ramp cimport RampState
 from .reactive cimport Reactive
+from .shed cimport Shed
 from .units cimport UnitTable
 
 # What the loop knows at start beyond the configuration.
@@ -45,6 +47,8 @@ cdef struct StepState:
     Pcc pcc
     DeriveState derived
     ContactorTable contactors
+    Connect connect
+    Shed shed
     Reactive reactive
     uint64_t tick
     int64_t last_ns             # of the last tick

@@ -7,6 +7,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan
 from libc.string cimport memset
 
+from .connect cimport connect_init, connect_update, disconnects
 from .contactor cimport BATTERY_GAVE_UP, contactors_order, contactors_update
 from .derive cimport derive, derive_init
 from .commission cimport commission_complete, commission_update
@@ -15,8 +16,9 @@ from .energy cimport energy_update
 from .envelope cimport arbitrate, device_interval
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit, tell_flags
 from .layout cimport (
-    ACT_OPEN, ACT_STANDBY, BIND_NONE, EV_LIMITS_DISJOINT, EV_METER, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED,
-    FLAG_CONTACTOR, FLAG_INPUT_LOST, FLAG_LOCAL_CONTROL, FLAG_METER_STALE, FLAG_RT_REFUSED, FLAG_SHED, FLAG_SOC_FROZEN,
+    ACT_OPEN, ACT_STANDBY, BIND_NONE, BIND_OPEN, CLASS_MARKET, EV_LIMITS_DISJOINT, EV_METER, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED,
+    FLAG_CONTACTOR, FLAG_INPUT_LOST, FLAG_LOCAL_CONTROL, FLAG_METER_STALE, FLAG_RT_REFUSED, FLAG_SHED, FLAG_SHED_UNCONFIRMED,
+    FLAG_SOC_FROZEN,
     FLAG_UNCOMMISSIONED, FLAG_UNCONFIRMED,
     MAX_UNITS, MODE_ACQUIRE, MODE_RUN, MODE_STANDBY, MODE_STOPPING, NS_PER_S, PLANT, PLAN_OK, PLAN_STOPPED,
     QUANTITIES, Q_AC_W, Q_LOC_REM, Q_PCS_STATE, SCOPE_PCC, TRIP_ASSERTION, TRIP_METER_SIGN,
@@ -28,6 +30,7 @@ from .protect cimport rows_init, rows_update
 from .publish cimport publish
 from .ramp cimport ramp_init, ramp_next
 from .reactive cimport reactive_dispatch, reactive_holds, reactive_prepare, reactive_zero
+from .shed cimport SHED_ON, shed_init, shed_update
 from .units cimport unit_sees, units_note, units_update
 
 # cmd_run, and SunSpec 701 InvSt of a PCS at rest: off, sleeping, standby.
@@ -51,6 +54,8 @@ cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, 
     slots_init(c, &s.slots, facts.now_ns)
     ramp_init(&s.ramp, 0, facts.now_ns)
     pcc_init(&s.pcc, facts.now_ns)
+    connect_init(&s.connect)
+    shed_init(&s.shed, facts.now_ns)
     modes_init(c, s, facts, journal)
     s.target_slot, s.wanted_w, s.envelope.unmet_slot, s.reactive.slot = -1, NAN, -1, -1
     if facts.rt_refused:
@@ -187,7 +192,7 @@ cdef double next_power(const SiteConfig* c, StepState* s, int64_t now_ns) noexce
 
 cdef int run_state(const SiteConfig* c, const StepState* s, int unit) noexcept nogil:
     cdef int stop = max(s.rows.stop[unit], s.rows.stop[PLANT])
-    if stop >= ACT_OPEN:
+    if stop >= ACT_OPEN or disconnects(c, &s.connect, unit) == BIND_OPEN:
         return RUN_STOP
     if stop >= ACT_STANDBY or s.envelope.cease or not s.contactors.ready[unit]:
         return RUN_STANDBY
@@ -216,12 +221,20 @@ cdef void command(const SiteConfig* c, const Inputs* inp, StepState* s, double p
     out.silent = s.warm and s.mode == MODE_ACQUIRE
 
 
+cdef bint sheds(const SiteConfig* c, const StepState* s) noexcept nogil:
+    """R3, R10: the meter is stale, or something better than a market's wish is unmet."""
+    cdef int slot = s.envelope.unmet_slot
+    if s.flags & FLAG_METER_STALE:
+        return True
+    return slot >= 0 and (slot >= c.n_slots or c.slot_class[slot] < CLASS_MARKET)
+
+
 cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef bint disjoint = s.envelope.unmet_slot >= 0
     cdef uint32_t before = s.flags
     s.flags &= ~(FLAG_LOCAL_CONTROL | FLAG_UNCONFIRMED | FLAG_METER_STALE | FLAG_SHED | FLAG_SOC_FROZEN | FLAG_CONTACTOR | FLAG_INPUT_LOST
-                 | FLAG_UNCOMMISSIONED)
+                 | FLAG_UNCOMMISSIONED | FLAG_SHED_UNCONFIRMED)
     if not commission_complete(c, &s.commission):
         s.flags |= FLAG_UNCOMMISSIONED
     for unit in range(c.n_units):
@@ -239,10 +252,15 @@ cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int6
         s.flags |= FLAG_METER_STALE | FLAG_SHED
     if disjoint:
         s.flags |= FLAG_SHED
+    shed_update(c, &s.pcc, &s.shed, sheds(c, s), s.envelope.unmet_w if disjoint else NAN, &s.sink, now_ns)
+    if s.shed.order == SHED_ON:
+        s.flags |= FLAG_SHED
+    if inp.shed_unconfirmed:
+        s.flags |= FLAG_SHED_UNCONFIRMED
     if disjoint and not s.disjoint:
         emit(&s.sink, now_ns, EV_LIMITS_DISJOINT, LEVEL_ALARM, -1, -1, s.envelope.unmet_slot, 0, s.envelope.unmet_w, 0)
     s.disjoint = disjoint
-    tell_flags(&s.sink, before, s.flags, FLAG_LOCAL_CONTROL | FLAG_INPUT_LOST, now_ns)
+    tell_flags(&s.sink, before, s.flags, FLAG_LOCAL_CONTROL | FLAG_INPUT_LOST | FLAG_SHED_UNCONFIRMED, now_ns)
 
 
 cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_ns, Outputs* out, PlantState* pub) noexcept nogil:
@@ -253,17 +271,20 @@ cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_n
     take_command(c, inp, s, now_ns)
     commission_update(&s.commission, &s.sink, now_ns)
     slots_update(c, &s.slots, &s.sink, now_ns)
+    connect_update(c, &s.slots, &s.connect, &s.sink, now_ns)
     rows_update(c, inp, &s.rows, &s.sink, s.acquired, now_ns)
     measure(c, inp, s, now_ns)
     modes_update(c, inp, s, now_ns)
-    contactors_update(c, inp, &s.rows, &s.contactors, s.mode, &s.sink, now_ns)
-    device_interval(c, inp, &s.rows, &s.units, &s.contactors, &s.commission, &s.envelope, s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
+    contactors_update(c, inp, &s.rows, &s.connect, &s.contactors, s.mode, &s.sink, now_ns)
+    device_interval(c, inp, &s.rows, &s.units, &s.contactors, &s.connect, &s.commission, &s.envelope,
+                    s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
     reactive_prepare(c, inp, &s.slots, &s.rows, &s.units, &s.reactive, s.mode == MODE_RUN, now_ns)
     arbitrate(c, &s.slots, &s.pcc, &s.reactive, &s.envelope, now_ns)
     command(c, inp, s, next_power(c, s, now_ns), out, now_ns)
     energy_update(c, inp, &s.energy, &s.sink, now_ns - s.last_ns, now_ns)
     raise_flags(c, inp, s, now_ns)
     journal_update(s, now_ns)
+    out.shed = s.shed.order
     out.journal_due, out.journal_seq, out.release = s.journal_due, s.journal_seq, s.release
     s.journal_due = 0
     s.last_ns = now_ns

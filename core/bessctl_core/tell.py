@@ -129,7 +129,15 @@ class Told:
             return MODES.get(ident, "")
         if ident == layout.LIMITS["plant"]:
             return "of the connection"
-        if self.detail in (kind.BIND_SLOT, kind.BIND_DEFAULT, kind.BIND_FALLBACK, kind.BIND_METER, kind.BIND_REACTIVE):
+        if self.detail in (
+            kind.BIND_SLOT,
+            kind.BIND_DEFAULT,
+            kind.BIND_FALLBACK,
+            kind.BIND_METER,
+            kind.BIND_REACTIVE,
+            kind.BIND_OPEN,
+            kind.BIND_CEASE,
+        ):
             return self._name("slots", ident)
         of_unit = (kind.BIND_RATING, kind.BIND_BMS, kind.BIND_DEVICE, kind.BIND_COMMISSION)
         return self._name("units", ident) if self.detail in of_unit and ident >= 0 else ""
@@ -244,6 +252,20 @@ def var(value: float) -> str:
     return "released to the PCS" if math.isnan(value) else f"{value:g} var"
 
 
+def connect(t: Told) -> str:
+    if not t.detail:
+        return f"{t.slot} no longer disconnects the plant: it starts again, batteries first"
+    how = f"contactors open at {t.value:g} of {t.limit:g} units, the others cease to energise"
+    return f"{t.slot} disconnects the plant: 0 W and PCS stop; {how}"
+
+
+def shed(t: Told) -> str:
+    if not t.detail:
+        return f"the load-shed output goes off: every limit was met for {t.limit:g} s"
+    why = "the meter is silent" if math.isnan(t.value) else f"{abs(t.value):.0f} W unmet"
+    return f"the load-shed output goes on: {why} for {t.limit:g} s; `bessctl limits` shows the limit"
+
+
 ENERGY = (
     "the energy counter of {place} says {value:.0f} Wh",
     "the energy counter of {place} rolled over, from {limit:.0f} to {value:.0f} Wh: counted on",
@@ -312,6 +334,8 @@ SENTENCES: dict[int, Callable[[Told], str]] = {
     ),
     E.EV_START_GIVEN_UP: lambda t: f"{t.device} did not start in {t.detail} tries; check it, then `bessctl start` or `bessctl reset`",
     E.EV_CURVE: curve,
+    E.EV_CONNECT: connect,
+    E.EV_SHED: shed,
     E.EV_COMMISSION: lambda t: COMMISSION[min(max(t.detail, 0), 3)].format(t.place),
     E.EV_JOURNAL: lambda t: JOURNAL[min(max(t.detail, 0), 2)],
 }

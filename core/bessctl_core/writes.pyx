@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 from .layout cimport (
     NS_PER_S, PT_BITS16, PT_BITS32, PT_ENUM16, PT_FLOAT32, PT_INT16, PT_INT32, PT_INT64, PT_UINT16, PT_UINT32, PT_UINT64, QUANTITIES,
     SRC_ANY, SRC_BEAT, SRC_CHARGE, SRC_CONST, SRC_DIRECTION, SRC_DISCHARGE, SRC_ENABLE, SRC_INPUT, SRC_MAGNITUDE, SRC_REMAINS, SRC_REVERSION,
-    SRC_SETPOINT, SRC_TOGGLE,
+    SRC_SETPOINT, SRC_SHED, SRC_TOGGLE,
 )
 from .points cimport type_registers
 
@@ -99,6 +99,8 @@ cdef int64_t field_counts(const SiteConfig* c, int field, const Inputs* inp, con
         return v.beat
     elif source == SRC_TOGGLE:
         return c.field_discharge[field] if v.beat & 1 else c.field_idle[field]
+    elif source == SRC_SHED:
+        return c.field_discharge[field] if v.raw else c.field_idle[field]
     elif source == SRC_INPUT:
         return measured(c, field, inp, v)
     else:

@@ -70,6 +70,7 @@ BITS = {
     "target_w": L.Stated.HAS_TARGET,
     "energize": L.Stated.HAS_ENERGIZE,
     "rate_w_per_s": L.Stated.HAS_RATE,
+    "connect": L.Stated.HAS_CONNECT,
 }
 
 

@@ -131,6 +131,10 @@ def shed(r: Rig) -> None:
     r.offer(0, {"pcc_lo_w": 100e3})
 
 
+def shed_unconfirmed(r: Rig) -> None:
+    r.h.set_shed_unconfirmed(True)
+
+
 def unconfirmed(r: Rig) -> None:
     r.h.set_unconfirmed(0, True)
 
@@ -142,6 +146,7 @@ RAISED: list[tuple[int, Callable[[Rig], None], int]] = [
     (F.FLAG_CONTACTOR, contactor, E.EV_CONTACTOR),
     (F.FLAG_METER_STALE, meter_stale, E.EV_METER),
     (F.FLAG_SHED, shed, E.EV_LIMITS_DISJOINT),
+    (F.FLAG_SHED_UNCONFIRMED, shed_unconfirmed, E.EV_FLAG),
     (F.FLAG_UNCONFIRMED, unconfirmed, 0),  # its event is the driver's
 ]
 

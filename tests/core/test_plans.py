@@ -53,7 +53,6 @@ WRONG_FIELDS = [
     # codes
     ("unknown lapse rule", put("lapse", value=4), F.PLAN_KIND),
     ("negative lapse rule", put("lapse", value=-1), F.PLAN_KIND),
-    ("unknown statement", put("live", "stated", 0, value=128 | L.Stated.HAS_TARGET), F.PLAN_KIND),
     ("unknown scope of a target", put("live", "target_scope", 0, value=2), F.PLAN_KIND),
     ("unknown kind of reactive power", put("live", "q_kind", 0, value=4), F.PLAN_KIND),
     ("reactive power without the scope", put("live", "q_kind", 0, value=1), F.PLAN_SCOPE),

@@ -40,11 +40,12 @@ def series(draw: st.DrawFn) -> list[Block]:
             Block(
                 now,
                 end,
-                **draw(limits()),
+                **draw(limits()),  # type: ignore[arg-type]
                 target_w=draw(st.none() | watts),
                 target_scope=draw(st.sampled_from(Scope)),
                 q_kind=draw(st.sampled_from(QKind)),
                 energize=draw(st.sampled_from([None, True, False])),
+                connect=draw(st.sampled_from([None, True, False])),
                 rate_w_per_s=draw(st.none() | st.integers(1, 3).map(float)),
             )
         )
@@ -87,6 +88,7 @@ def test_a_shortened_series_is_nowhere_wider(blocks: list[Block], most: int, def
             assert abs(now.target_w) <= abs(was.target_w)
             assert now.target_w * was.target_w >= 0
         assert now.energize is False or was.energize is not False
+        assert now.connect is False or was.connect is not False
         assert was.rate_w_per_s is None or (now.rate_w_per_s is not None and now.rate_w_per_s <= was.rate_w_per_s)
 
 
@@ -108,8 +110,8 @@ def test_a_shortened_series_is_still_a_series_and_covers_no_more_time(blocks: li
 def test_joining_equal_neighbours_changes_nothing(blocks: list[Block]) -> None:
     for t in INSTANTS:
         was, now = speaking(blocks, t, NO_DEFAULT), speaking(joined(blocks), t, NO_DEFAULT)
-        assert (was.ess_lo_w, was.ess_hi_w, was.pcc_lo_w, was.pcc_hi_w, was.target_w, was.energize, was.rate_w_per_s) == (
-            now.ess_lo_w, now.ess_hi_w, now.pcc_lo_w, now.pcc_hi_w, now.target_w, now.energize, now.rate_w_per_s,
+        assert (was.ess_lo_w, was.ess_hi_w, was.pcc_lo_w, was.pcc_hi_w, was.target_w, was.energize, was.connect, was.rate_w_per_s) == (
+            now.ess_lo_w, now.ess_hi_w, now.pcc_lo_w, now.pcc_hi_w, now.target_w, now.energize, now.connect, now.rate_w_per_s,
         )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""C declarations only, see connect.pxd."""

@@ -1,0 +1,314 @@
+"""R3: a limit that the batteries cannot meet drives an output that sheds load.
+
+Scenario it was written for: Sunday evening, the battery is empty and 160 kW of vehicles stand behind a 100 kW connection; the
+charging row's contactor opens after 5 s, and closes a minute after the load fell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Any
+
+import numpy as np
+import pytest
+from pymodbus import FramerType
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from bessctl.config.load import LoadedSite
+from bessctl.config.load_shed import LoadShed, write_of
+from bessctl.config.seal import seal
+from bessctl.corelink import seal as core
+from bessctl.errors import ConfigError
+from bessctl_core import layout as L
+from bessctl_core.bounds import fault_of
+from bessctl_core.fleet_harness import FleetHarness
+from bessctl_core.sealed import SealedSite, pack, unpack
+from tests.core.rig import PLANT, Q, Rig, S, Slot, config
+from tests.core.test_bus_oracle import serving
+from tests.sites import changed_example, example_site, standard_devices
+
+OFF, ON, UNKNOWN = 0, 1, 2
+BOTH = L.Direction.DIR_BOTH
+AFTER_S, RELEASE_S = 5, 60
+SHED = {"shed_on_ns": AFTER_S * S, "shed_off_ns": RELEASE_S * S, "shed_margin_w": 2e3}
+
+
+def rig(*slots: Slot, load_w: float = 50e3, settled: bool = True, **site: Any) -> Rig:
+    """Behind a connection of 100 kW; by default the time after which "off" is known has passed."""
+    r = Rig(config(slots=slots or (Slot(),), has_meter=1, **{"pcc_import_max_w": 100e3, "load_max_w": 0.0, **SHED, **site}))
+    r.meter(load_w)
+    r.run()
+    if settled:
+        r.tick(RELEASE_S * 2, S // 2)
+        assert r.h.out["shed"] == OFF
+    return r
+
+
+def seconds(r: Rig, s: float) -> int:
+    """What is ordered after so long, at 10 Hz."""
+    r.tick(round(s * 10), S // 10)
+    return int(r.h.out["shed"])
+
+
+def overload(r: Rig) -> None:
+    r.load_w = 160e3
+
+
+def unmet(r: Rig) -> None:
+    """A forced limit that the battery cannot give."""
+    r.set(Q.Q_BMS_DIS_MAX_A, 50e3 / 600)
+    r.offer(0, {"pcc_lo_w": 150e3})
+
+
+def silent(r: Rig) -> None:
+    r.freeze(Q.Q_PCC_W, place=PLANT)
+
+
+def exports(r: Rig) -> None:
+    r.load_w = -80e3
+    r.offer(0, {"pcc_hi_w": 60e3})
+
+
+def covered(r: Rig) -> None:
+    r.load_w = 160e3
+    r.offer(0, {"pcc_lo_w": -50e3})
+
+
+def nearly(r: Rig) -> None:
+    r.load_w = 101.9e3
+
+
+CAUSES = [
+    ("the connection's rating", (), overload),
+    ("a limit of the grid that may not force", (Slot(klass=0),), lambda r: r.offer(0, {"pcc_lo_w": -40e3})),
+    ("a limit of a contract to export", (Slot(klass=1),), exports),
+    ("an unmet limit that forces", (Slot(klass=0, may_force=BOTH),), unmet),
+    ("a silent meter", (), silent),
+]
+
+
+@pytest.mark.parametrize(("cause", "slots", "happens"), CAUSES, ids=[row[0] for row in CAUSES])
+def test_it_goes_on_after_its_delay_and_off_after_the_other(cause: str, slots: tuple[Slot, ...], happens: Any) -> None:
+    r = rig(*slots)
+    happens(r)
+    age_s = 1.0 if cause == "a silent meter" else 0.0
+    assert seconds(r, AFTER_S + age_s - 0.5) == OFF, "not before"
+    assert seconds(r, 1.5) == ON
+    assert r.state["flags"] & L.Flag.FLAG_SHED
+    assert (r.state["shed"], r.events(L.EventCode.EV_SHED)[-1]["detail"]) == (ON, 1)
+    r.load_w, r.frozen = 0.0, set()
+    r.set(Q.Q_BMS_DIS_MAX_A, 400.0)
+    r.offer(0, {}, serial=2)
+    assert seconds(r, RELEASE_S - 1) == ON, "not before"
+    assert seconds(r, 3) == OFF
+    assert [event["detail"] for event in r.events(L.EventCode.EV_SHED)] == [0, 1, 0]
+
+
+HARMLESS = [
+    ("a load that the BESS covers", (Slot(klass=0, may_force=BOTH),), covered),
+    ("within the margin", (), nearly),
+    ("a wish of a market", (Slot(klass=2),), lambda r: r.offer(0, {"pcc_lo_w": -10e3})),
+]
+
+
+@pytest.mark.parametrize(("slots", "happens"), [row[1:] for row in HARMLESS], ids=[row[0] for row in HARMLESS])
+def test_what_sheds_nothing(slots: tuple[Slot, ...], happens: Any) -> None:
+    r = rig(*slots)
+    happens(r)
+    assert seconds(r, 4 * AFTER_S) == OFF
+
+
+def test_the_delays_begin_anew_with_each_break() -> None:
+    r = rig()
+    for _ in range(4):
+        r.load_w = 160e3
+        assert seconds(r, AFTER_S - 1) == OFF
+        r.load_w = 50e3
+        seconds(r, 0.5)
+    r.load_w = 160e3
+    assert seconds(r, AFTER_S + 1) == ON
+    for _ in range(3):
+        r.load_w = 50e3
+        assert seconds(r, RELEASE_S - 1) == ON
+        r.load_w = 160e3
+        seconds(r, 0.5)
+
+
+def test_a_start_orders_nothing_until_one_of_the_delays_has_passed() -> None:
+    """A restart under overload connects no load for a moment; nor does it shed one that is well."""
+    r = rig(settled=False)
+    assert r.h.out["shed"] == UNKNOWN
+    assert seconds(r, RELEASE_S - 2) == UNKNOWN
+    assert seconds(r, 3) == OFF
+    r = rig(settled=False, load_w=160e3)
+    assert seconds(r, AFTER_S - 1) == UNKNOWN
+    assert seconds(r, 2) == ON
+
+
+def test_each_phase_counts() -> None:
+    """50 A of 3 x 40 A on one phase: 2.3 kW too much, with the whole well below its rating."""
+    site: dict[str, Any] = {"has_meter": 1, "pcc_phase_max_a": 40.0, **SHED}
+    r = Rig(config(**site))
+    r.meter(9e3)
+    for phase, w in enumerate((3e3, 3e3, 3e3)):
+        r.set(Q.Q_PCC_L1_W + phase, -w, PLANT)
+        r.set(Q.Q_PCC_L1_V + phase, 230.0, PLANT)
+        r.set(Q.Q_PCC_L1_A + phase, w / 230, PLANT)
+    r.run()
+    assert seconds(r, RELEASE_S + 1) == OFF
+    r.set(Q.Q_PCC_L1_W, -50 * 230.0, PLANT)
+    r.set(Q.Q_PCC_L1_A, 50.0, PLANT)
+    r.load_w = 6e3 + 50 * 230.0
+    assert seconds(r, AFTER_S + 1) == ON
+
+
+def test_a_site_without_the_output_orders_and_tells_nothing() -> None:
+    r = rig(settled=False, load_w=160e3, shed_on_ns=0)
+    assert (seconds(r, 100), r.events(L.EventCode.EV_SHED)) == (UNKNOWN, [])
+
+
+def test_an_output_that_does_not_acknowledge_is_loud() -> None:
+    r = rig()
+    r.h.set_shed_unconfirmed(True)
+    r.tick()
+    assert r.state["flags"] & L.Flag.FLAG_SHED_UNCONFIRMED
+    assert r.events(L.EventCode.EV_FLAG)[-1]["detail"] == L.Flag.FLAG_SHED_UNCONFIRMED
+
+
+# --- on the wire --------------------------------------------------------------------------------------------------------------------------
+
+MODULE = 7
+COIL, REGISTER = 12, 30
+
+
+def wired(port: int, shed: LoadShed) -> SealedSite:
+    """A module of kind io with the output as sealing writes it, and the delays of the step."""
+    array = np.zeros(1, L.dtype("SiteConfig"))
+    c = array[0]
+    c["rate_hz"], c["n_buses"], c["n_devices"] = 100, 1, 1
+    c["bus_kind"][0], c["bus_port"][0] = L.BusKind.BUS_TCP, port
+    for k, character in enumerate(b"127.0.0.1"):
+        c["bus_path"][k] = bytes([character])
+    c["dev_kind"][0], c["dev_modbus_id"][0], c["dev_place"][0], c["dev_timeout_ns"][0] = L.DeviceKind.DEV_IO, MODULE, PLANT, S // 5
+    c["dev_order_repeat_ns"][0] = 2 * S
+    write = write_of(shed)
+    c["n_writes"] = c["n_fields"] = 1
+    c["write_addr"][0], c["write_count"][0], c["write_back"][0], c["write_fields"][0] = write.address, 1, 1, 1
+    c["write_function"][0], c["write_program"][0] = write.function, core.number("PR", "shed")
+    c["field_source"][0], c["field_type"][0] = core.number("SRC", "shed"), core.number("PT", "uint16")
+    c["field_idle"][0], c["field_discharge"][0], c["field_scale"][0] = shed.off, shed.on, 1
+    site = unpack(pack(c.tobytes(), {}))
+    assert fault_of(site) is None
+    return site
+
+
+def module() -> SimDevice:
+    return SimDevice(
+        id=MODULE,
+        simdata=(
+            [SimData(0, values=[False] * 64, datatype=DataType.BITS)],
+            [SimData(0, values=[False] * 64, datatype=DataType.BITS)],
+            [SimData(0, values=[5] * 64, datatype=DataType.REGISTERS)],
+            [SimData(0, values=[0] * 64, datatype=DataType.REGISTERS)],
+        ),
+    )
+
+
+class Wire:
+    """The step of a plant and the drivers of its module, on a real socket."""
+
+    def __init__(self, port: int, shed: LoadShed) -> None:
+        self.step = rig(settled=False)
+        self.h = FleetHarness(wired(port, shed))
+
+    def seconds(self, s: float) -> None:
+        """Both, at 10 Hz; bytes move at one and the same instant."""
+        for _ in range(round(s * 10)):
+            self.step.tick(1, S // 10)
+            self.h.order_shed(self.step.h.out["shed"])
+            self.h.tick(S // 10)
+            self.settle()
+            self.step.h.set_shed_unconfirmed(self.h.unit(0)["shed_unconfirmed"])
+
+    def settle(self) -> None:
+        for _ in range(20):
+            fd, events, waiting = self.h.waits_for(0)
+            if fd < 0:
+                return
+            ready = select.poll()
+            ready.register(fd, events)
+            found = ready.poll(300 if waiting else 0)
+            if not found:
+                return
+            self.h.pump(0, found[0][1])
+            if not waiting and found[0][1] == select.POLLOUT:
+                return
+
+    def reads(self, server: Any, shed: LoadShed) -> int:
+        function = 1 if shed.table == "coil" else 3
+        return int(asyncio.run(server.async_getValues(MODULE, function, shed.address, 1))[0])
+
+
+OUTPUTS = [
+    LoadShed(device="io", address=COIL),
+    LoadShed(device="io", address=COIL, on=0, off=1),
+    LoadShed(device="io", table="holding_register", address=REGISTER, on=170, off=85),
+]
+
+
+@pytest.mark.parametrize("shed", OUTPUTS, ids=["coil", "coil that drops out to shed", "register"])
+def test_the_output_of_a_third_partys_module_follows_over_modbus_tcp(shed: LoadShed) -> None:
+    with serving(lambda: ModbusTcpServer(module(), framer=FramerType.SOCKET, address=("127.0.0.1", 0))) as server:
+        wire = Wire(server.transport.sockets[0].getsockname()[1], shed)
+        wire.seconds(RELEASE_S + 2)
+        assert wire.reads(server, shed) == shed.off
+        wire.step.load_w = 160e3
+        wire.seconds(AFTER_S + 1)
+        assert wire.reads(server, shed) == shed.on
+        # Somebody else writes it, or the module restarts: it is set again.
+        asyncio.run(server.async_setValues(MODULE, 5 if shed.table == "coil" else 6, shed.address, [shed.off]))
+        wire.seconds(3)
+        assert wire.reads(server, shed) == shed.on
+        wire.step.load_w = 50e3
+        wire.seconds(RELEASE_S + 2)
+        assert wire.reads(server, shed) == shed.off
+        assert not wire.step.state["flags"] & L.Flag.FLAG_SHED_UNCONFIRMED
+        wire.h.close()
+
+
+# --- sealed -------------------------------------------------------------------------------------------------------------------------------
+
+PCC = "pcc:                            # the connection to the grid\n"
+UNITS = "units:                          # a PCS with its battery\n"
+IO = "  - {name: io1, kind: io, bus: lan, modbus_id: 9}\n\n"
+
+
+def with_output(text: str) -> LoadedSite:
+    return changed_example((PCC, f"{PCC}  load_shed: {text}\n"), (UNITS, f"{IO}{UNITS}"))
+
+
+def test_it_is_sealed_as_one_write_of_the_module() -> None:
+    loaded, example = with_output("{device: io1, address: 12, after_s: 3}"), example_site()
+    c = core.read_config(core.unpack(seal(loaded, standard_devices(example)).content).config_bytes)
+    i = int(c["n_writes"]) - 1
+    assert (c["write_program"][i], c["write_function"][i], c["write_addr"][i]) == (core.number("PR", "shed"), 5, 12)
+    assert (c["shed_on_ns"], c["shed_off_ns"]) == (3 * S, 60 * S)
+    assert c["shed_margin_w"] == 0.02 * max(c["pcc_import_max_w"], c["pcc_export_max_w"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{device: io2, address: 12}", "there is no device 'io2'; did you mean 'io1'?"),
+        ("{device: pcs1, address: 12}", "device 'pcs1' is a pcs, wanted: an io"),
+        ("{device: io1, address: 12, on: 0}", "is 0, and so is off"),
+        ("{device: io1, address: 12, on: 5}", "a coil is 1 or 0"),
+        ("{device: io1, address: 12, after_s: 0}", "allowed: a number from 0.1 to 600"),
+    ],
+)
+def test_contradictions_are_told_with_their_place(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=r"site\.yaml:") as caught:
+        with_output(text)
+    assert words in str(caught.value)
