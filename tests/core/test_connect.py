@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessctl_core import layout as L
@@ -260,6 +260,7 @@ WORDS = st.fixed_dictionaries(
 EACH = st.tuples(st.integers(0, 2), WORDS, st.integers(1, 40))
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(EACH, min_size=1, max_size=12), st.booleans())
 def test_never_power_while_a_plan_disconnects_and_toward_0_at_once(plans: list[tuple[int, dict[str, Any], int]], opens: bool) -> None:
     """Whatever three sources of three classes say, forcing and ramping included."""

@@ -40,7 +40,7 @@ def series(draw: st.DrawFn) -> list[Block]:
             Block(
                 now,
                 end,
-                **draw(limits()),  # type: ignore[arg-type]
+                **draw(limits()),
                 target_w=draw(st.none() | watts),
                 target_scope=draw(st.sampled_from(Scope)),
                 q_kind=draw(st.sampled_from(QKind)),
