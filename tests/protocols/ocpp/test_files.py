@@ -13,19 +13,21 @@ from bessctl.protocols.ocpp.config import LinkConfig, Role, Tls
 from bessctl.protocols.ocpp.messages.device import CertificateHash
 from bessctl.protocols.ocpp.session.jobs import Download, Install, MarkGood, Outcome, Password, Restart, Upload, Verify
 from bessctl.protocols.ocpp.session.network import Endpoint
-from tests.protocols.ocpp.sansio import LINK, Talk, saved_after
+from bessctl.protocols.ocpp.session.vault import OURS, NoVault
+from tests.protocols.ocpp.sansio import LINK, T0, Talk, saved_after
 
 OWNER = replace(LINK, role=Role.OWNER)
 HASH = CertificateHash("SHA256", "aa", "bb", "1f")
 WIRE_HASH = {"hashAlgorithm": "SHA256", "issuerNameHash": "aa", "issuerKeyHash": "bb", "serialNumber": "1f"}
 
 
-class FakeVault:
+class FakeVault(NoVault):
     """Says what a test wants."""
 
     def __init__(self) -> None:
         self.why: str | None = None
         self.old = False
+        self.begins: int | None = None
         self.kept: list[tuple[str, CertificateHash]] = []
 
     def install(self, kind: str, pem: str) -> tuple[str, str]:
@@ -41,14 +43,17 @@ class FakeVault:
         self.kept.clear()
         return "Accepted" if found else "NotFound"
 
-    def csr(self, name: str, organisation: str) -> str:
+    def csr(self, name: str, organisation: str, kind: str = OURS) -> str:
         return f"request of {name}"
 
-    def accept(self, chain: str, name: str) -> str | None:
+    def accept(self, chain: str, name: str, kind: str = OURS) -> str | None:
         return self.why
 
-    def expiring(self) -> bool:
-        return self.old
+    def expiring(self, kind: str = OURS) -> bool:
+        return self.old and kind == OURS
+
+    def begins_utc_ns(self) -> int | None:
+        return self.begins
 
     def firmware_signer(self, pem: str) -> str | None:
         return self.why
@@ -368,6 +373,41 @@ def test_a_new_certificate_is_asked_for_taken_and_used(version: str) -> None:
     assert t.redials == ["a new certificate"]
     t.pass_time(1000)
     assert len(t.of("SignCertificate")) == 3
+
+
+@VERSIONS
+def test_a_certificate_that_begins_later_is_used_from_that_instant(version: str) -> None:
+    """Not before, where it would be refused, and not a day after: the link is dialled anew as notBefore passes, after a restart too."""
+    vault = FakeVault()
+    t = talk(version, vault=vault)
+    vault.begins = T0 + 600 * 10**9
+    assert t.call("CertificateSigned", {"certificateChain": "PEM"}) == {"status": "Accepted"}
+    t.pass_time(599)
+    assert t.redials == []
+    again = t.restarted()
+    t.pass_time(2)
+    assert t.redials == ["a new certificate"]
+    again.pass_time(2)
+    assert again.redials == ["a new certificate"]
+    vault.begins = None
+    t.pass_time(5000)
+    assert len(t.redials) == 1
+
+
+@VERSIONS
+def test_how_often_a_certificate_is_asked_for_is_the_csmss_to_say(version: str) -> None:
+    """CertSigningWaitMinimum, CertSigningRepeatTimes."""
+    t = talk(version, replace(OWNER, keys={"CertSigningWaitMinimum": "10", "CertSigningRepeatTimes": "1"}))
+    if version == "1.6":
+        t.call("ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"})
+    else:
+        t.call("TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"})
+    t.pass_time(9)
+    assert len(t.of("SignCertificate")) == 1
+    t.pass_time(2)
+    assert len(t.of("SignCertificate")) == 2
+    t.pass_time(5000)
+    assert len(t.of("SignCertificate")) == 2
 
 
 @VERSIONS

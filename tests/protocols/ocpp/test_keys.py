@@ -68,7 +68,7 @@ def test_changes_survive_a_restart() -> None:
 
 def test_all_keys_are_listed() -> None:
     keys = {k["key"]: k["readonly"] for k in Talk().booted().call("GetConfiguration", {})["configurationKey"]}
-    assert len(keys) == 47
+    assert len(keys) == 52
     assert keys["NumberOfConnectors"]
     assert not keys["HeartbeatInterval"]
 

@@ -25,9 +25,10 @@ from pyftpdlib.servers import ThreadedFTPServer
 
 from bessctl.errors import OperationFailed
 from bessctl.protocols.ocpp.binding import tables
+from bessctl.protocols.ocpp.binding.ocsp import hash_of
 from bessctl.protocols.ocpp.binding.secrets import load
 from bessctl.protocols.ocpp.binding.updater import FileUpdater
-from bessctl.protocols.ocpp.binding.vault import FileVault, hash_of
+from bessctl.protocols.ocpp.binding.vault import FileVault
 from bessctl.protocols.ocpp.binding.workers import Bench, carry_out
 from bessctl.protocols.ocpp.config import Tls
 from bessctl.protocols.ocpp.session import writes as w

@@ -255,7 +255,7 @@ TRIGGERS = [
     ("Heartbeat", "Accepted", "Heartbeat"),
     ("MeterValues", "Accepted", "MeterValues"),
     ("SignChargingStationCertificate", "Rejected", ""),  # an operator handles no certificates
-    ("SignV2GCertificate", "NotImplemented", ""),
+    ("SignV2GCertificate", "Rejected", ""),  # Plug & Charge is off
     ("StatusNotification", "Accepted", "StatusNotification"),
     ("TransactionEvent", "Rejected", ""),  # none runs
     ("SignCombinedCertificate", "NotImplemented", ""),

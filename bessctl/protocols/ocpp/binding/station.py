@@ -57,16 +57,14 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
     small_buffers()
     store.migrate(tables.NAMESPACE, tables.LADDER)
     desk = Desk(config, plans, plant, clock, ledger=Ledger(tables.load_accounts(store)), log=log)
-    identity = Boot(config.vendor, config.model, config.serial, config.firmware)
     folder = config.state_dir or store.path.parent / "ocpp"
-    secrets = load_secrets(folder / "device.key")
     shared = Shared(
-        identity,
+        Boot(config.vendor, config.model, config.serial, config.firmware),
         store,
         desk,
         rng or SystemRandom(),
         log,
-        secrets,
+        load_secrets(folder / "device.key"),
         folder,
         updater or _updater(config, folder / "firmware", clock.boot),
         Keeper(store, desk.ledger),
@@ -76,8 +74,7 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
         log_parts,
         on_hard_reset,
     )
-    for c in config.links:
-        _check_versions(c)
+    _check_versions(config)
     links = {c.name: Link(c, shared) for c in config.links}
     desk.look()
     async with asyncio.TaskGroup() as tasks:
@@ -92,12 +89,13 @@ def _updater(config: StationConfig, folder: Path, boot: str) -> Updater:
     return FileUpdater(folder) if config.updater is None else CommandUpdater(config.updater, folder, boot)
 
 
-def _check_versions(link: LinkConfig) -> None:
-    try:
-        for version in link.version:
-            dialect(version)
-    except ValueError as e:
-        raise UsageError(f"ocpp link {link.name}: {e}") from e
+def _check_versions(config: StationConfig) -> None:
+    for link in config.links:
+        try:
+            for version in link.version:
+                dialect(version)
+        except ValueError as e:
+            raise UsageError(f"ocpp link {link.name}: {e}") from e
 
 
 async def _keep_running(config: LinkConfig, shared: Shared, links: dict[str, Link]) -> None:

@@ -3,6 +3,7 @@
     roots/KIND-HASH.pem    what was installed; CSMSRootCertificate ones are trusted beside the site's
     next.key               the key of the newest request
     client.pem, client.key the certificate in use instead of the site's
+    v2g-next.key, v2g.pem, v2g.key, v2g-SERIAL.ocsp   the same for ISO 15118, with what OCSP responders said of it
 
 A certificate is taken if it was made for our newest key, names this station, is signed by the next of its chain and not expired; one that
 is valid later is kept and used from then on.
@@ -10,7 +11,6 @@ is valid later is kept and used from then on.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,50 +23,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bessctl.protocols.ocpp.binding.ocsp import hash_of, names_of, verdict
 from bessctl.protocols.ocpp.binding.secrets import write_private
 from bessctl.protocols.ocpp.config import Tls
-from bessctl.protocols.ocpp.messages.device import CertificateHash
+from bessctl.protocols.ocpp.messages.device import CertificateHash, OcspName
 from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES
+from bessctl.protocols.ocpp.session.vault import OURS, V2G
 
-ALGORITHMS = {"SHA256": hashlib.sha256, "SHA384": hashlib.sha384, "SHA512": hashlib.sha512}
 MANUFACTURER = "ManufacturerRootCertificate"
 CSMS = "CSMSRootCertificate"
+CONTRACTS = "MORootCertificate"
+V2G_CHAIN = "V2GCertificateChain"
+FILES = {OURS: "", V2G: "v2g-"}
+OWN = {OURS: "client", V2G: "v2g"}
 RENEW = timedelta(days=30)
 """So long before its end a new certificate is asked for (2.0.1 A03)."""
-
-
-def hash_of(certificate: x509.Certificate, algorithm: str = "SHA256") -> CertificateHash:
-    """RFC 6960's name of a certificate, its issuer being itself (roots)."""
-    digest = ALGORITHMS[algorithm]
-    spki = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return CertificateHash(
-        algorithm,
-        digest(certificate.issuer.public_bytes()).hexdigest(),
-        digest(_key_bits(spki)).hexdigest(),
-        f"{certificate.serial_number:x}",
-    )
-
-
-def _key_bits(spki: bytes) -> bytes:
-    """The BIT STRING's content of a SubjectPublicKeyInfo: what RFC 6960 hashes."""
-    _, body = _der(spki)
-    _, first, rest = _der_split(body)
-    del first
-    _, bits = _der(rest)
-    return bits[1:]
-
-
-def _der(data: bytes) -> tuple[int, bytes]:
-    tag, content, _ = _der_split(data)
-    return tag, content
-
-
-def _der_split(data: bytes) -> tuple[int, bytes, bytes]:
-    length, start = data[1], 2
-    if length & 0x80:
-        count = length & 0x7F
-        length, start = int.from_bytes(data[2 : 2 + count], "big"), 2 + count
-    return data[0], data[start : start + length], data[start + length :]
 
 
 def utc_now() -> datetime:
@@ -103,7 +74,10 @@ class FileVault:
         return "Accepted", ""
 
     def installed(self, kinds: Sequence[str]) -> list[tuple[str, CertificateHash]]:
-        return [(kind, hash_of(certificate)) for kind, certificate, _ in self._kept() if not kinds or kind in kinds]
+        found = [(kind, hash_of(certificate)) for kind, certificate, _ in self._kept()]
+        chain = self._own(V2G)
+        found += [(V2G_CHAIN, hash_of(c, "SHA256", issuer)) for c, issuer in pairwise([*chain, *chain[-1:]])]
+        return [(kind, hashed) for kind, hashed in found if not kinds or kind in kinds]
 
     def delete(self, wanted: CertificateHash) -> str:
         for _, certificate, path in self._kept():
@@ -113,7 +87,7 @@ class FileVault:
                 return "Accepted"
         return "NotFound"
 
-    def csr(self, name: str, organisation: str) -> str:
+    def csr(self, name: str, organisation: str, kind: str = OURS) -> str:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, name[:64])]
         if organisation:
@@ -121,11 +95,12 @@ class FileVault:
         request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject)).sign(key, hashes.SHA256())
         self._folder.mkdir(parents=True, exist_ok=True)
         plain = serialization.NoEncryption()
-        write_private(self._folder / "next.key", key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+        text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        write_private(self._folder / f"{FILES[kind]}next.key", text)
         return request.public_bytes(serialization.Encoding.PEM).decode()
 
-    def accept(self, chain: str, name: str) -> str | None:
-        key_file = self._folder / "next.key"
+    def accept(self, chain: str, name: str, kind: str = OURS) -> str | None:
+        key_file = self._folder / f"{FILES[kind]}next.key"
         try:
             certificates = x509.load_pem_x509_certificates(chain.encode())
             key = serialization.load_pem_private_key(key_file.read_bytes(), None)
@@ -141,16 +116,44 @@ class FileVault:
         )
         why = next((text for holds, text in checks if not holds), None)
         if why is None:
-            write_private(self._folder / "client.key", key_file.read_bytes())
-            write_private(self._folder / "client.pem", chain.encode())
+            write_private(self._folder / f"{OWN[kind]}.key", key_file.read_bytes())
+            write_private(self._folder / f"{OWN[kind]}.pem", chain.encode())
         return why
 
-    def expiring(self) -> bool:
-        cert = self._folder / "client.pem"
-        if not cert.exists():
-            return False
-        leaf = x509.load_pem_x509_certificates(cert.read_bytes())[0]
-        return leaf.not_valid_after_utc - self._now() < RENEW
+    def expiring(self, kind: str = OURS) -> bool:
+        leaf = self._own(kind)[:1]
+        return bool(leaf) and leaf[0].not_valid_after_utc - self._now() < RENEW
+
+    def begins_utc_ns(self) -> int | None:
+        leaf = self._own(OURS)[:1]
+        begins = leaf[0].not_valid_before_utc if leaf else self._now()
+        return None if begins <= self._now() else round(begins.timestamp()) * 10**9
+
+    # OCSP and contracts (2.0.1 M06, C07).
+
+    def ocsp_names(self) -> tuple[OcspName, ...]:
+        return names_of(self._own(V2G))
+
+    def ocsp_answer(self, name: OcspName, result: str) -> tuple[str, int | None]:
+        chain = self._own(V2G)
+        for certificate, issuer in pairwise(chain):
+            if hash_of(certificate, "SHA256", issuer) == name.hash:
+                said, until = verdict(result, certificate, issuer, self._now())
+                if said in {"good", "revoked"}:
+                    write_private(self._folder / f"v2g-{certificate.serial_number:x}.ocsp", result.encode())
+                return said, None if until is None else round(until.timestamp()) * 10**9
+        return "the certificate is not ours any more", None
+
+    def contract(self, pem: str) -> tuple[tuple[OcspName, ...], str | None]:
+        try:
+            chain = x509.load_pem_x509_certificates(pem.encode())
+        except ValueError:
+            return (), "the contract certificate cannot be read"
+        whole = [*chain, *(root for kind, root, _ in self._kept() if kind == CONTRACTS and _linked([chain[-1], root]))][: len(chain) + 1]
+        expired = next((why for c in chain if (why := self._expired(c))), None)
+        broken = None if _linked(chain) else "the chain of the contract certificate is broken"
+        unknown = None if len(whole) > len(chain) else "no MORootCertificate that is installed here is above the contract certificate"
+        return names_of(whole), expired or broken or unknown
 
     def firmware_signer(self, pem: str) -> str | None:
         try:
@@ -177,6 +180,11 @@ class FileVault:
     def _usable(self, path: Path) -> bool:
         leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
         return leaf.not_valid_before_utc <= self._now() < leaf.not_valid_after_utc
+
+    def _own(self, kind: str) -> list[x509.Certificate]:
+        """Our certificate of a kind and those above it; empty = there is none."""
+        path = self._folder / f"{OWN[kind]}.pem"
+        return x509.load_pem_x509_certificates(path.read_bytes()) if path.exists() else []
 
     def _kept(self) -> Iterator[tuple[str, x509.Certificate, Path]]:
         for path in sorted(self._roots.glob("*.pem")):

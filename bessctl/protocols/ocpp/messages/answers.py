@@ -52,6 +52,14 @@ class DataAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvelopedAnswer:
+    """The answer to what was in the envelope; None = the envelope itself was not taken, `status` says how."""
+
+    status: str
+    inner: AnyAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeyValue:
     key: str
     readonly: bool
@@ -76,5 +84,14 @@ class CompositeAnswer:
 
 
 AnyAnswer = (
-    Answer | DataAnswer | KeysAnswer | CompositeAnswer | VersionAnswer | LogAnswer | CertificatesAnswer | TxStatusAnswer | RowsAnswer
+    Answer
+    | DataAnswer
+    | KeysAnswer
+    | CompositeAnswer
+    | VersionAnswer
+    | LogAnswer
+    | CertificatesAnswer
+    | TxStatusAnswer
+    | RowsAnswer
+    | EnvelopedAnswer
 )

@@ -254,6 +254,14 @@ class Unserved:
 
 
 @dataclass(frozen=True, slots=True)
+class Enveloped:
+    """A command of 2.0.1 in a DataTransfer of 1.6 (Plug & Charge); `inner` None = there is no such message, or it cannot be read."""
+
+    inner: Command | None
+    status: str = "Accepted"
+
+
+@dataclass(frozen=True, slots=True)
 class DataTransfer:
     vendor: str
     message: str = ""
@@ -274,6 +282,7 @@ Command = (
     | Unlock
     | ClearCache
     | DataTransfer
+    | Enveloped
     | SendList
     | GetListVersion
     | Reserve

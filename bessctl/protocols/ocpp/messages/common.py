@@ -7,7 +7,7 @@ from typing import Any
 from bessctl.protocols.ocpp.messages import profile as pr
 from bessctl.protocols.ocpp.messages import records as r
 from bessctl.protocols.ocpp.messages.commands import CallRefused
-from bessctl.protocols.ocpp.messages.device import CertificateHash
+from bessctl.protocols.ocpp.messages.device import CertificateHash, OcspName
 from bessctl.protocols.ocpp.messages.dialect import BadReply, TxNames
 from bessctl.protocols.ocpp.messages.frames import Payload
 from bessctl.protocols.ocpp.messages.timestamps import format_utc, parse_utc
@@ -77,6 +77,11 @@ def certificate_hash(payload: Payload) -> CertificateHash:
 def hash_data(h: CertificateHash) -> Payload:
     """CertificateHashData."""
     return {"hashAlgorithm": h.algorithm, "issuerNameHash": h.issuer_name, "issuerKeyHash": h.issuer_key, "serialNumber": h.serial}
+
+
+def ocsp_name(name: OcspName) -> Payload:
+    """OCSPRequestData."""
+    return {**hash_data(name.hash), "responderURL": name.responder}
 
 
 def security_event(q: r.SecurityEvent, names: TxNames) -> Payload:

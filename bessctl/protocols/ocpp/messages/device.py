@@ -16,6 +16,14 @@ class CertificateHash:
 
 
 @dataclass(frozen=True, slots=True)
+class OcspName:
+    """A certificate as an OCSP responder is asked about it, and that responder's url."""
+
+    hash: CertificateHash
+    responder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """`evse` None = the whole station; `connector` is 1 where it is given, for an EVSE has one."""
 

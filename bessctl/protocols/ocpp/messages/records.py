@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bessctl.protocols.ocpp.messages.device import OcspName
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -151,10 +153,12 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class Authorize:
-    """May this token?"""
+    """May this token? `chain`, `certificate` (PEM): of a contract certificate that was presented (2.0.1 C07)."""
 
     id_token: str
     token_type: str = "Central"
+    chain: tuple[OcspName, ...] = ()
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,13 @@ class SignCertificate:
 
     csr: str
     kind: str = "ChargingStationCertificate"
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """What does the responder say of this certificate (2.0.1 M06)?"""
+
+    name: OcspName
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +230,19 @@ class Paged:
     at: Stamp | None = None
 
 
-Ask = Boot | Heartbeat | StatusReport | Authorize | MeterReport | TransferStatus | SignCertificate | ReservationEnded | LimitTold | Paged
+Ask = (
+    Boot
+    | Heartbeat
+    | StatusReport
+    | Authorize
+    | MeterReport
+    | TransferStatus
+    | SignCertificate
+    | AskStatus
+    | ReservationEnded
+    | LimitTold
+    | Paged
+)
 Request = Ask | TxRecord
 
 # What the CSMS answers.
@@ -245,12 +268,14 @@ class TimeReply:
 class TokenReply:
     """What the CSMS says of a token: Accepted, Blocked, Expired, Invalid, ConcurrentTx; None = nothing said.
 
-    `parent`: the group it belongs to (1.6 parentIdTag, 2.0.1 groupIdToken); `expires_ns` UTC.
+    `parent`: the group it belongs to (1.6 parentIdTag, 2.0.1 groupIdToken); `expires_ns` UTC; `certificate`: what it says of the contract
+    certificate that came along.
     """
 
     status: str | None
     parent: str | None = None
     expires_ns: int | None = None
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +294,15 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusReply:
+    """What an OCSP responder said, through the CSMS: DER, base64; None = it could not be had."""
+
+    result: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """Answered, nothing said."""
 
 
-Reply = BootReply | TimeReply | TokenReply | StartedReply | Judged | Done
+Reply = BootReply | TimeReply | TokenReply | StartedReply | Judged | StatusReply | Done

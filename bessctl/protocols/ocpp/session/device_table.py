@@ -143,6 +143,14 @@ STATION: tuple[Spec, ...] = (
         _fixed("SupportedPriorities", "AlwaysFront,InFront,NormalCycle"),
     ),
     *_of(
+        "ISO15118Ctrlr",
+        _v("PnCEnabled", "boolean", key="ISO15118PnCEnabled"),
+        _v("CentralContractValidationAllowed", "boolean", key="CentralContractValidationAllowed"),
+        _v("ContractValidationOffline", "boolean", key="ContractValidationOffline"),
+        _fixed("V2GCertificateInstallationEnabled", True),
+        _fixed("ContractCertificateInstallationEnabled", False),
+    ),
+    *_of(
         "LocalAuthListCtrlr",
         _v("Enabled", "boolean", key="LocalAuthListEnabled"),
         _fixed("Available", True),
@@ -203,8 +211,8 @@ STATION: tuple[Spec, ...] = (
         _fixed("AdditionalRootCertificateCheck", False),
         _v("CertificateEntries", "integer", live="certificates", limits=(0, MAX_CERTIFICATES)),
         _fixed("MaxCertificateChainSize", 10_000),
-        _fixed("CertSigningWaitMinimum", 30),
-        _fixed("CertSigningRepeatTimes", 3),
+        _v("CertSigningWaitMinimum", "integer", key="CertSigningWaitMinimum", unit="s"),
+        _v("CertSigningRepeatTimes", "integer", key="CertSigningRepeatTimes"),
     ),
     *_of(
         "SmartChargingCtrlr",

@@ -36,7 +36,7 @@ UPLOAD_ERRORS = {"permission": "PermissionDenied", "protocol": "NotSupportedOper
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A firmware update under way. `step`: scheduled, downloading, downloaded, installing, installed, rebooting; `due_ns`: the next, UTC."""
+    """A firmware update under way. `step`: scheduled, downloading, downloaded, installing, installed, rebooting; `due_ns`: the next, UTC"""
 
     number: int
     wish: UpdateFirmware

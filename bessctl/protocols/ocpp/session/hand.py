@@ -1,7 +1,7 @@
 """The hand at the station (settled question 17): plug, token, error; for commissioning and conformance tests.
 
     {"cmd": "plug_in" | "plug_out", "connector": n}
-    {"cmd": "swipe", "token": t, "connectors": [n]}
+    {"cmd": "swipe", "token": t, "connectors": [n]}     with "certificate": a contract certificate and its chain (PEM), t its eMAID
     {"cmd": "error" | "clear", "code": c, "connector": n}
 Dialling is the binding's: {"cmd": "connect" | "disconnect"}.
 
@@ -29,6 +29,7 @@ class HandOrder:
     token: str = ""
     connectors: tuple[int, ...] = ()
     code: str = ""
+    certificate: str = ""
 
 
 class Hand:
@@ -53,7 +54,7 @@ class Hand:
             case "plug_out":
                 self._plug_out(order.connector)
             case "swipe":
-                return self._starting.swipe(order.token, order.connectors) if order.token else "a swipe needs a token"
+                return self._starting.swipe(order.token, order.connectors, order.certificate) if order.token else "a swipe needs a token"
             case "error":
                 self._error(order)
             case "clear":

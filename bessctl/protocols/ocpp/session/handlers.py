@@ -37,6 +37,7 @@ from bessctl.protocols.ocpp.session.setting import Settings
 from bessctl.protocols.ocpp.session.tokens import Tokens
 from bessctl.protocols.ocpp.session.transactions import Transactions
 from bessctl.protocols.ocpp.session.variables import Variables
+from bessctl.protocols.ocpp.session.vault import V2G
 
 TOLD: dict[str, Callable[[Reading], float | None]] = {
     points.SOC.name: lambda r: r.soc_pct,
@@ -199,6 +200,18 @@ def tx_status(parts: Parts, wish: c.GetTxStatus) -> a.TxStatusAnswer:
     return a.TxStatusAnswer(known is not None and queue.holds(known.id), known is not None and known.active)
 
 
+def enveloped(parts: Parts, wish: c.Enveloped) -> a.EnvelopedAnswer:
+    """A message of 2.0.1 in a DataTransfer of 1.6 (Plug & Charge; OCPP-20)."""
+    if wish.inner is None:
+        return a.EnvelopedAnswer(wish.status)
+    if not parts.core.keys.flag("ISO15118PnCEnabled"):
+        return a.EnvelopedAnswer("Rejected")
+    if isinstance(wish.inner, c.Trigger):
+        known = wish.inner.message == "SignV2GCertificate"
+        return a.EnvelopedAnswer("Accepted", a.Answer(parts.security.ask_for_certificate(V2G) if known else "NotImplemented"))
+    return a.EnvelopedAnswer("Accepted", HANDLERS[type(wish.inner)](parts, wish.inner))
+
+
 def unserved(parts: Parts, wish: c.Unserved) -> a.Answer:
     """What this plant cannot do, whatever is asked."""
     return a.Answer(wish.status, wish.why)
@@ -270,6 +283,7 @@ TRIGGERS = {
     "LogStatusNotification": _Trigger(lambda p, n: p.files.tell("log"), NEWER),
     "FirmwareStatusNotification": _Trigger(lambda p, n: p.files.tell("firmware")),
     "SignChargingStationCertificate": _Trigger(lambda p, n: p.security.ask_for_certificate(), NEWER),
+    "SignV2GCertificate": _Trigger(lambda p, n: p.security.ask_for_certificate(V2G), frozenset({("2.0.1", False)})),
     "TransactionEvent": _Trigger(_transaction, frozenset({("2.0.1", False)})),
 }
 
@@ -289,6 +303,7 @@ HANDLERS: dict[type, Handler] = {
     c.DataTransfer: data_transfer,
     c.Trigger: trigger,
     c.Unserved: unserved,
+    c.Enveloped: enveloped,
     c.GetLog: lambda p, wish: p.files.log(wish),
     c.UpdateFirmware: lambda p, wish: a.Answer(*p.files.firmware(wish)),
     c.CertificateSigned: lambda p, wish: a.Answer(*p.security.signed(wish)),

@@ -166,6 +166,12 @@ def _further(link: LinkConfig) -> tuple[Key, ...]:
         Key("CpoName", "", _short),
         Key("SecurityProfile", str(security_profile(link)), integer(0, 3)),
         *security,
+        # Plug & Charge over 1.6 (OCA's paper, 4)
+        Key("ISO15118PnCEnabled", "false", boolean),
+        Key("CentralContractValidationAllowed", "false", boolean),
+        Key("ContractValidationOffline", "false", boolean),
+        Key("CertSigningWaitMinimum", "30", integer(1, 86_400)),
+        Key("CertSigningRepeatTimes", "3", integer(0, 20)),
         # SmartCharging (9.4)
         Key("ChargeProfileMaxStackLevel", str(MAX_STACK_LEVEL)),
         Key("ChargingScheduleAllowedChargingRateUnit", "Current,Power"),

@@ -52,8 +52,10 @@ class Replies:
                 if record.id_token and isinstance(reply, r.TokenReply):
                     self._tokens.learn(record.id_token, reply)
                 self._transactions.closed(record.tx)
-            case r.SignCertificate(), r.Judged():
-                self._security.judged(reply)
+            case r.SignCertificate() as asked_for, r.Judged():
+                self._security.judged(asked_for, reply)
+            case r.AskStatus() as status, r.StatusReply():
+                self._security.revocation.answered(status, reply)
 
     def failed(self, asked: Asked, why: str, *, never: bool = False) -> None:
         """An error, an invalid answer, or none in time. `never`: the CSMS does not know the message, and never will."""

@@ -2,7 +2,9 @@
 
 - Certificates are the owner's business, and only over TLS: on a plain link every operation is refused.
 - A certificate of our own: we ask (SignCertificate), the CSMS sends it (CertificateSigned), it is used from the next dialling on, which
-  follows at once. No answer: asked again after CertSigningWaitMinimum, doubled each time, CertSigningRepeatTimes times (A02.FR.17-19).
+  follows at once; one that begins later is used by dialling anew at that instant. When none comes: `signing`.
+- A V2G certificate (ISO 15118, Plug & Charge) goes the same way where Plug & Charge is enabled; it is kept for the EVSE that will need it,
+  and what OCSP says of it is asked for: `revocation`.
 - What could not be used is refused and told as a security event.
 - Events of TLS (a wrong version, a weak suite, a bad certificate of the CSMS) are told after the next good connection, each kind once
   until then: a CSMS that is away for a day must not be met with ten thousand of them.
@@ -14,17 +16,16 @@ from collections.abc import Sequence
 
 from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.messages.commands import CertificateSigned, InstallCertificate
-from bessctl.protocols.ocpp.messages.device import CertificateHash
+from bessctl.protocols.ocpp.messages.device import CertificateHash, OcspName
 from bessctl.protocols.ocpp.messages.records import Judged, SignCertificate
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.core import Core
-from bessctl.protocols.ocpp.session.vault import Vault
+from bessctl.protocols.ocpp.session.revocation import Revocation
+from bessctl.protocols.ocpp.session.signing import Signing
+from bessctl.protocols.ocpp.session.vault import OURS, V2G, Vault
 
-WAIT_S = 30
-REPEATS = 3
 DAY_S = 86_400
 MAX_CHAIN = 10_000
-OURS = "ChargingStationCertificate"
 # 1.6's names of events that 2.0.1 renamed.
 NAMES_16 = {
     "InvalidCsmsCertificate": "InvalidCentralSystemCertificate",
@@ -39,9 +40,10 @@ class Security:
         self._core = core
         self._vault = vault
         self._told: set[str] = set()
-        self._tries = 0
-        self._again_ns: int | None = None
+        self._signing = {kind: Signing(core, vault, kind) for kind in (OURS, V2G)}
+        self.revocation = Revocation(core, vault, lambda: self.ask_for_certificate(V2G))
         self._look_ns = 0
+        self._begins_utc_ns = vault.begins_utc_ns()
 
     def count(self) -> int:
         """Certificates kept."""
@@ -57,35 +59,39 @@ class Security:
         """A connection stands."""
         self._told.clear()
 
-    def ask_for_certificate(self) -> str:
-        """Trigger SignChargingStationCertificate, or our own wish; returns the answer's status."""
-        if self._forbidden() is not None:
+    def ask_for_certificate(self, kind: str = OURS) -> str:
+        """Trigger SignChargingStationCertificate or SignV2GCertificate, or our own wish; returns the answer's status."""
+        if self._forbidden(kind) is not None:
             return "Rejected"
-        self._tries = 0
-        self._ask()
+        self._signing[kind].begin()
         return "Accepted"
 
-    def judged(self, reply: Judged) -> None:
+    def judged(self, asked: SignCertificate, reply: Judged) -> None:
         """The CSMS's word on the request."""
         if reply.status != "Accepted":
-            self._again_ns = None
-            self._core.audit("certificate", "the CSMS does not sign our certificate", None, 30)
+            self._signing[asked.kind].over()
+            self._core.audit("certificate", f"the CSMS does not sign our {asked.kind}", None, 30)
 
     def signed(self, wish: CertificateSigned) -> tuple[str, str]:
         """CertificateSigned: status and why."""
         core = self._core
-        why = self._forbidden()
-        if why is None and (wish.kind != OURS or len(wish.chain) > MAX_CHAIN):
-            why = "only the station's own certificate is taken" if wish.kind != OURS else "the chain is too long"
+        why = self._forbidden(wish.kind)
+        if why is None and len(wish.chain) > MAX_CHAIN:
+            why = "the chain is too long"
         if why is None:
-            why = self._vault.accept(wish.chain, core.link.charge_point_id)
+            why = self._vault.accept(wish.chain, core.link.charge_point_id, wish.kind)
             if why is not None:
                 core.security(self._name("InvalidChargingStationCertificate"), why)
         if why is not None:
             return "Failed", why
-        self._again_ns = None
-        core.audit("certificate", "a new certificate of the station is in use")
-        core.out.redial = "a new certificate"
+        self._signing[wish.kind].over()
+        core.audit("certificate", f"a new {wish.kind} is kept")
+        if wish.kind == V2G:
+            self.revocation.anew()
+            return "Accepted", ""
+        self._begins_utc_ns = self._vault.begins_utc_ns()
+        if self._begins_utc_ns is None:
+            core.out.redial = "a new certificate"
         return "Accepted", ""
 
     def install(self, wish: InstallCertificate) -> tuple[str, str]:
@@ -113,34 +119,40 @@ class Security:
         """Why firmware signed by it cannot be taken."""
         return self._vault.firmware_signer(pem)
 
+    def contract(self, pem: str) -> tuple[tuple[OcspName, ...], str | None]:
+        """Whom to ask about a contract certificate that was presented, and why it is not good by what is installed here."""
+        return self._vault.contract(pem)
+
     def step(self) -> None:
-        """Ask again where no certificate came; once a day, ask for one where ours is over soon."""
+        """Ask again where no certificate came; once a day, ask for those that are over soon; use one from the instant it is valid."""
         core = self._core
         if core.registration.accepted and core.now.mono_ns >= self._look_ns:
             self._look_ns = core.now.mono_ns + DAY_S * NS
-            if self._forbidden() is None and self._again_ns is None and self._vault.expiring():
-                self._tries = 0
-                self._ask()
-        if self._again_ns is not None and self._core.now.mono_ns >= self._again_ns:
-            self._again_ns = None
-            if self._tries <= REPEATS:
-                self._ask()
+            for kind, signing in self._signing.items():
+                if self._forbidden(kind) is None:
+                    signing.renew()
+        for signing in self._signing.values():
+            signing.step()
+        utc = core.time.utc_ns(core.now)
+        if self._begins_utc_ns is not None and utc is not None and utc >= self._begins_utc_ns:
+            self._begins_utc_ns = None
+            core.out.redial = "a new certificate"
+        self.revocation.step()
 
     def wake_ns(self) -> int | None:
-        """When to ask again."""
-        return self._again_ns
-
-    def _ask(self) -> None:
+        """When to ask again, or to use what begins later."""
         core = self._core
-        csr = self._vault.csr(core.link.charge_point_id, core.keys.text("CpoName"))
-        if not csr:
-            return
-        core.ask(SignCertificate(csr), triggered=True)
-        self._again_ns = core.now.mono_ns + WAIT_S * (1 << self._tries) * NS
-        self._tries += 1
+        times = [signing.again_ns for signing in self._signing.values()] + [self.revocation.wake_ns()]
+        if self._begins_utc_ns is not None and core.time.utc_ns(core.now) is not None:
+            times.append(core.time.mono_ns(self._begins_utc_ns, core.now))
+        return min((t for t in times if t is not None), default=None)
 
-    def _forbidden(self) -> str | None:
+    def _forbidden(self, kind: str = OURS) -> str | None:
         link = self._core.link
+        if kind not in self._signing:
+            return f"a {kind} is not kept here"
+        if kind == V2G and not self._core.keys.flag("ISO15118PnCEnabled"):
+            return "Plug & Charge is not enabled (ISO15118PnCEnabled)"
         if not link.url.startswith("wss://"):
             return "certificates are not handled over a plain link"
         return None if link.role is Role.OWNER else "the CSMS is not the owner"

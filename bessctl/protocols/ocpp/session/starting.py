@@ -10,17 +10,23 @@ A token at the station:
     on a running transaction   its own token or group ends it (reason Local), a master pass any (MasterPass); another token is refused
     online    LocalPreAuthorize and locally known as Accepted: begins at once; else the CSMS is asked
     offline   LocalAuthorizeOffline and locally Accepted, or unknown and AllowOfflineTxForUnknownId: begins; else refused
+A contract certificate with the token (ISO 15118, 2.0.1 C07; the hand stands for the vehicle), where Plug & Charge is enabled:
+    online    the CSMS is asked, with what names the chain for OCSP; with the chain itself where CentralContractValidationAllowed and it is
+              not good by the roots installed here, without which such a chain is refused. A certificateStatus other than Accepted refuses
+    offline   ContractValidationOffline and good by the roots installed here, then as any token; else refused
 Where `armed_by_hand` is set a start waits for the plug, at most ConnectionTimeOut (0 = without end). Whatever is refused is audited with
 what refused it; granted less than asked is Accepted, and audited.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.messages.answers import Answer
 from bessctl.protocols.ocpp.messages.commands import RemoteStart
+from bessctl.protocols.ocpp.messages.device import OcspName
 from bessctl.protocols.ocpp.messages.profile import Purpose
 from bessctl.protocols.ocpp.messages.records import Authorize, TokenReply
 from bessctl.protocols.ocpp.session.clock import NS
@@ -50,6 +56,8 @@ class Pending:
     authorised: bool = False
     until_ns: int = 0
     parent: str | None = None
+    contract: str = ""
+    """The contract certificate that came with the token (PEM)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Parts:
     tokens: Tokens
     reservations: Reservations
     ending: Ending
+    contract: Callable[[str], tuple[tuple[OcspName, ...], str | None]] = lambda pem: ((), "contracts are not judged here")
 
 
 class Starting:
@@ -90,25 +99,25 @@ class Starting:
         named = pending.tx if self._core.traits.station_names_tx and self._p.transactions.running(pending.tx) else None
         return Answer("Accepted", tx=named)
 
-    def swipe(self, token: str, connectors: tuple[int, ...]) -> str | None:
+    def swipe(self, token: str, connectors: tuple[int, ...], contract: str = "") -> str | None:
         """A token was presented at the station; returns why it does nothing."""
         running = next((t for n in connectors or tuple(CONNECTORS) if (t := self._p.transactions.active(n))), None)
         if running is not None:
             return self._stop_by(token, running.id)
         connector = connectors[0] if connectors else 1
-        wish = RemoteStart(token, connector, token_type="ISO14443")
-        why = self._against(wish, connector) or self._unknown_offline(token)
+        wish = RemoteStart(token, connector, token_type="eMAID" if contract else "ISO14443")
+        why = self._against(wish, connector) or self._unknown_offline(token) or (self._against_contract(contract) if contract else None)
         if why is not None:
             return why
         pending = self._claim(wish, connector, "Authorized")
         if isinstance(pending, str):
             return pending
         known = self._p.tokens.known(token)
-        accepted = known is not None and known.status == "Accepted"
-        if not self._core.online or not self._core.registration.accepted or (accepted and self._core.keys.flag("LocalPreAuthorize")):
+        accepted = known is not None and known.status == "Accepted" and not contract
+        if self._away() or (accepted and self._core.keys.flag("LocalPreAuthorize")):
             self._authorised(pending)
         else:
-            self._authorise(pending)
+            self._authorise(replace(pending, contract=contract))
         return None
 
     def plugged(self, connector: int) -> None:
@@ -126,6 +135,9 @@ class Starting:
             return
         pending = self._pending
         if pending is None or pending.authorised or pending.wish.id_token != token:
+            return
+        if reply is not None and reply.certificate not in (None, "Accepted"):
+            self._drop(f"the CSMS answered {reply.certificate} of the contract certificate")
             return
         if reply is not None and reply.status == "Accepted":
             parent = None if reply.parent is None else self._core.digest(reply.parent)
@@ -182,7 +194,9 @@ class Starting:
     def _authorise(self, pending: Pending) -> None:
         self._pending = pending
         self._p.connectors.preparing.add(pending.connector)
-        self._core.ask(Authorize(pending.wish.id_token, pending.wish.token_type))
+        names, why = self._p.contract(pending.contract) if pending.contract else ((), None)
+        whole = pending.contract if why is not None and self._core.keys.flag("CentralContractValidationAllowed") else None
+        self._core.ask(Authorize(pending.wish.id_token, pending.wish.token_type, names, whole))
 
     def _authorised(self, pending: Pending) -> None:
         if self._p.connectors.armed(pending.connector):
@@ -289,9 +303,21 @@ class Starting:
         )
         return next((reason for holds, reason in checks if not holds), None)
 
+    def _away(self) -> bool:
+        return not (self._core.online and self._core.registration.accepted)
+
+    def _against_contract(self, contract: str) -> str | None:
+        keys = self._core.keys
+        if not keys.flag("ISO15118PnCEnabled"):
+            return "Plug & Charge is not enabled (ISO15118PnCEnabled)"
+        if self._away() and not keys.flag("ContractValidationOffline"):
+            return "contracts are not judged while the CSMS is away (ContractValidationOffline)"
+        why = self._p.contract(contract)[1]
+        return None if why is None or (keys.flag("CentralContractValidationAllowed") and not self._away()) else why
+
     def _unknown_offline(self, token: str) -> str | None:
         core = self._core
-        if core.online and core.registration.accepted:
+        if not self._away():
             return None
         known = self._p.tokens.known(token)
         if known is not None and core.keys.flag("LocalAuthorizeOffline"):

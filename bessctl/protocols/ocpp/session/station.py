@@ -93,9 +93,9 @@ class Station:
         self._connectors.reserved = lambda connector: self._reservations.of(connector) is not None
         tokens = Tokens(core)
         about = (self.transactions, self.profiles, self._connectors, self._metering, tokens, self._reservations)
-        self._starting = Starting(core, StartParts(*about, self._ending))
-        self.network = Network(core)
         self._security = Security(core, vault)
+        self._starting = Starting(core, StartParts(*about, self._ending, self._security.contract))
+        self.network = Network(core)
         self.displays = Displays(core, self.transactions, self._connectors)
         self._files = Files(core, self.transactions, self._security)
         self._limits = Limits(core, self.transactions, self.profiles)

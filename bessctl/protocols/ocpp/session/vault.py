@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bessctl.protocols.ocpp.messages.device import CertificateHash
+from bessctl.protocols.ocpp.messages.device import CertificateHash, OcspName
+
+OURS = "ChargingStationCertificate"
+V2G = "V2GCertificate"
 
 
 class Vault(Protocol):
@@ -20,14 +23,26 @@ class Vault(Protocol):
     def delete(self, wanted: CertificateHash) -> str:
         """Accepted, NotFound or Failed."""
 
-    def csr(self, name: str, organisation: str) -> str:
+    def csr(self, name: str, organisation: str, kind: str = OURS) -> str:
         """A new key pair, and the request (PEM) to sign its public half."""
 
-    def accept(self, chain: str, name: str) -> str | None:
+    def accept(self, chain: str, name: str, kind: str = OURS) -> str | None:
         """Use a signed certificate from now on, if it belongs to the newest request and is valid; returns why not."""
 
-    def expiring(self) -> bool:
+    def expiring(self, kind: str = OURS) -> bool:
         """Is the certificate in use one that a CSMS gave us, and over soon?"""
+
+    def begins_utc_ns(self) -> int | None:
+        """When our own certificate that is kept for later begins; None = there is none, or it is in use."""
+
+    def ocsp_names(self) -> tuple[OcspName, ...]:
+        """Whom to ask about our V2G certificate and those above it (2.0.1 M06)."""
+
+    def ocsp_answer(self, name: OcspName, result: str) -> tuple[str, int | None]:
+        """Keep what a responder said: good, revoked, or why it is worth nothing; and until when (UTC ns)."""
+
+    def contract(self, pem: str) -> tuple[tuple[OcspName, ...], str | None]:
+        """A contract certificate with its chain: whom to ask about it, and why it is not good by the roots that are installed."""
 
     def firmware_signer(self, pem: str) -> str | None:
         """Is it a valid certificate below a manufacturer root we hold? Returns why not."""
@@ -47,14 +62,26 @@ class NoVault:
     def delete(self, wanted: CertificateHash) -> str:
         return "NotFound"
 
-    def csr(self, name: str, organisation: str) -> str:
+    def csr(self, name: str, organisation: str, kind: str = OURS) -> str:
         return ""
 
-    def accept(self, chain: str, name: str) -> str | None:
+    def accept(self, chain: str, name: str, kind: str = OURS) -> str | None:
         return self.WHY
 
-    def expiring(self) -> bool:
+    def expiring(self, kind: str = OURS) -> bool:
         return False
+
+    def begins_utc_ns(self) -> int | None:
+        return None
+
+    def ocsp_names(self) -> tuple[OcspName, ...]:
+        return ()
+
+    def ocsp_answer(self, name: OcspName, result: str) -> tuple[str, int | None]:
+        return self.WHY, None
+
+    def contract(self, pem: str) -> tuple[tuple[OcspName, ...], str | None]:
+        return (), self.WHY
 
     def firmware_signer(self, pem: str) -> str | None:
         return self.WHY

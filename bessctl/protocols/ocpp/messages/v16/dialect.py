@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bessctl.protocols.ocpp.messages import reading
 from bessctl.protocols.ocpp.messages.answers import AnyAnswer
-from bessctl.protocols.ocpp.messages.commands import Command
-from bessctl.protocols.ocpp.messages.dialect import Traits, TxNames
+from bessctl.protocols.ocpp.messages.commands import CallRefused, Command
+from bessctl.protocols.ocpp.messages.dialect import BadReply, Traits, TxNames
 from bessctl.protocols.ocpp.messages.frames import RULES_16, Payload
 from bessctl.protocols.ocpp.messages.records import Reply, Request
 from bessctl.protocols.ocpp.messages.v16 import inbound, outbound
@@ -44,4 +44,7 @@ class Dialect16:
 
     def reply(self, request: Request, payload: Payload) -> Reply:
         reading.require_answer(BOOK, outbound.action_of(request), payload)
-        return outbound.decode_reply(request, payload)
+        try:
+            return outbound.decode_reply(request, payload)
+        except CallRefused as e:
+            raise BadReply(str(e)) from e

@@ -12,6 +12,7 @@ from bessctl.protocols.ocpp.messages import profile as pr
 from bessctl.protocols.ocpp.messages.common import time_ns
 from bessctl.protocols.ocpp.messages.frames import Payload
 from bessctl.protocols.ocpp.messages.timestamps import format_utc
+from bessctl.protocols.ocpp.messages.v16 import pnc
 
 PURPOSES = {
     "ChargePointMaxProfile": pr.Purpose.STATION_MAX,
@@ -87,6 +88,12 @@ def _reserve(p: Payload) -> c.Reserve:
     return c.Reserve(p["reservationId"], p["connectorId"], p["idTag"], time_ns(p, "expiryDate") or 0, p.get("parentIdTag"))
 
 
+def _data_transfer(p: Payload) -> c.Command:
+    if p["vendorId"] == pnc.VENDOR:
+        return pnc.decode(p.get("messageId", ""), p.get("data", ""))
+    return c.DataTransfer(p["vendorId"], p.get("messageId", ""), p.get("data", ""))
+
+
 DECODERS: dict[str, Callable[[Payload], c.Command]] = {
     "CancelReservation": lambda p: c.CancelReservation(p["reservationId"]),
     "CertificateSigned": lambda p: c.CertificateSigned(p["certificateChain"]),
@@ -107,7 +114,7 @@ DECODERS: dict[str, Callable[[Payload], c.Command]] = {
     "ChangeConfiguration": lambda p: c.ChangeKey(p["key"], p["value"]),
     "ClearCache": lambda p: c.ClearCache(),
     "ClearChargingProfile": _clear_profiles,
-    "DataTransfer": lambda p: c.DataTransfer(p["vendorId"], p.get("messageId", ""), p.get("data", "")),
+    "DataTransfer": _data_transfer,
     "GetCompositeSchedule": lambda p: c.GetComposite(p["connectorId"], p["duration"], p.get("chargingRateUnit")),
     "GetConfiguration": lambda p: c.GetKeys(tuple(p.get("key", ()))),
     "RemoteStartTransaction": _remote_start,
@@ -167,6 +174,7 @@ def _data(command: object, answer: a.DataAnswer) -> Payload:
 ENCODERS: dict[type, Callable[[Any, Any], Payload]] = {
     a.Answer: _plain,
     a.DataAnswer: _data,
+    a.EnvelopedAnswer: pnc.encode_answer,
     a.KeysAnswer: lambda command, answer: _keys(answer),
     a.CompositeAnswer: lambda command, answer: _composite(answer),
     a.VersionAnswer: lambda command, answer: {"listVersion": answer.version},

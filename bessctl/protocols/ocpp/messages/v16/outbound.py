@@ -13,6 +13,7 @@ from bessctl.protocols.ocpp.messages import records as r
 from bessctl.protocols.ocpp.messages.dialect import BadReply, TxNames
 from bessctl.protocols.ocpp.messages.frames import Payload
 from bessctl.protocols.ocpp.messages.timestamps import format_utc, parse_utc
+from bessctl.protocols.ocpp.messages.v16 import pnc
 
 # 1.6 has the unit Celsius, and calls the outside of the station its Outlet (7.39, 7.25): values are those at the AC terminals.
 LOCATIONS = {"SoC": "EV", "Temperature": "Body"}
@@ -146,6 +147,8 @@ def encode(request: r.Request, names: TxNames) -> tuple[str, Payload]:
         # Only the whitepaper's messages count their transfers.
         numbered = request.what in {"log", "signed_firmware"} and request.request is not None
         return TRANSFER_ACTIONS[request.what], {"status": request.status, **({"requestId": request.request} if numbered else {})}
+    if pnc.wraps(request):
+        return "DataTransfer", pnc.encode(request, names)
     if type(request) not in ENCODERS:
         raise LookupError(f"1.6 has no message for a {type(request).__name__}")
     action, encoder = ENCODERS[type(request)]
@@ -154,6 +157,8 @@ def encode(request: r.Request, names: TxNames) -> tuple[str, Payload]:
 
 def action_of(request: r.Request) -> str:
     """The action alone."""
+    if pnc.wraps(request):
+        return "DataTransfer"
     return TRANSFER_ACTIONS[request.what] if isinstance(request, r.TransferStatus) else ENCODERS[type(request)][0]
 
 
@@ -180,5 +185,7 @@ REPLIES: dict[type, Callable[[Payload], r.Reply]] = {
 
 def decode_reply(request: r.Request, payload: Payload) -> r.Reply:
     """What the CSMS answered, its payload already valid by schema."""
+    if pnc.wraps(request):
+        return pnc.decode_reply(request, payload)
     decoder = REPLIES.get(type(request))
     return decoder(payload) if decoder else r.Done()

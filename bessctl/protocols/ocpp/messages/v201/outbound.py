@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from bessctl.model import points
@@ -161,13 +162,24 @@ def _paged(q: r.Paged, names: TxNames) -> Payload:
     return payload
 
 
+def authorize(q: r.Authorize) -> Payload:
+    """Authorize; with a contract certificate's names for OCSP, and itself where the CSMS is to judge it (C07)."""
+    payload: Payload = {"idToken": f.token(q.id_token, q.token_type)}
+    if q.chain:
+        payload["iso15118CertificateHashData"] = [common.ocsp_name(name) for name in q.chain]
+    if q.certificate is not None:
+        payload["certificate"] = q.certificate
+    return payload
+
+
 _Encoder = Callable[[Any, TxNames], Payload]
 
 ENCODERS: dict[type, tuple[str, _Encoder]] = {
     r.Boot: ("BootNotification", _boot),
     r.Heartbeat: ("Heartbeat", lambda q, n: {}),
     r.StatusReport: ("StatusNotification", _status),
-    r.Authorize: ("Authorize", lambda q, n: {"idToken": f.token(q.id_token, q.token_type)}),
+    r.Authorize: ("Authorize", lambda q, n: authorize(q)),
+    r.AskStatus: ("GetCertificateStatus", lambda q, n: {"ocspRequestData": common.ocsp_name(q.name)}),
     r.MeterReport: ("MeterValues", lambda q, n: {"evseId": q.connector, "meterValue": meter_values((q.values,), n), **custom((q.values,))}),
     r.TxStarted: ("TransactionEvent", _started),
     r.TxMetered: ("TransactionEvent", _metered),
@@ -210,7 +222,8 @@ def encode(q: r.Request, names: TxNames) -> tuple[str, Payload]:
 REPLIES: dict[type, Callable[[Payload], r.Reply]] = {
     r.Boot: lambda p: r.BootReply(p["status"], common.current_time(p), p["interval"]),
     r.Heartbeat: lambda p: r.TimeReply(common.current_time(p)),
-    r.Authorize: lambda p: f.token_reply(p["idTokenInfo"]),
+    r.Authorize: lambda p: replace(f.token_reply(p["idTokenInfo"]), certificate=p.get("certificateStatus")),
+    r.AskStatus: lambda p: r.StatusReply(p.get("ocspResult") if p["status"] == "Accepted" else None),
     r.TxStarted: lambda p: r.StartedReply(None, f.token_reply(p.get("idTokenInfo"))),
     r.TxMetered: lambda p: f.token_reply(p.get("idTokenInfo")),
     r.TxEnded: lambda p: f.token_reply(p.get("idTokenInfo")),
