@@ -1,4 +1,4 @@
-"""Every data point that the plant publishes, and its name of IEC 61850 (7-420 edition 2; MMXU, MMTR, MMDC and CALH of 7-4): one table.
+"""Every data point that the plant publishes, and its name of IEC 61850 (7-420 edition 2; MMXU, MMTR, MMDC, CALH and GGIO of 7-4): one table.
 
 Where a name is used: `bessctl points` and docs/points.md (all of them), the DataTransfer messages and the device model of OCPP (what OCPP
 has no word for, OCPP-8, OCPP-20). Logical devices: BESS is the plant at its AC terminals, BESS_<unit> one PCS with its battery, PCC the
@@ -97,6 +97,8 @@ TABLE: tuple[Point, ...] = (
     _plant("reactive.command_var", "DPMC.VArSpt", "var", "reactive power that the units are told, together"),
     _plant("reactive.measured_var", "MMXU.TotVAr", "var", "reactive power, all units, as measured"),
     _plant("reactive.most_var", "DPMC.ReqTotVArMax", "var", "reactive power that may be given now, either way"),
+    _plant("disconnected_by", "DPMC.CeaEgzCtl.origin", "", "whose plan has the plant disconnected"),
+    _plant("shedding", "GGIO.SPCSO", "", "the load-shed output"),
     _plant("alarms", "CALH.GrAlm", "", "rows that trip (GrAlm) and that warn or derate (GrWrn); one by one: ALARMS"),
     _unit("state", "DSTO.DEROpSt", "", "what the unit does, or which device is missing"),
     _unit("command_w", "DSTO.WSpt", "W", "active power that the unit is told"),
@@ -116,6 +118,7 @@ TABLE: tuple[Point, ...] = (
     _unit("cell_v_min_v", "SBAT.CelVolLo", "V", "voltage of the lowest cell"),
     _unit("import_wh", "DSTO.ChaWhTot", "Wh", "energy charged, AC side, lifetime"),
     _unit("export_wh", "DSTO.DschWhTot", "Wh", "energy discharged, AC side, lifetime"),
+    _unit("contactor", "DBAT.DCSwCls", "", "the battery's contactors: closed, opening, open, closing, gave_up, unknown"),
     _unit("curves", "DVVR.Beh", "", "curves that are ours, and how they stand: Volt-Var; DVWC.Beh Volt-Watt, DWVR.Beh Watt-Var"),
     _pcc("pcc_w", "MMXU.TotW", "W", "active power at the connection, + = export"),
     _pcc("meter.phase_v", "MMXU.PhV", "V", "voltages phase to neutral at the connection"),

@@ -16,7 +16,7 @@ from bessctl.protocols.ocpp.session.device_table import PLANT
 DOCS = Path(__file__).resolve().parents[2] / "docs/points.md"
 COMPOUND = {"reactive": snapshot.Reactive, "meter": snapshot.MeterSnapshot, "lo": snapshot.Limit, "hi": snapshot.Limit}
 # The logical nodes of 7-420 and 7-4 that the table may use.
-NODES = {"DSTO", "DPMC", "DVVR", "SBAT", "MMXU", "MMDC", "MMTR", "CALH"}
+NODES = {"DSTO", "DBAT", "DPMC", "GGIO", "DVVR", "SBAT", "MMXU", "MMDC", "MMTR", "CALH"}
 
 
 def members(cls: Any, prefix: str = "") -> set[str]:
