@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import ssl
 import subprocess
@@ -211,7 +212,7 @@ async def watch(loop: Loop, seen: Seen) -> None:
     while True:
         state = loop.now()
         target_w = state["slot_target_w"][OCPP_SLOT]
-        if target_w == target_w:  # NaN: nobody asks
+        if not math.isnan(target_w):  # nobody asks
             seen.over_w = max(seen.over_w, target_w - state["hi_w"])
         await asyncio.sleep(0.01)
 

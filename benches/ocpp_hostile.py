@@ -33,6 +33,7 @@ GARBAGE = (
 )  # fmt: skip
 FLOOD = '[2,"f","GetConfiguration",{"key":["HeartbeatInterval"]}]'
 FLOOD_201 = '[2,"f","GetVariables",{"getVariableData":[{"component":{"name":"OCPPCommCtrlr"},"variable":{"name":"HeartbeatInterval"}}]}]'
+AT_ONCE = 4
 QUIET = logging.getLogger("benches.hostile")
 
 
@@ -90,9 +91,12 @@ class Hostile(asyncio.Protocol):
             self._block = BLOCKS["garbage" if kind == "garbage" else str(self._protocol.subprotocol)]
 
     def _pour(self) -> None:
-        while self._room and self._block and not self._transport.is_closing():
+        for _ in range(AT_ONCE):
+            if not self._room or not self._block or self._transport.is_closing():
+                return
             self._transport.write(self._block)
             self._did["bytes"] += len(self._block)
+        asyncio.get_running_loop().call_soon(self._pour)
 
 
 async def main(certificate: str, key: str) -> None:

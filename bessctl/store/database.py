@@ -31,6 +31,16 @@ from bessctl.store.migrations import Migration, migrate
 
 GROUP_S = 0.02
 
+REFUSED = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    OverflowError,
+    ValueError,
+)
+"""What SQLite says of a statement that it will never take; anything else is the file's trouble."""
+
 Value = str | int | float | bytes | None
 
 
@@ -131,8 +141,7 @@ class Store:
     def _commit(self, group: list[_Batch]) -> None:
         outcomes: list[tuple[_Batch, Exception | None]] = []
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            outcomes = [(batch, self._apply(batch)) for batch in group]
+            outcomes = self._together(group) or self._one_by_one(group)
             self._db.execute("COMMIT")
             self.commits += 1
         except sqlite3.Error as e:
@@ -143,19 +152,28 @@ class Store:
         for batch, error in outcomes:
             _settle(batch.done, error)
 
+    def _together(self, group: list[_Batch]) -> list[tuple[_Batch, Exception | None]]:
+        """All batches in one go, as they nearly always pass; nothing, and nothing done, where SQLite refuses one of them."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for batch in group:
+                for statement in batch.statements:
+                    self._db.execute(statement.sql, statement.values)
+        except REFUSED:
+            self._db.execute("ROLLBACK")
+            return []
+        return [(batch, None) for batch in group]
+
+    def _one_by_one(self, group: list[_Batch]) -> list[tuple[_Batch, Exception | None]]:
+        self._db.execute("BEGIN IMMEDIATE")
+        return [(batch, self._apply(batch)) for batch in group]
+
     def _apply(self, batch: _Batch) -> Exception | None:
         self._db.execute("SAVEPOINT batch")
         try:
             for statement in batch.statements:
                 self._db.execute(statement.sql, statement.values)
-        except (
-            sqlite3.IntegrityError,
-            sqlite3.ProgrammingError,
-            sqlite3.InterfaceError,
-            sqlite3.DataError,
-            OverflowError,
-            ValueError,
-        ) as e:
+        except REFUSED as e:
             self._db.execute("ROLLBACK TO batch")
             self._db.execute("RELEASE batch")
             return OperationFailed(f"the store {self.path} refused a batch: {e}")

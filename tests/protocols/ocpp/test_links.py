@@ -14,6 +14,7 @@ import pytest
 from ocpp.v16 import call
 
 from bessctl.errors import UsageError
+from bessctl.protocols.ocpp.binding import link as link_module
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import SystemClock
 from bessctl.protocols.ocpp.binding.desk import Desk
@@ -377,6 +378,24 @@ def test_a_message_too_long_never_closes_a_good_connection(tmp_path: Path) -> No
             assert rig.store.read(
                 "SELECT count(*) FROM ocpp_audit WHERE detail LIKE '%longer than 1000 bytes%' OR detail LIKE '%open call%'"
             ) == [(6,)]
+
+    asyncio.run(story())
+
+
+def test_a_pong_behind_a_flood_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OCPP-10: what we do not read yet is no silence; a flooding CSMS was dialled anew every 40 s, TLS handshake and all."""
+    monkeypatch.setattr(link_module, "PONG_TIMEOUT_S", 0.05)
+
+    async def story() -> None:
+        async with Csms() as csms, station(csms, tmp_path, calls_per_s=4.0, lease_s=0.3) as rig:
+            peer = await rig.peer()
+            for n in range(300):
+                await peer.connection.send(f'[2,"{n}","GetConfiguration",{{"key":["HeartbeatInterval"]}}]')
+            answered = asyncio.create_task(peer.connection.ping())
+            reads = rig.plant.reads
+            await rig.until(lambda: rig.plant.reads > reads + 40)
+            assert csms.peers["BESS1"] is peer
+            answered.cancel()
 
     asyncio.run(story())
 

@@ -75,9 +75,15 @@ def test_error_codes(code: str, error: str) -> None:
 
 
 def test_the_worst_alarm_speaks() -> None:
-    state = error_state([Trouble("soc_low", "warn"), Trouble("cell_temp_high", "trip"), Trouble("pcs_fault", "derate")])
+    state = error_state(
+        (
+            Trouble("soc_low", "warn"),
+            Trouble("cell_temp_high", "trip"),
+            Trouble("pcs_fault", "derate"),
+        )
+    )
     assert (state.code, state.vendor, state.faulted) == ("HighTemperature", "cell_temp_high", True)
-    assert error_state([]).code == "NoError"
-    assert error_state([Trouble("soc_low", "warn")]).code == "NoError"
-    assert error_state([Trouble("soc_low", "derate")]).vendor == "soc_low"
-    assert not error_state([Trouble("cell_temp_high", "derate")]).faulted
+    assert error_state(()).code == "NoError"
+    assert error_state((Trouble("soc_low", "warn"),)).code == "NoError"
+    assert error_state((Trouble("soc_low", "derate"),)).vendor == "soc_low"
+    assert not error_state((Trouble("cell_temp_high", "derate"),)).faulted

@@ -47,6 +47,8 @@ from bessctl.protocols.ocpp.transport.tls import client_context
 from bessctl.store import Statement, Store
 
 PONG_TIMEOUT_S = 20.0
+QUIET_S = 0.95
+"""A link on which nothing happens looks at the plant as often; one that talks does so at each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Link:
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
+        self._stepped_s = 0.0
         self._outbox: Outbox | None = None
         self._last_kept: Future[None] | None = None
         self._restart_due = ""
@@ -119,10 +122,13 @@ class Link:
             for job in self._jobs:
                 job.cancel()
 
-    def plant_moved(self, *, now: bool = True) -> None:
-        """The plant was read again; this link's own task takes it in, so that its faults stay its own. `now` False = it can wait."""
+    def plant_moved(self, *, now: bool) -> None:
+        """The plant was read again; this link's own task takes it in, so that its faults stay its own.
+
+        `now` False = it can wait for the link's next step, which comes within QUIET_S.
+        """
         self.station.see(self._desk.reading)
-        if now:
+        if now or self._loop.time() - self._stepped_s >= QUIET_S:
             self._plant_due = True
             self._due.set()
 
@@ -289,12 +295,15 @@ class Link:
                 async with asyncio.timeout(PONG_TIMEOUT_S):
                     await pong
             except TimeoutError:
+                if connection.held_up:  # the pong may wait behind what we do not read yet
+                    continue
                 self._log.warning("ocpp link %s: no pong within %.0f s, closing", self.config.name, PONG_TIMEOUT_S)
                 return
             self._carry_out(self.station.pong(self._desk.clock.now()))
 
     def _carry_out(self, output: w.Output, *, heard: bool = False) -> None:
         """Plan, disk, wire. `heard`: the step took one message of the peer, so that its answers acknowledge what it wrote itself."""
+        self._stepped_s = self._loop.time()
         if output.plan_changed:
             self._desk.replan()
         kept = self._keep(output.writes)

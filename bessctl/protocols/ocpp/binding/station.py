@@ -122,13 +122,13 @@ def _of_store(error: BaseException) -> bool:
 
 async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link], store: Store) -> None:
     kept_ns, moved, forget_ns = desk.clock.now().mono_ns, False, 0
-    looks, mark, each_second = 0, desk.mark(), max(1, round(1.0 / config.plant_poll_s))
+    mark = desk.mark()
     while True:
         moved |= desk.look()
-        looks, before, mark = looks + 1, mark, desk.mark()
+        before, mark = mark, desk.mark()
         desk.replan(renew_only=True)
         for n, link in enumerate(list(links.values())):
-            link.plant_moved(now=mark != before or (looks + n) % each_second == 0)
+            link.plant_moved(now=mark != before)
             if n % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)  # hundreds of links that step in one turn of the event loop keep every answer waiting
         now = desk.clock.now().mono_ns

@@ -7,8 +7,8 @@ worst tier speaks, and one with a match before one without.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bessctl.protocols.ocpp.session.plant import Trouble
 
@@ -58,8 +58,9 @@ def error_code(code: str) -> str:
     return next((error for needed, error in TABLE if words.issuperset(needed)), "OtherError")
 
 
-def error_state(troubles: Iterable[Trouble]) -> ErrorState:
-    """What the alarms together mean for a connector."""
+@lru_cache(maxsize=64)
+def error_state(troubles: tuple[Trouble, ...]) -> ErrorState:
+    """What the alarms together mean for a connector. Asked by every connector of every link at each step, of the same few alarms."""
     told = [t for t in troubles if t.tier != "warn" or error_code(t.code) != "OtherError"]
     worst = min(told, key=lambda t: (_RANK.get(t.tier, 0), error_code(t.code) == "OtherError"), default=None)
     if worst is None:

@@ -100,9 +100,10 @@ class Connectors:
 
     def error(self, connector: int = STATION) -> ErrorState:
         """What the plant's alarms say, the same for all connectors: there is one plant. An error set by hand is its connector's."""
-        by_hand = self._by_hand.get(connector) or self._by_hand.get(STATION)
-        if by_hand is not None:
-            return ErrorState(by_hand, "", "set by hand", faulted=True)
+        if self._by_hand:
+            by_hand = self._by_hand.get(connector) or self._by_hand.get(STATION)
+            if by_hand is not None:
+                return ErrorState(by_hand, "", "set by hand", faulted=True)
         return error_state(self._core.reading.troubles) if self._core.reading else ErrorState()
 
     def change(self, connector: int, operative: bool) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bessctl.protocols.ocpp.config import LinkConfig
 
@@ -68,10 +69,12 @@ def whole(text: str, lo: int, hi: int, *, zero: bool = False) -> str | None:
     return str(value) if lo <= value <= hi or (zero and value == 0) else None
 
 
+@lru_cache(maxsize=256)
 def integer(lo: int, hi: int, *, zero: bool = False) -> Callable[[str], str | None]:
     return lambda text: whole(text, lo, hi, zero=zero)
 
 
+@lru_cache(maxsize=64)
 def members(allowed: tuple[str, ...], most: int) -> Callable[[str], str | None]:
     by_lower = {a.lower(): a for a in allowed}
 
@@ -181,11 +184,17 @@ def _further(link: LinkConfig) -> tuple[Key, ...]:
     )
 
 
+@lru_cache(maxsize=16)
+def _by_name(keys: tuple[Key, ...]) -> Mapping[str, Key]:
+    """The same object for links of the same settings: 200 tables are some MB."""
+    return {key.name.lower(): key for key in keys}
+
+
 class Keys:
     """One link's values: first values, then the site's, then what the CSMS changed."""
 
     def __init__(self, link: LinkConfig, saved: Mapping[str, str], extra: Iterable[Key] = ()) -> None:
-        self._table = {key.name.lower(): key for key in (*table(link), *extra)}
+        self._table = _by_name((*table(link), *extra))
         self._values = {key.name: key.first for key in self._table.values()}
         self.refused: list[str] = []
         for source in (link.keys, saved):

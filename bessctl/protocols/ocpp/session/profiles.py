@@ -106,6 +106,8 @@ class Profiles:
     def limit_w(self, tx: StoredTx) -> float | None:
         """What the profiles leave the transaction now; None = no limit."""
         core = self._core
+        if not self._all:
+            return None
         return composite.limit_at(self._all, self.frame(tx.connector, tx), core.time.utc_ns(core.now))
 
     def _misplaced(self, profile: Profile, tx: StoredTx | None, with_start: bool) -> str | None:

@@ -51,7 +51,10 @@ class Transactions:
 
     def active(self, connector: int | None = None) -> StoredTx | None:
         """The running transaction of a connector, or of any."""
-        return next((t for t in self._all.values() if t.active and connector in (None, t.connector)), None)
+        for tx in self._all.values():  # asked several times at each step: no generator
+            if tx.active and connector in {None, tx.connector}:
+                return tx
+        return None
 
     def running(self, tx_id: str) -> StoredTx | None:
         """A transaction by our id, while it runs."""

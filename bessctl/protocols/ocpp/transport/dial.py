@@ -22,7 +22,7 @@ from bessctl.protocols.ocpp.transport.tls import client_context, security_event
 
 OPEN_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 2.0
-MAX_QUEUE = 16
+MAX_QUEUE = (2, 0)
 READ_BUFFER = 16 * 1024
 CONTROLS = 16
 PAUSE_S = 0.1
@@ -50,6 +50,11 @@ class Connection(ClientConnection):
         if self._cap.controls > CONTROLS:
             self.transport.pause_reading()
             self.loop.call_later(PAUSE_S, self._go_on)
+
+    @property
+    def held_up(self) -> bool:
+        """Do we read nothing now, because what came before is not taken yet?"""
+        return self.recv_messages.paused
 
     def _go_on(self) -> None:
         if not self.recv_messages.paused:

@@ -12,12 +12,11 @@ from bessctl.protocols.ocpp.config import Tls
 # ECDHE first; the RSA suites are those OCPP 2.0.1 A00.FR.318/319 names and Python's default leaves out.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384"
 
-BUFFER = 16 * 1024
-"""A TLS record's payload at most (RFC 8446 5.1)."""
+BUFFER = 4 * 1024
 
 
 def small_buffers() -> None:
-    """Have asyncio give each TLS connection of this process a read buffer of a record, not of 256 KiB: 400 links, 100 MB less."""
+    """Have asyncio give each TLS connection of this process a read buffer of BUFFER bytes, not of 256 KiB: 400 links, 100 MB less."""
     sslproto.SSLProtocol.max_size = BUFFER
 
 
