@@ -1,4 +1,4 @@
-"""Every data point that the plant publishes, and its name of IEC 61850 (7-420 edition 2; MMXU, MMTR, MMDC, CALH and GGIO of 7-4): one table.
+"""Every data point that the plant publishes, and its name of IEC 61850 (7-420; MMXU, MMTR, MMDC, CALH and GGIO of 7-4): one table.
 
 Where a name is used: `bessctl points` and docs/points.md (all of them), the DataTransfer messages and the device model of OCPP (what OCPP
 has no word for, OCPP-8, OCPP-20). Logical devices: BESS is the plant at its AC terminals, BESS_<unit> one PCS with its battery, PCC the

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import singledispatch
 
 from bessctl.protocols.ocpp.binding.secrets import Secrets
-from bessctl.protocols.ocpp.messages.records import TxEnded, TxRecord, TxStarted
+from bessctl.protocols.ocpp.messages.records import TxEnded, TxMetered, TxRecord, TxStarted
 from bessctl.protocols.ocpp.messages.stored import from_text, to_text, tx_record
 from bessctl.protocols.ocpp.session import writes as w
 from bessctl.store import Migration, Statement, Store
@@ -67,13 +67,14 @@ def load(store: Store, link: str, secrets: Secrets) -> w.Saved:
 
 def _opened(record: TxRecord, secrets: Secrets) -> TxRecord:
     """A message with its token in clear, as it is sent. One sealed with another key has lost it: the CSMS judges the rest."""
-    if not isinstance(record, TxStarted | TxEnded) or record.id_token is None:
+    if not isinstance(record, TxStarted | TxMetered | TxEnded) or record.id_token is None:
         return record
-    return replace(record, id_token=secrets.open(record.id_token) or LOST)
+    opened = secrets.open(record.id_token)
+    return replace(record, id_token=LOST if opened is None else opened)
 
 
 def _sealed(record: TxRecord, secrets: Secrets) -> TxRecord:
-    if not isinstance(record, TxStarted | TxEnded) or record.id_token is None:
+    if not isinstance(record, TxStarted | TxMetered | TxEnded) or record.id_token is None:
         return record
     return replace(record, id_token=secrets.seal(record.id_token))
 

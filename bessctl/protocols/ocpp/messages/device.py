@@ -189,6 +189,7 @@ class Row:
     value: str | None = None
     id: int | None = None
     severity: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,9 @@ class TxMetered:
     offline: bool = False
     at: Stamp | None = None
     """When it was; None = when the values were taken."""
+    id_token: str | None = None
+    """Who was authorised, or whose authorisation ended, where that is what is told."""
+    token_type: str = "Central"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def demand_of(core: Core, transactions: Transactions, profiles: Profiles, lease_
     if tx is None:
         return Demand(core.link.name, lease_until_ns, cap=tuple(cap)) if cap else None
     target = _limits(core, profiles, profiles.frame(tx.connector, tx))
-    most = 0.0 if tx.doubted else tx.claim_w
+    most = 0.0 if tx.doubted or tx.waits else tx.claim_w
     wanted = tuple(Stretch(s.start_ns, s.end_ns, most if s.watts is None else min(most, s.watts)) for s in target)
     return Demand(core.link.name, lease_until_ns, CONNECTORS[tx.connector], wanted, tuple(cap))
 

@@ -243,8 +243,8 @@ STATION: tuple[Spec, ...] = (
         _v("StopTxOnEVSideDisconnect", "boolean", key="StopTransactionOnEVSideDisconnect"),
         _v("StopTxOnInvalidId", "boolean", key="StopTransactionOnInvalidId"),
         _fixed("TxBeforeAcceptedEnabled", False),
-        _fixed("TxStartPoint", "PowerPathClosed"),
-        _fixed("TxStopPoint", "PowerPathClosed"),
+        _v("TxStartPoint", "MemberList", key="TxCtrlr.TxStartPoint", words="Authorized,EVConnected,PowerPathClosed"),
+        _v("TxStopPoint", "MemberList", key="TxCtrlr.TxStopPoint", words="Authorized,EVConnected,PowerPathClosed"),
     ),
 )
 

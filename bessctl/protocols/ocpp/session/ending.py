@@ -14,6 +14,7 @@ from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.messages.answers import Answer
 from bessctl.protocols.ocpp.messages.commands import RemoteStop, Unlock
 from bessctl.protocols.ocpp.messages.records import TokenReply
+from bessctl.protocols.ocpp.session import txpoints
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core
@@ -45,8 +46,17 @@ class Ending:
         tx = self._transactions.by_peer(wish.peer_tx)
         if tx is None or not self._core.registration.accepted or self._core.link.role is Role.OBSERVER:
             return Answer("Rejected", "no such transaction runs, or this CSMS may not end it")
-        self.end(tx, "Remote")
+        self.release(tx, "Remote")
         return Answer("Accepted")
+
+    def release(self, tx: StoredTx, reason: str, *, trigger: str = "RemoteStop", token: str = "") -> None:
+        """Its authorisation is over: it ends, or waits for the plug where TxStopPoint is EVConnected alone (2.0.1 E06)."""
+        core = self._core
+        until_unplugged = core.traits.tells_updates and core.keys.words(txpoints.STOP) == (txpoints.CONNECTED,)
+        if until_unplugged and self._connectors.armed(tx.connector) and tx.waits != "unplug":
+            self._transactions.pause(tx, reason, trigger, token)
+        elif tx.waits != "unplug":
+            self.end(tx, reason, trigger=trigger, token=token)
 
     def end(self, tx: StoredTx, reason: str, *, trigger: str = "RemoteStop", token: str = "") -> None:
         """End a transaction and tell that its connector passes through Finishing."""
@@ -67,7 +77,7 @@ class Ending:
         if more:
             self._transactions.change(tx, until_wh=self._register(tx) + more)
         elif core.keys.flag("StopTransactionOnInvalidId"):
-            self.end(tx, "DeAuthorized", trigger="Deauthorized")
+            self.release(tx, "DeAuthorized", trigger="Deauthorized")
         else:
             self._starve(tx)
 

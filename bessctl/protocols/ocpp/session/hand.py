@@ -67,8 +67,9 @@ class Hand:
         self._connectors.plug(connector, into=False)
         self._starting.drop(connector, "unplugged")
         tx = self._transactions.active(connector)
-        if tx is not None and self._core.keys.flag("StopTransactionOnEVSideDisconnect"):
-            self._ending.end(tx, "EVDisconnected", trigger="EVCommunicationLost")
+        ends = self._core.keys.flag("StopTransactionOnEVSideDisconnect")
+        if tx is not None and (ends or tx.waits in {"token", "unplug"}):
+            self._ending.end(tx, tx.stop_reason or "EVDisconnected", trigger="EVCommunicationLost")
 
     def _error(self, order: HandOrder) -> None:
         self._connectors.by_hand(order.connector, order.code or "OtherError")

@@ -86,7 +86,7 @@ class Limits:
         wanted = self._profiles.limit_w(tx)
         asked = core.link.remote_start_w if wanted is None else min(wanted, core.link.remote_start_w)
         granted = core.ledger.granted_w(core.link.name, tx.id)
-        if granted >= asked or side.ours or tx.doubted:
+        if granted >= asked or side.ours or tx.doubted or tx.waits:
             return None
         return (tx.connector, source_of(side.bound_by), granted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.session import txpoints
 from bessctl.protocols.ocpp.session.keys import MEASURANDS, Key, boolean, integer, members
 
 MONITORING_BASES = ("All", "FactoryDefault", "HardWiredOnly")
@@ -50,5 +51,7 @@ def table(link: LinkConfig) -> tuple[Key, ...]:
         Key("SampledDataCtrlr.Enabled", "true", boolean),
         Key("SampledDataCtrlr.TxStartedMeasurands", ",".join(MEASURANDS), measurands),
         Key("SmartChargingCtrlr.LimitChangeSignificance", "1.0"),
+        Key(txpoints.START, txpoints.CLOSED, txpoints.check(txpoints.START, link)),
+        Key(txpoints.STOP, txpoints.CLOSED, txpoints.check(txpoints.STOP, link)),
         *secret,
     )

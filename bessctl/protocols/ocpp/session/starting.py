@@ -14,7 +14,8 @@ A contract certificate with the token (ISO 15118, 2.0.1 C07; the hand stands for
     online    the CSMS is asked, with what names the chain for OCSP; with the chain itself where CentralContractValidationAllowed and it is
               not good by the roots installed here, without which such a chain is refused. A certificateStatus other than Accepted refuses
     offline   ContractValidationOffline and good by the roots installed here, then as any token; else refused
-Where `armed_by_hand` is set a start waits for the plug, at most ConnectionTimeOut (0 = without end). Whatever is refused is audited with
+Where `armed_by_hand` is set a start waits for the plug, at most ConnectionTimeOut (0 = without end); in 2.0.1 the transaction may begin by
+either (`txpoints`). Whatever is refused is audited with
 what refused it; granted less than asked is Accepted, and audited.
 """
 
@@ -29,6 +30,7 @@ from bessctl.protocols.ocpp.messages.commands import RemoteStart
 from bessctl.protocols.ocpp.messages.device import OcspName
 from bessctl.protocols.ocpp.messages.profile import Purpose
 from bessctl.protocols.ocpp.messages.records import Authorize, TokenReply
+from bessctl.protocols.ocpp.session import txpoints
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core
@@ -39,6 +41,7 @@ from bessctl.protocols.ocpp.session.profiles import Profiles, unacceptable
 from bessctl.protocols.ocpp.session.reservations import Reservations
 from bessctl.protocols.ocpp.session.tokens import Tokens
 from bessctl.protocols.ocpp.session.transactions import Begin, Transactions
+from bessctl.protocols.ocpp.session.writes import StoredTx
 
 WARNING = 30
 
@@ -101,9 +104,13 @@ class Starting:
 
     def swipe(self, token: str, connectors: tuple[int, ...], contract: str = "") -> str | None:
         """A token was presented at the station; returns why it does nothing."""
-        running = next((t for n in connectors or tuple(CONNECTORS) if (t := self._p.transactions.active(n))), None)
+        running = next((t for n in connectors or tuple(CONNECTORS) if (t := self._p.transactions.active(n)) and t.waits != "token"), None)
         if running is not None:
-            return self._stop_by(token, running.id)
+            return (
+                "the transaction had its energy and waits to be plugged out"
+                if running.waits == "unplug"
+                else self._stop_by(token, running.id)
+            )
         connector = connectors[0] if connectors else 1
         wish = RemoteStart(token, connector, token_type="eMAID" if contract else "ISO14443")
         why = self._against(wish, connector) or self._unknown_offline(token) or (self._against_contract(contract) if contract else None)
@@ -121,10 +128,14 @@ class Starting:
         return None
 
     def plugged(self, connector: int) -> None:
-        """The connector was armed: what waited for it begins."""
-        pending = self._pending
+        """The connector was armed: what waited for it begins, or goes on; or it begins by this itself (TxStartPoint)."""
+        pending, tx = self._pending, self._p.transactions.active(connector)
         if pending is not None and pending.connector == connector and pending.authorised:
             self._begin(pending)
+        elif tx is not None and tx.waits == "plug":
+            self._p.transactions.go(tx, "CablePluggedIn")
+        elif self._p.transactions.active() is None and txpoints.CONNECTED in self._start_points() and self._usable(connector) is None:
+            self._begun_by_plug(connector)
 
     def answered(self, token: str, reply: TokenReply | None) -> None:
         """The CSMS's word on a token; None = no word came."""
@@ -161,10 +172,21 @@ class Starting:
         pending = self._pending
         if pending is not None and pending.until_ns and self._core.now.mono_ns >= pending.until_ns:
             self._drop("nobody plugged in within ConnectionTimeOut")
+        tx, due = self._p.transactions.active(), self._plug_due_ns()
+        if tx is not None and due is not None and self._core.now.mono_ns >= due:
+            self._p.ending.end(tx, "Timeout", trigger="EVConnectTimeout")
 
     def wake_ns(self) -> int | None:
         """When a waiting start is given up."""
-        return self._pending.until_ns or None if self._pending else None
+        return (self._pending.until_ns or None) if self._pending else self._plug_due_ns()
+
+    def _plug_due_ns(self) -> int | None:
+        """When a transaction that began by its authorisation is given up for want of a plug; None = it is not."""
+        core, tx = self._core, self._p.transactions.active()
+        wait, utc = core.keys.number("ConnectionTimeOut"), core.time.utc_ns(core.now)
+        if tx is None or tx.waits != "plug" or not wait or utc is None:
+            return None
+        return core.time.mono_ns(core.time.resolve(tx.started, core.now) + wait * NS, core.now)
 
     def link_broke(self) -> None:
         """An answer about a token does not come any more."""
@@ -179,8 +201,8 @@ class Starting:
     # Steps of a start.
 
     def _claim(self, wish: RemoteStart, connector: int, trigger: str) -> Pending | str:
-        core = self._core
-        tx, asked = core.new_id(), core.link.remote_start_w
+        core, begun = self._core, self._p.transactions.active(connector)
+        tx, asked = begun.id if begun else core.new_id(), core.link.remote_start_w
         granted = core.ledger.ask(core.link.name, tx, CONNECTORS[connector], asked, core.link.priority)
         if granted.watts <= 0:
             return f"nothing to grant, bound by {granted.why}"
@@ -199,15 +221,53 @@ class Starting:
         self._core.ask(Authorize(pending.wish.id_token, pending.wish.token_type, names, whole))
 
     def _authorised(self, pending: Pending) -> None:
+        tx = self._p.transactions.active(pending.connector)
+        if tx is not None:
+            self._begun_is_authorised(tx, pending)
+            return
         if self._p.connectors.armed(pending.connector):
             self._begin(pending)
+            return
+        if txpoints.AUTHORIZED in self._start_points():
+            self._begin(pending, waits="plug")
             return
         wait = self._core.keys.number("ConnectionTimeOut")
         until = self._core.now.mono_ns + wait * NS if wait else 0
         self._pending = replace(pending, authorised=True, until_ns=until)
         self._p.connectors.preparing.add(pending.connector)
 
-    def _begin(self, pending: Pending) -> None:
+    def _start_points(self) -> tuple[str, ...]:
+        """1.6 knows of none: there a transaction begins when both are so."""
+        return self._core.keys.words(txpoints.START) if self._core.traits.tells_updates else (txpoints.CLOSED,)
+
+    def _begun_by_plug(self, connector: int) -> None:
+        begin = Begin(self._core.new_id(), connector, "", 0.0, 0, trigger="CablePluggedIn", state="EVConnected", waits="token")
+        self._p.transactions.begin(begin, self._p.metering.first(connector))
+
+    def _begun_is_authorised(self, tx: StoredTx, pending: Pending) -> None:
+        self._pending = None
+        wish = pending.wish
+        self._p.connectors.preparing.discard(pending.connector)
+        self._p.reservations.use(pending.connector, self._core.digest(wish.id_token), pending.parent)
+        who = Begin(
+            tx.id,
+            pending.connector,
+            wish.id_token,
+            pending.watts,
+            pending.order,
+            wish.token_type,
+            pending.parent,
+            pending.trigger,
+            wish.remote_start_id,
+        )
+        self._with_profile(wish, pending.connector, self._p.transactions.authorise(tx, who))
+
+    def _with_profile(self, wish: RemoteStart, connector: int, tx: StoredTx) -> None:
+        why = None if wish.profile is None else self._p.profiles.install(connector, wish.profile, tx, with_start=True)
+        if why is not None:
+            self._core.audit("profile_refused", why, connector, WARNING)
+
+    def _begin(self, pending: Pending, *, waits: str = "") -> None:
         self._pending = None
         core, connector, wish = self._core, pending.connector, pending.wish
         self._p.connectors.preparing.discard(connector)
@@ -226,14 +286,13 @@ class Starting:
             pending.trigger,
             wish.remote_start_id,
             reservation,
+            "Idle" if waits else "Charging",
+            waits,
         )
         values = self._p.metering.first(connector)
         tx = self._p.transactions.begin(begin, values)
         self._p.metering.health(tx, "Begin")
-        if wish.profile is not None:
-            why = self._p.profiles.install(connector, wish.profile, tx, with_start=True)
-            if why is not None:
-                core.audit("profile_refused", why, connector, WARNING)
+        self._with_profile(wish, connector, tx)
 
     def _drop(self, why: str) -> None:
         pending, self._pending = self._pending, None
@@ -251,10 +310,10 @@ class Starting:
         ident = self._core.digest(token)
         parent = self._p.tokens.parent(token)
         if ident == tx.token or (parent is not None and parent == tx.parent):
-            self._p.ending.end(tx, "Local", trigger="StopAuthorized", token=token)
+            self._p.ending.release(tx, "Local", trigger="StopAuthorized", token=token)
             return None
         if parent is not None and parent == self._master():
-            self._p.ending.end(tx, "MasterPass", trigger="StopAuthorized", token=token)
+            self._p.ending.release(tx, "MasterPass", trigger="StopAuthorized", token=token)
             return None
         if (tx.parent is None and self._master() is None) or not self._core.online:
             return "the transaction was begun by another token"
@@ -272,7 +331,7 @@ class Starting:
         parent = self._core.digest(reply.parent or "")
         if parent in (tx.parent, self._master()):
             reason = "Local" if parent == tx.parent else "MasterPass"
-            self._p.ending.end(tx, reason, trigger="StopAuthorized", token=token)
+            self._p.ending.release(tx, reason, trigger="StopAuthorized", token=token)
 
     def _master(self) -> str | None:
         """Digest of the group whose cards end any transaction and begin none (2.0.1 C16); None = there is none."""
@@ -291,14 +350,25 @@ class Starting:
         why = next((reason for holds, reason in checks if not holds), None)
         return why or (unacceptable(profile, wish.connector or 1) if profile else None)
 
-    def _against(self, wish: RemoteStart, connector: int) -> str | None:
+    def _usable(self, connector: int) -> str | None:
         core, p = self._core, self._p
         checks = (
             (not core.resetting, "the station is about to restart"),
             (connector in CONNECTORS, f"there is no connector {connector} to start"),
             (p.connectors.operative(connector), f"connector {connector} is inoperative"),
             (not p.connectors.error(connector).faulted, f"the plant is faulted: {p.connectors.error(connector).vendor}"),
-            (self._pending is None and p.transactions.active(connector) is None, f"connector {connector} is in use"),
+        )
+        return next((reason for holds, reason in checks if not holds), None)
+
+    def _against(self, wish: RemoteStart, connector: int) -> str | None:
+        core, p = self._core, self._p
+        why = self._usable(connector)
+        if why is not None:
+            return why
+        tx = p.transactions.active(connector)
+        checks = (
+            (self._pending is None and (tx is None or tx.waits == "token"), f"connector {connector} is in use"),
+            (p.transactions.active() in (None, tx), "the other connector is in use"),
             (p.reservations.fits(connector, core.digest(wish.id_token), self._parent(wish)), "the connector is kept for another token"),
         )
         return next((reason for holds, reason in checks if not holds), None)

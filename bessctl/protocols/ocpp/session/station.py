@@ -328,13 +328,13 @@ class Station:
         tx = self.transactions.active()
         if tx is not None:
             limit = self.profiles.limit_w(tx)
-            most = 0.0 if tx.doubted else tx.claim_w
+            most = 0.0 if tx.doubted or tx.waits else tx.claim_w
             self._core.ledger.limit(self._core.link.name, tx.id, most if limit is None else min(most, limit))
 
     def _states(self) -> None:
         """2.0.1 tells within the transaction whether it gets energy."""
         tx = self.transactions.active()
-        if tx is not None and self._core.traits.tells_updates:
+        if tx is not None and not tx.waits and self._core.traits.tells_updates:
             granted = self._core.ledger.granted_w(self._core.link.name, tx.id) > 0
             self.transactions.state(tx, "Charging" if granted else "SuspendedEVSE")
 

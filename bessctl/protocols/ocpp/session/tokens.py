@@ -68,7 +68,7 @@ class Tokens:
     def learn(self, token: str, reply: TokenReply) -> None:
         """The CSMS spoke of a token."""
         core = self._core
-        if reply.status is None or not core.keys.flag("AuthorizationCacheEnabled"):
+        if not token or reply.status is None or not core.keys.flag("AuthorizationCacheEnabled"):
             return
         self._seen += 1
         ident = core.digest(token)

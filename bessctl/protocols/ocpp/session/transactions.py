@@ -33,6 +33,8 @@ class Begin:
     trigger: str = "RemoteStart"
     remote_start_id: int | None = None
     reservation: int | None = None
+    state: str = "Charging"
+    waits: str = ""
 
 
 class Transactions:
@@ -42,7 +44,7 @@ class Transactions:
         self._core = core
         self._all = {tx.id: tx for tx in saved}
         for tx in sorted(self._all.values(), key=lambda t: t.order):
-            if tx.active:
+            if tx.active and tx.waits not in {"token", "unplug"}:
                 core.ledger.resume(core.link.name, tx.id, CONNECTORS[tx.connector], tx.claim_w, tx.order, priority=core.link.priority)
 
     def open(self) -> bool:
@@ -90,8 +92,10 @@ class Transactions:
             what.order,
             name,
             seq=1,
+            state=what.state,
             parent=what.parent,
             remote_start_id=what.remote_start_id,
+            waits=what.waits,
         )
         self._keep(tx)
         core.enqueue(
@@ -117,6 +121,26 @@ class Transactions:
     def metered(self, tx: StoredTx, values: MeterRecord, trigger: str = "MeterValuePeriodic") -> None:
         """Queue values of a running transaction."""
         self._update(tx, values, trigger)
+
+    def authorise(self, tx: StoredTx, who: Begin) -> StoredTx:
+        """One that plugging in began: somebody was authorised, and it has its part of the plant."""
+        token, parent = self._core.digest(who.token), who.parent
+        now = self.change(tx, token=token, parent=parent, claim_w=who.watts, order=who.order, waits="", remote_start_id=who.remote_start_id)
+        self._update(replace(now, state="Charging"), None, who.trigger, token=who.token, token_type=who.token_type)
+        self._core.out.plan_changed = True
+        return self._all[tx.id]
+
+    def go(self, tx: StoredTx, trigger: str) -> None:
+        """What it waited for came: energy may flow."""
+        self._update(replace(tx, waits="", state="Charging"), None, trigger)
+        self._core.out.plan_changed = True
+
+    def pause(self, tx: StoredTx, reason: str, trigger: str, token: str = "") -> None:
+        """Its authorisation is over; it ends when the plug is out. Its power is free from now on."""
+        core = self._core
+        self._update(replace(tx, waits="unplug", stop_reason=reason, state="EVConnected"), None, trigger, token=token or None)
+        core.ledger.release(core.link.name, tx.id)
+        core.out.plan_changed = True
 
     def state(self, tx: StoredTx, state: str, trigger: str = "ChargingStateChanged") -> None:
         """Its state is another now: 2.0.1 tells it within the transaction."""
@@ -159,11 +183,13 @@ class Transactions:
         if self._all.pop(tx_id, None) is not None:
             self._core.out.writes.append(DropTx(tx_id))
 
-    def _update(self, tx: StoredTx, values: MeterRecord | None, trigger: str) -> None:
-        core = self._core
+    def _update(
+        self, tx: StoredTx, values: MeterRecord | None, trigger: str, *, token: str | None = None, token_type: str = "Central"
+    ) -> None:
+        core, at = self._core, self._core.time.stamp(self._core.now)
         if core.traits.tells_updates:
             self._keep(replace(tx, seq=tx.seq + 1))
-        core.enqueue(TxMetered(tx.id, tx.connector, values, trigger, tx.state, tx.seq, not core.online, core.time.stamp(core.now)))
+        core.enqueue(TxMetered(tx.id, tx.connector, values, trigger, tx.state, tx.seq, not core.online, at, token, token_type))
 
     def _keep(self, tx: StoredTx) -> None:
         self._all[tx.id] = tx

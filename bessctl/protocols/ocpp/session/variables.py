@@ -19,6 +19,7 @@ from bessctl.protocols.ocpp.messages import device as d
 from bessctl.protocols.ocpp.messages.records import Paged
 from bessctl.protocols.ocpp.messages.timestamps import format_utc
 from bessctl.protocols.ocpp.messages.v201 import fields
+from bessctl.protocols.ocpp.session import txpoints
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core
@@ -122,7 +123,8 @@ class Variables:
         if kept is not None and not self._s.changed(spec.key, kept):
             kept = None
         self._core.audit("variable_change", f"{spec.place.component.name}.{spec.place.variable}: {status}")
-        return d.Row(place, "Rejected" if kept is None else status, attribute)
+        why = txpoints.refused(spec.key, self._core.link, value) if spec.key in {txpoints.START, txpoints.STOP} else None
+        return d.Row(place, "Rejected" if kept is None else status, attribute, why=why or "")
 
     def _find(self, place: d.Place, attribute: str) -> tuple[Spec | None, str]:
         spec = BY_KEY.get(place.key())

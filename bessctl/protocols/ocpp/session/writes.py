@@ -38,6 +38,10 @@ class StoredTx:
     """The CSMS does not accept its token, and it goes on without energy."""
     remote_start_id: int | None = None
     cost: float | None = None
+    waits: str = ""
+    """What it waits for before energy may flow: `plug`, `token`; `unplug`: it had its energy and ends when the plug is out."""
+    stop_reason: str = ""
+    """Why it had its energy, where it ends later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ def _got(row: d.Row) -> Payload:
 
 def _set(row: d.Row) -> Payload:
     assert row.place is not None
-    return {"attributeStatus": row.status, "attributeType": row.attribute, **f.place(row.place)}
+    told = {"attributeStatusInfo": {"reasonCode": REASON, "additionalInfo": row.why[:512]}} if row.why else {}
+    return {"attributeStatus": row.status, "attributeType": row.attribute, **told, **f.place(row.place)}
 
 
 def _monitored(row: d.Row) -> Payload:

@@ -108,7 +108,9 @@ def _started(q: r.TxStarted, names: TxNames) -> Payload:
         info["remoteStartId"] = q.remote_start_id
     values = _with_register(_register(q, "Transaction.Begin"), (q.values,) if q.values else ())
     payload = _event("Started", q, q.at, info, values, names)
-    payload |= {"evse": f.evse(q.connector), "idToken": f.token(q.id_token, q.token_type)}
+    payload["evse"] = f.evse(q.connector)
+    if q.id_token:  # nobody is authorised yet where plugging in began it
+        payload["idToken"] = f.token(q.id_token, q.token_type)
     if q.reservation_id is not None:
         payload["reservationId"] = q.reservation_id
     return payload
@@ -119,7 +121,8 @@ def _metered(q: r.TxMetered, names: TxNames) -> Payload:
     at = q.at or (q.values.at if q.values else None)
     if at is None:
         raise LookupError(f"the update {q.seq} of transaction {q.tx} has no time")
-    return _event("Updated", q, at, {"chargingState": q.state}, values, names)
+    payload = _event("Updated", q, at, {"chargingState": q.state}, values, names)
+    return payload if q.id_token is None else {**payload, "idToken": f.token(q.id_token, q.token_type)}
 
 
 def _ended(q: r.TxEnded, names: TxNames) -> Payload:
