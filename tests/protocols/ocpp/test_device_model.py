@@ -91,7 +91,7 @@ def test_variables_that_cannot_be_read(where: tuple[Any, ...], attribute: str, s
         (("SampledDataCtrlr", "TxUpdatedMeasurands"), "SoC,RPM", "Rejected"),
         (("TxCtrlr", "StopTxOnInvalidId"), "false", "Accepted"),
         (("TxCtrlr", "StopTxOnInvalidId"), "maybe", "Rejected"),
-        (("TxCtrlr", "TxStartPoint"), "Authorized", "Rejected"),
+        (("TxCtrlr", "TxStartPoint"), "ParkingBayOccupancy", "Rejected"),
         (("ChargingStation", "Model"), "x", "Rejected"),
         (("DSTO", "SocEffWhPct"), "100", "Rejected"),
         (("OCPPCommCtrlr", "NetworkConfigurationPriority"), "1,2,3", "Accepted"),
