@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check coverage mutate build bench hil image image-test image-powercut deb lock clean FORCE
+.PHONY: demo test check coverage mutate build bench hil image image-test image-powercut deb lock clean fuzz FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -22,6 +22,10 @@ test: build .venv/.debian-test
 
 check: build
 	@$(B)/python -m tools.check $(ARGS)
+
+# A minute of libFuzzer and of changed inputs on all that reads bytes of other parties; ARGS='--seconds 3600 rtu' looks longer at one of them.
+fuzz: build .venv/.debian-fuzz
+	@$(B)/python -m tools.fuzz $(ARGS)
 
 # Branches of the step that no quick test takes; mutants of it that none notices (half an hour).
 coverage: build
@@ -112,6 +116,10 @@ IMAGE_TOOLS = binutils cpio dosfstools e2fsprogs fdisk gcc-aarch64-linux-gnu kmo
 
 .venv/.debian-image-test: tools/need .venv/.debian-image
 	@tools/need qemu-system-arm u-boot-qemu
+	@touch $@
+
+.venv/.debian-fuzz: tools/need .venv/.tools
+	@tools/need clang libclang-rt-dev
 	@touch $@
 
 # Versions stay as they are where they still fit; ARGS=--upgrade takes the newest.
