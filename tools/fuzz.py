@@ -2,7 +2,7 @@
 
     python -m tools.fuzz [--seconds N] [TARGET ...]
 
-N is what all targets have together, a minute unless told. tests/fuzz/c holds the drivers: each takes in the C that Cython made of one module
+N is what all targets have together, a minute unless told. tests/fuzz/c holds the drivers: each includes the C that Cython made of a module
 and calls its nogil functions; nothing of Python runs. What they find new is kept in build/fuzz/corpus, next to what tests/corpus brings;
 what breaks a promise is written to build/fuzz and ends this with exit code 1: keep that input in tests/corpus. tests/fuzz/targets.py has
 those whose promises need more than one module; there tests/fuzz/inputs.py makes the changes, by a new seed at each run.

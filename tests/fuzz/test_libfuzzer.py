@@ -1,4 +1,4 @@
-"""libFuzzer on the C of the frame decoders, where clang is: some ten thousand inputs, always the same. `make fuzz` looks a minute at all."""
+"""libFuzzer on the C of the frame decoders, where clang is: ten thousand inputs, always the same. `make fuzz` looks a minute at all."""
 
 from __future__ import annotations
 
