@@ -83,6 +83,7 @@ class Store:
         self._wake = threading.Condition()
         self._file = threading.Lock()  # held while a transaction is open on `_db`
         self._closing = False
+        self._closed = threading.Event()
         self.commits = 0
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -115,6 +116,7 @@ class Store:
         """Write what is waiting, then close the file. May be called twice."""
         with self._wake:
             self._closing = True
+            self._closed.set()
             self._wake.notify()
         self._thread.join()
         self._reader.close()
@@ -132,9 +134,10 @@ class Store:
     def _next_group(self, last_commit: float) -> list[_Batch] | None:
         with self._wake:
             self._wake.wait_for(lambda: self._waiting or self._closing)
-            rest = last_commit + self._group_s - time.monotonic()
-            if rest > 0:
-                self._wake.wait_for(lambda: self._closing, timeout=rest)
+        rest = last_commit + self._group_s - time.monotonic()
+        if rest > 0:
+            self._closed.wait(rest)  # not on `_wake`: each batch that comes would wake us, and take the interpreter from the event loop
+        with self._wake:
             group, self._waiting = self._waiting, []
         return group or None
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bessctl.protocols.ocpp.messages import frames
 from bessctl.protocols.ocpp.messages.frames import RULES_16, RULES_201
 from bessctl.protocols.ocpp.messages.records import Heartbeat
+from bessctl.protocols.ocpp.session.keys import MAX_LIST_MESSAGE
 from bessctl.protocols.ocpp.session.rpc import Answered, Called, Rejected, Rpc
-from tests.protocols.ocpp.sansio import Talk
+from tests.protocols.ocpp.sansio import LINK, Talk
 
 BOOT = '[2,"1","Heartbeat",{}]'
 
@@ -151,3 +152,11 @@ def test_garbage_is_audited_with_the_field_and_without_the_value() -> None:
     assert "idTag" in text
     assert "SECRET" not in text
     assert "SECRET" not in str(talk.results)
+
+
+def test_the_longest_list_we_offer_to_take_fits() -> None:
+    """OCPP-10: SendLocalListMaxLength and the size cap agree."""
+    info = {"expiryDate": "2027-01-15T08:00:00.000+00:00", "parentIdTag": "P" * 20, "status": "ConcurrentTx"}
+    entries = [{"idTag": f"{n:020d}", "idTagInfo": info} for n in range(MAX_LIST_MESSAGE)]
+    update = {"listVersion": 2**31 - 1, "localAuthorizationList": entries, "updateType": "Full"}
+    assert len(json.dumps([2, "i" * 36, "SendLocalList", update])) < LINK.max_frame_bytes

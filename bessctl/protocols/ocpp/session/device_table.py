@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bessctl.model import points
 from bessctl.protocols.ocpp.messages.device import Component, Place
-from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES, MAX_LIST, MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
+from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES, MAX_LIST, MAX_LIST_MESSAGE, MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
 
 MAX_ITEMS = 50
 BYTES = 65_536
@@ -155,7 +155,7 @@ STATION: tuple[Spec, ...] = (
         _v("Enabled", "boolean", key="LocalAuthListEnabled"),
         _fixed("Available", True),
         _v("Entries", "integer", live="list_entries", limits=(0, MAX_LIST)),
-        _fixed("ItemsPerMessage", MAX_LIST),
+        _fixed("ItemsPerMessage", MAX_LIST_MESSAGE),
         _fixed("BytesPerMessage", 262_144),
     ),
     *_of(

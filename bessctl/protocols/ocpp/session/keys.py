@@ -34,6 +34,8 @@ MAX_PERIODS = 96
 MAX_PROFILES = 20
 MAX_KEYS = 100
 MAX_LIST = 5000
+MAX_LIST_MESSAGE = 1000
+"""Entries of one message: the longest fit into `max_frame_bytes`; a longer list comes as one full and then differential updates."""
 BY_MESSAGE = frozenset({"MonitoringCtrlr.MonitoringBase", "MonitoringCtrlr.MonitoringLevel"})
 """Read-only as settings, changed by messages of their own."""
 MAX_CERTIFICATES = 20
@@ -159,7 +161,7 @@ def _further(link: LinkConfig) -> tuple[Key, ...]:
         # LocalAuthListManagement, Reservation, FirmwareManagement (9.2, 9.3)
         Key("LocalAuthListEnabled", "true", boolean),
         Key("LocalAuthListMaxLength", str(MAX_LIST)),
-        Key("SendLocalListMaxLength", str(MAX_LIST)),
+        Key("SendLocalListMaxLength", str(MAX_LIST_MESSAGE)),
         Key("ReserveConnectorZeroSupported", "true"),
         Key("SupportedFileTransferProtocols", "FTP,FTPS,HTTP,HTTPS"),
         # Security whitepaper (4.1)
