@@ -109,7 +109,7 @@ image-powercut: BOARD := qemu-virt-arm64
 image-powercut: image .venv/.debian-image-test
 	@BESS_IMAGE=$(BOARD) BESS_CUTS=$(or $(CUTS),20) nice -n 10 $(B)/python -m pytest -q tests/board/vm/test_9_powercut.py $(ARGS)
 
-IMAGE_TOOLS = binutils cpio dosfstools e2fsprogs fdisk gcc-aarch64-linux-gnu kmod mtools openssl rauc squashfs-tools systemd u-boot-tools xz-utils zstd
+IMAGE_TOOLS = binutils cpio device-tree-compiler dosfstools e2fsprogs fdisk gcc-aarch64-linux-gnu kmod mtools openssl rauc squashfs-tools systemd u-boot-tools xz-utils zstd
 .venv/.debian-image: tools/need .venv/.tools
 	@tools/need $(IMAGE_TOOLS)
 	@touch $@

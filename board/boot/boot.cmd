@@ -1,6 +1,7 @@
 # Chooses the system slot. uboot.env on the first partition holds BOOT_ORDER and, for each slot, how many more times it may be tried without having
 # been confirmed: RAUC writes the same file. A slot is tried three times; when none is left, all get their tries back, because a controller that
 # does not start at all helps nobody.
+@UBOOT@
 env default -f BOOT_ORDER BOOT_A_LEFT BOOT_B_LEFT
 setenv BOOT_ORDER "A B"
 setenv BOOT_A_LEFT 3
@@ -37,7 +38,7 @@ echo "slot ${slot}"
 load ${devtype} ${devnum}:${part} ${kernel_addr_r} vmlinuz
 load ${devtype} ${devnum}:${part} ${ramdisk_addr_r} initrd
 setenv initrd_size ${filesize}
-if test -n "${fdtfile}" && load ${devtype} ${devnum}:${part} ${fdt_addr_r} dtb; then
+if load ${devtype} ${devnum}:${part} ${fdt_addr_r} dtb; then
   setenv fdt ${fdt_addr_r}
 else
   setenv fdt ${fdtcontroladdr}

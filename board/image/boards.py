@@ -12,10 +12,12 @@ loop_watchdog_s  WatchdogSec of the loop: 1 wherever time means something
 loop_unit      further lines of the loop's unit, e.g. DeviceAllow= of a kind of serial line that only this board has
 modules        of the kernel, needed before the root is mounted, beside what every board gets
 device_tree    below the kernel package's device trees, e.g. `broadcom/bcm2711-rpi-cm4-io.dtb`; null = U-Boot brings it
-firmware       {name on the boot partition: path in the board's Debian packages or below board/}; a path ending in / takes all files there
+firmware       {name on the boot partition: path in the board's Debian packages or below board/, or dtb:NAME of the kernel package}; a path
+               ending in / takes all files there
+uboot          variables of U-Boot that boot.scr sets before it loads anything: addresses, where those of the board's U-Boot do not fit
 boot_partition where U-Boot finds boot.scr
 NAME.rules     beside the YAML: udev names of the board's own ports, 61-bessctl-board.rules there
-overlays       device tree overlays (sources below board/overlays) that are compiled onto the boot partition
+overlays       names of device tree overlays below board/overlays, merged into the device tree when the image is built
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class Board(BaseModel):
     firmware: dict[str, str] = {}
     boot_partition: int = 1
     overlays: list[str] = []
+    uboot: dict[str, str] = {}
 
     @property
     def compatible(self) -> str:
@@ -69,6 +72,7 @@ def command_line(board: Board) -> str:
     words = [
         f"console={board.console}", "ro", f"isolcpus=managed_irq,domain,{cpu}", f"nohz_full={cpu}", f"rcu_nocbs={cpu}",
         f"irqaffinity={board.other_cpus}", "rcu_nocb_poll", "skew_tick=1", "panic=10", "oops=panic", "nowatchdog", "loglevel=4",
+        "cpufreq.default_governor=performance",
         "systemd.show_status=0", "fsck.mode=skip",
     ]  # fmt: skip
     return " ".join(words + board.cmdline)

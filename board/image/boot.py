@@ -80,14 +80,24 @@ def _modules(root: Path, names: tuple[str, ...]) -> list[Path]:
 def script(board: Board, work: Path, out: Path, more: str = "") -> None:
     """boot.scr with this board's kernel command line; `more`: words of a test."""
     source = work / "boot.cmd"
-    words = f"{command_line(board)} {more}".strip()
-    source.write_text((BOOT / "boot.cmd").read_text().replace("@CMDLINE@", words))
+    source.write_text(script_text(board, more))
     command = ["mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-d", str(source), str(out)]
     done = subprocess.run(
         command, capture_output=True, text=True, env={"SOURCE_DATE_EPOCH": str(EPOCH), "PATH": "/usr/bin:/bin"}, check=False
     )
     if done.returncode:
         raise ImageError(f"mkimage: {done.stderr.strip()[-400:]}")
+
+
+def script_text(board: Board, more: str = "") -> str:
+    """What U-Boot's shell runs."""
+    words = f"{command_line(board)} {more}".strip()
+    return (BOOT / "boot.cmd").read_text().replace("@CMDLINE@", words).replace("@UBOOT@", variables(board))
+
+
+def variables(board: Board) -> str:
+    """The board's own variables as U-Boot's shell sets them."""
+    return "\n".join(f"setenv {name} {value}" for name, value in board.uboot.items())
 
 
 def environment(values: dict[str, str]) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def parts(it: Place, packages: list[Deb]) -> None:
     kernel = sysroot / f"boot/vmlinuz-{root.kernel_version(tree)}"
     files = {"vmlinuz": kernel, "initrd": it.work / "initrd.img"}
     if it.board.device_tree:
-        files["dtb"] = device_tree(sysroot, it.board.device_tree)
+        files["dtb"] = merged(device_tree(sysroot, it.board.device_tree), it.board.overlays, it.work)
     disk.fat(it.parts / "kernel.vfat", disk.KERNEL_MIB, "kernel", files)
     disk.fat(it.parts / "boot.vfat", disk.BOOT_MIB, "boot", boot_files(it, packages))
 
@@ -109,6 +110,22 @@ def device_tree(sysroot: Path, name: str) -> Path:
     if not found:
         raise debs.ImageError(f"{name}: the kernel package has no such device tree")
     return found[0]
+
+
+def merged(tree: Path, overlays: list[str], work: Path) -> Path:
+    """The device tree with these overlays in it. Raises ImageError for one that does not fit."""
+    for name in overlays:
+        overlay, out = work / f"{name}.dtbo", work / f"{name}.dtb"
+        run_dtc(["dtc", "-q", "-@", "-I", "dts", "-O", "dtb", "-o", str(overlay), str(TREE / f"board/overlays/{name}.dts")])
+        run_dtc(["fdtoverlay", "-i", str(tree), "-o", str(out), str(overlay)])
+        tree = out
+    return tree
+
+
+def run_dtc(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise debs.ImageError(f"{command[0]}: {done.stderr.strip()[-800:] or command[-1]}")
 
 
 def boot_files(it: Place, packages: list[Deb], more: str = "") -> dict[str, Path]:
@@ -123,6 +140,8 @@ def boot_files(it: Place, packages: list[Deb], more: str = "") -> dict[str, Path
         debs.unpack([deb for deb in packages if deb.group == it.board.name], OUT / "debs", tree)
         for name, path in it.board.firmware.items():
             own, theirs = TREE / "board" / path, tree / path
+            if path.startswith("dtb:"):
+                theirs = device_tree(it.work / "sysroot", path.removeprefix("dtb:"))
             source = own if own.exists() else theirs
             if not source.exists():
                 raise debs.ImageError(f"{it.board.name}: firmware {path} is neither in its packages nor in board/")
