@@ -82,7 +82,7 @@ class Desk:
         writer = self.writer(source)
         start_ns = writer.now_ns()
         end_ns = start_ns + round(ttl_s * 1e9)
-        return writer.write(Plan(lease_until_ns=end_ns, blocks=(Block(start_ns, end_ns, target_w=power_w),)))
+        return writer.write(Plan(lease_until_ns=end_ns, blocks=(Block(start_ns, end_ns, target_w=power_w),), dated=False))
 
 
 def _number(request: dict[str, Any], key: str) -> float:

@@ -10,8 +10,12 @@ from bessctl.corelink.words import FAULTS, Site
 from bessctl.errors import PlanRefused
 from bessctl.model.plan import MAX_BLOCKS, Block, Plan
 from bessctl.plan.shorten import shortened
+from bessctl.plan.undated import undated
 from bessctl_core import layout
 from bessctl_core.ports import PlanPort
+
+PLAUSIBLE_NS = 1_735_689_600 * 10**9
+"""2025-01-01: a wall clock before this was never set."""
 
 Fields = tuple[
     int, int, float | None, float | None, float | None, float | None, float | None,
@@ -39,7 +43,7 @@ class Slot:
     def __init__(self, source: str, index: int, site: Site, port: PlanPort) -> None:
         self.source, self.index, self._site, self._port = source, index, site, port
         ess_lo_w, ess_hi_w, pcc_lo_w, pcc_hi_w = site.defaults[index]
-        self._default = Block(0, 0, ess_lo_w=ess_lo_w, ess_hi_w=ess_hi_w, pcc_lo_w=pcc_lo_w, pcc_hi_w=pcc_hi_w)
+        self.default = Block(0, 0, ess_lo_w=ess_lo_w, ess_hi_w=ess_hi_w, pcc_lo_w=pcc_lo_w, pcc_hi_w=pcc_hi_w)
 
     def write(self, plan: Plan, now_ns: int) -> int:
         """Check, write, return the serial. Raises PlanRefused."""
@@ -57,7 +61,7 @@ class Slot:
         """The series, shortened where it is too long. What breaks a rule is refused before merging could hide it."""
         self._refuse_block(what, blocks, plan, now_ns)
         try:
-            return shortened(blocks, MAX_BLOCKS, self._default)
+            return shortened(blocks, MAX_BLOCKS, self.default)
         except PlanRefused as error:
             raise PlanRefused(f"{self.source}: {error}") from error
 
@@ -90,17 +94,24 @@ class Slot:
         return f" ({(plan.lease_until_ns - now_ns) / 1e9:g} s from now, at most {most_s:g} s)"
 
 
+def wall_clock_set() -> bool:
+    """The machine's wall clock shows a time that can be."""
+    return time.time_ns() >= PLAUSIBLE_NS
+
+
 class SourceWriter:
     """bessctl.model.plan.PlanWriter of one source. Supervisor thread. Outlives the loop: `slot` finds that of the loop of the moment."""
 
-    def __init__(self, source: str, slot: Callable[[], Slot]) -> None:
-        self.source, self._slot = source, slot
+    def __init__(self, source: str, slot: Callable[[], Slot], trusted: Callable[[], bool] = wall_clock_set) -> None:
+        """`trusted`: the time of day may be believed."""
+        self.source, self._slot, self._trusted = source, slot, trusted
         self.last: Plan | None = None
         self.serial = 0
 
     def write(self, plan: Plan) -> int:
         """Replace the slot's plan; returns its serial. Raises PlanRefused with the rule, NotReachable while no loop is attached."""
-        self.serial = self._slot().write(plan, self.now_ns())
+        slot, now_ns = self._slot(), self.now_ns()
+        self.serial = slot.write(undated(plan, slot.default, now_ns) if plan.dated and not self._trusted() else plan, now_ns)
         self.last = plan
         return self.serial
 

@@ -45,7 +45,9 @@ class Wish:
 
     def plan(self, step_ns: int, now_ns: int) -> Plan:
         """The plan written at `now_ns` for a wish that began at `step_ns`."""
-        return Plan(now_ns + round(self.lease_s * 1e9), _blocks(self.blocks, step_ns), _blocks(self.fallback, step_ns), self.lapse)
+        return Plan(
+            now_ns + round(self.lease_s * 1e9), _blocks(self.blocks, step_ns), _blocks(self.fallback, step_ns), self.lapse, dated=False
+        )
 
 
 def _blocks(blocks: tuple[tuple[float, float, dict[str, Any]], ...], step_ns: int) -> tuple[Block, ...]:

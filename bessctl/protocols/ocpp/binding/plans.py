@@ -38,7 +38,7 @@ def plan_of(demands: Sequence[Demand], now_ns: int) -> Plan:
     """The whole slot. Where nobody's lease stands, caps alone are left and the plan needs no lease to speak of."""
     lease = max((d.lease_until_ns for d in demands if d.lease_until_ns > now_ns), default=now_ns + NS)
     parts = [_part(d, lease, now_ns) for d in demands]
-    return Plan(lease, _blocks(parts, now_ns, with_target=True), _blocks(parts, now_ns, with_target=False), Lapse.FALLBACK)
+    return Plan(lease, _blocks(parts, now_ns, with_target=True), _blocks(parts, now_ns, with_target=False), Lapse.FALLBACK, dated=False)
 
 
 def _part(demand: Demand, lease_ns: int, now_ns: int) -> _Part:

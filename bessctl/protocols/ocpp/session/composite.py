@@ -89,6 +89,9 @@ def _station(installed: Sequence[Installed]) -> list[list[Profile]]:
 
 
 def _ruling(groups: Iterable[list[Profile]], frame: Frame, utc_ns: int | None) -> float | None:
+    if utc_ns is None:  # R8: any of them may be the one whose hour has come
+        every = (_period_limit(profile, frame, None) for group in groups for profile in group)
+        return min((limit for limit in every if limit is not None), default=None)
     for group in groups:
         for profile in sorted(group, key=lambda p: -p.stack):
             limit = _period_limit(profile, frame, utc_ns)

@@ -70,7 +70,7 @@ def plan_of(voices: Sequence[Voice], calendar: Calendar, now_ns: int, lease_max_
     last_ns = max(voice.lease_ns for voice in voices)
     live = _series(voices, calendar, now_ns, last_ns, live=True)
     fallback = _series(voices, calendar, now_ns, last_ns, live=False)
-    return Plan(max(0, min(last_ns, now_ns + lease_max_ns)), live, fallback, Lapse.FALLBACK)
+    return Plan(max(0, min(last_ns, now_ns + lease_max_ns)), live, fallback, Lapse.FALLBACK, dated=False)
 
 
 def same_but_leases(voices: Sequence[Voice], calendar: Calendar) -> tuple[object, ...]:

@@ -76,7 +76,7 @@ def plan_of(schedule: Schedule, site: Site, mono_ns: Callable[[float], int], now
     live = joined([block for block in blocks if block is not None])
     limits = [replace(b, target_w=None, rate_w_per_s=None, q_kind=QKind.NONE, q_value=0.0, q_absorb=None) for b in live]
     stated = joined([b for b in limits if _says_something(b)])
-    return Plan(lease_until_ns, _fitting(live, site.local), _fitting(stated, site.local), Lapse.FALLBACK)
+    return Plan(lease_until_ns, _fitting(live, site.local), _fitting(stated, site.local), Lapse.FALLBACK, dated=False)
 
 
 class Planner:
