@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bessctl.corelink.words import Site
 from bessctl.corelink.writer import Slot, SourceWriter

@@ -88,8 +88,8 @@ class Plan:
     fallback: tuple[Block, ...] = ()
     lapse: Lapse = Lapse.FALLBACK
     dated: bool = True
-    """Its instants were read off this machine's time of day: while nobody trusts that, only the most restrictive value rules (R8). False: they
-    are durations from now, come from a peer's own clock, or the source has seen to R8 itself."""
+    """Its instants were read off this machine's time of day: while nobody trusts that, only the most restrictive value rules (R8).
+    False: they are durations from now, come from a peer's own clock, or the source has seen to R8 itself."""
 
 
 class PlanWriter(Protocol):
