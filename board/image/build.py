@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bessctl
-from board.image import boards, boot, bundle, debs, disk, root
+from board.image import boards, boot, bundle, debs, disk, root, sbom
 from board.image.boards import Board
 from board.image.bundle import Contents
 from board.image.debs import Deb
@@ -82,6 +82,7 @@ def build(name: str) -> Place:
     root.build(it.folder / "root", it.work, what)
     say("file systems", began)
     parts(it, packages)
+    bill(it, packages)
     say("disk image and bundle", began)
     system, kernel = it.parts / "root.squashfs", it.parts / "kernel.vfat"
     disk.assemble(it.disk, {"boot": it.parts / "boot.vfat", "kernel": kernel, "root": system}, it.work)
@@ -102,6 +103,13 @@ def parts(it: Place, packages: list[Deb]) -> None:
         files["dtb"] = merged(device_tree(sysroot, it.board.device_tree), it.board.overlays, it.work)
     disk.fat(it.parts / "kernel.vfat", disk.KERNEL_MIB, "kernel", files)
     disk.fat(it.parts / "boot.vfat", disk.BOOT_MIB, "boot", boot_files(it, packages))
+
+
+def bill(it: Place, packages: list[Deb]) -> None:
+    """What is in the image, beside it: the root's packages, the board's, and the busybox of the initial RAM disk."""
+    inside = [deb for deb in packages if deb.group in ("root", it.board.name) or deb.name == "busybox-static"]
+    found = sbom.bom(it.board.name, version(), inside, it.folder / "root", (it.work / "firmware", it.work / "sysroot"))
+    sbom.write(it.folder / f"{it.board.name}-{version()}.cdx.json", found)
 
 
 def device_tree(sysroot: Path, name: str) -> Path:
