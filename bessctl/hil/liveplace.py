@@ -59,6 +59,7 @@ class LivePlace:
         self._loops_health: dict[str, Any] = {}
         self._busy = Busy(LOOK_S)
         self._stuttering = threading.Event()
+        self._stopping = False
         tree = YAML(typ="safe").load(files.site.read_text())
         rtu = next((bus["rtu"] for bus in tree["buses"] if "rtu" in bus), None)
         self.talk = PlantTalk(files, rtu["baud"] if rtu else None, self.folder / "plant.log")
@@ -153,7 +154,7 @@ class LivePlace:
     def advance(self, until_ns: int) -> str:
         while True:
             self._look()
-            if self._loop is not None and self._loop.poll() is not None:
+            if self._loop is not None and self._loop.poll() is not None and not self._stopping:
                 return f"the loop ended by itself: {self._tail()}"
             left_s = (until_ns - self.now_ns) / S
             if left_s <= 0:
@@ -245,6 +246,7 @@ class LivePlace:
             self._stutter(what == "late")
         elif self._loop is not None:
             self._loop.send_signal(signal.SIGTERM if what == "stop" else signal.SIGKILL)
+            self._stopping = what == "stop"
             if what == "killed":
                 self._loop.wait()
                 self._loop = None

@@ -13,6 +13,7 @@ from bessctl import __version__
 from bessctl.corelink.names import build_id
 from bessctl.errors import ConfigError, ConfigErrors, NotReachable, UsageError
 from bessctl.hil import report
+from bessctl.hil.aside import run_aside
 from bessctl.hil.dryplace import DryPlace
 from bessctl.hil.judge import NOT_JUDGED, PASSED
 from bessctl.hil.place import Place
@@ -89,11 +90,21 @@ def run(files: list[Path], where: str, sabotage: str, folder: Path | None, say: 
     began = datetime.now(UTC)
     results = [_one(it, say) for it in runs if it.place != "real time"]
     real = [it for it in runs if it.place == "real time"]
-    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        results += list(pool.map(lambda it: _one(it, say, aloud=jobs == 1), real))
+    results += _at_once(real, jobs, say)
     if folder is not None:
         report.write(folder, results, {**machine(), "begun": began.strftime("%Y-%m-%d %H:%M:%S UTC")})
     return results
+
+
+def _at_once(runs: list[_Run], jobs: int, say: Say) -> list[Result]:
+    """In their order; what was not begun is given up when this is interrupted."""
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        under_way = [pool.submit(_one, it, say, aloud=jobs == 1) for it in runs]
+        try:
+            return [it.result() for it in under_way]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def planned(scenarios: list[Scenario], places: tuple[str, ...], sabotage: str) -> list[_Run]:
@@ -117,7 +128,7 @@ def _one(it: _Run, say: Say, aloud: bool = True) -> Result:
         say(title)
     earlier: list[str] = []
     while True:
-        result = run_one(it.scenario, OPENERS[it.place], it.place, say if aloud else lambda _: None, it.sabotage)
+        result = run_one(it.scenario, OPENERS[it.place], it.place, say, it.sabotage) if aloud else run_aside(it.scenario, it.sabotage)
         if result.verdict != NOT_JUDGED or len(earlier) == AGAIN:
             break
         earlier.append(result.why)

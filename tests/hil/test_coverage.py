@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from bessctl.hil.faults import BMS, METER, PCS, WORDS
+from bessctl.config.catalogue import KINDS
+from bessctl.hil.faults import WORDS
 from bessctl.hil.runner import read_scenario
 from bessctl.hil.sabotage import FUNCTIONS, known
 from bessctl.hil.stagefiles import StageFiles, site_words
 
-FOLDER = Path(__file__).parent.parent / "scenarios"
+ROOT = Path(__file__).parent.parent.parent
+FOLDER, EXAMPLES, PROTOCOLS = ROOT / "tests" / "scenarios", ROOT / "examples", ROOT / "bessctl" / "protocols"
 SCENARIOS = [read_scenario(file) for file in sorted(FOLDER.glob("*.yaml"))]
+SHOWN = {row for s in SCENARIOS for row in s.rows}
 INJECTED = {injection.told for s in SCENARIOS for where in (s.given, *(step.injections for step in s.steps)) for injection in where}
 
 
@@ -18,13 +21,42 @@ def test_thirty_and_more_are_shipped_and_each_names_what_it_proves() -> None:
     assert len({s.name for s in SCENARIOS}) == len(SCENARIOS)
 
 
-def test_every_row_that_takes_power_away_and_every_other_protection_is_shown() -> None:
+def test_every_row_of_the_shipped_table_is_shown_to_matter() -> None:
+    """All tiers of examples/site.yaml; that each scenario fails without its row is seen in test_shipped.py."""
+    site = site_words(StageFiles(EXAMPLES / "site.yaml", EXAMPLES / "plant.yaml"))
+    assert {f"{row.name}.{row.tier}" for row in site.rows} - SHOWN == set()
+
+
+def test_every_row_of_the_scenarios_own_sites_and_every_other_protection_is_shown() -> None:
+    for name in ("sites/one.yaml", "sites/table.yaml"):
+        site = site_words(StageFiles.beside(FOLDER / "any", name))
+        rows = {f"{row.name}.{row.tier}" for row in site.rows}
+        assert rows - SHOWN == set(), name
+        assert rows <= set(known(site))
+    assert set(FUNCTIONS) - SHOWN == set()
+
+
+def test_everything_that_can_be_protected_is_shown() -> None:
+    """The catalogue, whole. No SunSpec device measures insulation in ohms, so no site here can have that row; its alarm contact is shown."""
+    shown = {name.split(".")[0].split(":")[0] for name in SHOWN}
+    either_way = {part for kind in KINDS if kind.name in shown for part in kind.parts}
+    assert {kind.name for kind in KINDS} - shown - either_way == {"insulation_low"}
+
+
+def test_every_protocol_and_every_other_source_is_seen_to_lapse() -> None:
+    """Each by a scenario of its own that fails when leases do not end."""
     site = site_words(StageFiles.beside(FOLDER / "any", "sites/one.yaml"))
-    rows = {f"{row.name}.{row.tier}" for row in site.rows if row.tier != "warn"}
-    shown = {row for s in SCENARIOS for row in s.rows}
-    assert rows - shown == {"bms_data_age.trip", "pcs_data_age.trip"} - shown
-    assert set(FUNCTIONS) - shown == set()
-    assert rows <= set(known(site))
+    lapsing = {
+        injection.values["silent"]
+        for s in SCENARIOS
+        if "lease" in s.rows
+        for step in s.steps
+        for injection in step.injections
+        if "silent" in injection.values
+    }
+    assert set(site.sources) - lapsing == set()
+    protocols = {folder.name for folder in PROTOCOLS.iterdir() if (folder / "session").exists()}
+    assert protocols <= set(site.sources)
 
 
 def test_the_fault_matrix_is_played() -> None:
@@ -59,8 +91,11 @@ def test_the_fault_matrix_is_played() -> None:
         "load: 160 kW",
     ]
     assert [fault for fault in wanted if fault not in INJECTED] == []
-    for name, table in (("PCS", PCS), ("BMS", BMS), ("meter", METER)):
-        assert set(WORDS[name][1]) == set(table)
+    at_the_site = {f"{name}: {word}" for name, (kind, table) in WORDS.items() if kind == "site" for word in table}
+    assert at_the_site - INJECTED == set()
+    assert {f"line: {word}" for name, (kind, table) in WORDS.items() if kind == "wire" for word in table} - INJECTED == {
+        "line: one session"
+    }
 
 
 def test_both_scopes_two_units_every_source_and_both_starts() -> None:
