@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, TypeVar, dataclass_transform
 
 from lxml import etree
@@ -79,6 +80,7 @@ def _bits(text: str) -> int:
 _HEX = re.compile(r"[0-9A-Fa-f]{1,40}")
 
 
+@lru_cache(maxsize=4096)  # the same ones in each poll
 def _identifier(text: str) -> str:
     text = text.strip()
     if not _HEX.fullmatch(text):
@@ -160,6 +162,15 @@ def _compare_quickly(cls: type[Any]) -> None:
         return (other.__class__ is cls and self.__dict__ == other.__dict__) or by_fields(self, other)
 
     cls.__eq__ = equal  # type: ignore[assignment]
+
+
+def same_but(a: Any, b: Any, name: str) -> bool:
+    """Two records that were read are alike word for word, apart from one field that both have."""
+    mine, other = vars(a), vars(b)
+    kept, mine[name] = mine[name], other[name]
+    alike: bool = a.__class__ is b.__class__ and mine == other
+    mine[name] = kept
+    return alike
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------------------------

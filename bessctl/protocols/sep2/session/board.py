@@ -66,18 +66,26 @@ class Board:
             return False
         self._holder = {channel: run for run in self.runs.values() for channel in run.holds}
         self.deferred = {mrid for mrid in self.deferred if mrid in self.runs and self.runs[mrid].phase is Phase.WAITING}
-        self._queue = [
-            self._next(run) for run in self.runs.values() if run.phase is Phase.RUNNING or (run.phase is Phase.WAITING and not run.asleep)
-        ]
-        heapq.heapify(self._queue)
-        while self._queue and self._queue[0][0] <= until_s:
-            at_s, kind, _, mrid = heapq.heappop(self._queue)
-            run = self.runs[mrid]
-            if kind == END and run.phase is Phase.RUNNING:
+        running, waiting, runs = Phase.RUNNING, Phase.WAITING, self.runs
+        known = sorted(self._next(run) for run in runs.values() if run.phase is running or (run.phase is waiting and not run.asleep))
+        known.reverse()  # the next one is the last; what comes up on the way waits in a small heap
+        queue = self._queue = []
+        while known or queue:
+            first = known if not queue or (known and known[-1] < queue[0]) else queue
+            at_s, kind, _, mrid = known[-1] if first is known else queue[0]
+            if at_s > until_s:
+                self.stale, self._due_s = False, at_s
+                return True
+            if first is known:
+                known.pop()
+            else:
+                heapq.heappop(queue)
+            run = runs[mrid]
+            if kind == END and run.phase is running:
                 self._end(run, at_s)
-            elif kind == START and run.phase is Phase.WAITING:
+            elif kind == START and run.phase is waiting:
                 self._try_start(run, at_s)
-        self.stale, self._due_s = False, self._queue[0][0] if self._queue else None
+        self.stale, self._due_s = False, None
         return True
 
     def wake_s(self) -> float | None:
@@ -88,24 +96,26 @@ class Board:
         if run.phase is Phase.RUNNING:
             return (run.end_s, END, run.rank, run.event.mrid)
         event = run.event
-        at_s = event.drawn_start_s if event.mrid in self.deferred else min(event.start_s, event.drawn_start_s)
+        at_s = event.drawn_start_s if event.start_draw_s < 0 or event.mrid in self.deferred else event.start_s
         return (max(float(at_s), event.seen_s), START, run.rank, event.mrid)
 
     # --- starts ---------------------------------------------------------------------------------------------------------------------------
 
     def _try_start(self, run: Run, at_s: float) -> None:
-        event = run.event
-        beaten = (h for h in self._speakers(run.left) if run.rank < h.rank and not _follows(run, h))
-        at_once = bool(self._holder) and any(not h.event.in_start_window(event.start_s) for h in beaten)
-        wanted_s = max(float(event.start_s if at_once else event.drawn_start_s), event.seen_s)
-        if at_s < wanted_s:
-            self.deferred.add(event.mrid)
-            heapq.heappush(self._queue, (wanted_s, START, run.rank, event.mrid))
-            return
+        event, start_s, drawn_s = run.event, run.event.start_s, run.event.drawn_start_s
+        if at_s < drawn_s or at_s < start_s:
+            wanted_s = max(float(start_s if self._beats_at_once(run) else drawn_s), event.seen_s)
+            if at_s < wanted_s:
+                self.deferred.add(event.mrid)
+                heapq.heappush(self._queue, (wanted_s, START, run.rank, event.mrid))
+                return
         self._start(run, at_s)
 
-    def _speakers(self, channels: Iterable[Channel]) -> list[Run]:
-        return [self._holder[channel] for channel in channels if channel in self._holder]
+    def _beats_at_once(self, run: Run) -> bool:
+        """It supersedes somebody who speaks, and its start is not in that one's start window (rule 3)."""
+        start_s = run.event.start_s
+        speakers = [self._holder[channel] for channel in run.left if channel in self._holder] if self._holder else ()
+        return any(run.rank < h.rank and not _follows(run, h) and not h.event.in_start_window(start_s) for h in speakers)
 
     def _start(self, run: Run, at_s: float) -> None:
         self.deferred.discard(run.event.mrid)
@@ -115,7 +125,7 @@ class Board:
             self.said.append((run, Code.COMPLETED, at_s))
             return
         winner = None
-        for channel in sorted(run.left):
+        for channel in sorted(run.left) if len(run.left) > 1 else tuple(run.left):
             against = self._against(run, channel)
             if against is not None:
                 winner = against
@@ -141,8 +151,11 @@ class Board:
         holder = self._holder.get(channel)
         if holder is not None and holder.rank < run.rank and not _follows(run, holder):
             return holder
-        waiting = (self.runs[mrid] for mrid in self.deferred)
-        return next((w for w in waiting if channel in w.left and w.rank < run.rank and not _follows(run, w) and not _follows(w, run)), None)
+        for mrid in self.deferred:
+            waits = self.runs[mrid]
+            if waits.rank < run.rank and channel in waits.left and not _follows(run, waits) and not _follows(waits, run):
+                return waits
+        return None
 
     def _take(self, run: Run, channel: Channel, at_s: float) -> None:
         loser = self._holder.get(channel)

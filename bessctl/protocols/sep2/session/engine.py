@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from bessctl.protocols.sep2.messages.codec import same_but
 from bessctl.protocols.sep2.messages.control import DefaultDerControl
 from bessctl.protocols.sep2.messages.modes import CURVES, Channel, Setting
 from bessctl.protocols.sep2.messages.wishes import Asked, Control, asked
@@ -377,7 +378,7 @@ def bridged(segments: list[Segment], bridge_s: float) -> tuple[Segment, ...]:
 
 def _same_copy(a: Control, b: Control) -> bool:
     """Apart from its status, word for word."""
-    return {**vars(a), "status": None} == {**vars(b), "status": None}
+    return same_but(a, b, "status")
 
 
 def _hour(window_s: int | None) -> int:

@@ -72,20 +72,18 @@ class Event:
     reply_to: str = ""
     response_required: int = 0
     kind: str = DER
+    end_s: int = field(init=False)
+    """The end as it was scheduled, undrawn."""
+    drawn_start_s: int = field(init=False)
+    drawn_end_s: int = field(init=False)
+    """Never before its start."""
 
-    @property
-    def end_s(self) -> int:
-        """The end as it was scheduled, undrawn."""
-        return self.start_s + self.duration_s
-
-    @property
-    def drawn_start_s(self) -> int:
-        return self.start_s + self.start_draw_s
-
-    @property
-    def drawn_end_s(self) -> int:
-        """Never before its start."""
-        return self.drawn_start_s + max(0, self.duration_s + self.duration_draw_s)
+    def __post_init__(self) -> None:
+        # Worked out once: a look ahead asks for them thousands of times.
+        drawn_s = self.start_s + self.start_draw_s
+        object.__setattr__(self, "end_s", self.start_s + self.duration_s)
+        object.__setattr__(self, "drawn_start_s", drawn_s)
+        object.__setattr__(self, "drawn_end_s", drawn_s + max(0, self.duration_s + self.duration_draw_s))
 
     def in_start_window(self, at_s: float) -> bool:
         """Within the start randomisation of this event."""
