@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bessctl.config import sep2 as section
 from bessctl.config.site import Site
@@ -12,14 +12,15 @@ from bessctl.protocols.sep2.config import CIPHERS, Ratings, Sep2Config, Tls
 from bessctl.protocols.sep2.messages.modes import Channel
 from bessctl.protocols.sep2.profiles import PROFILES
 
+if TYPE_CHECKING:
+    from bessctl.corelink.words import Site as Sealed
+
 LEAST_VAR = 0.44
 """Of the apparent power: what an inverter of IEEE 1547-2018 category B can at least inject (clause 5.2). Told where no rating is stated."""
 
 
-def client(
-    site: Site, sep2: section.Sep2, folder: Path, curves: Mapping[str, int] | None = None, *, enter_service: bool = False
-) -> Sep2Config:
-    """Relative file names count from `folder`, the site file's. `curves`, `enter_service`: what every PCS takes, as it is sealed."""
+def client(site: Site, sep2: section.Sep2, folder: Path, sealed: Sealed | None = None) -> Sep2Config:
+    """Relative file names count from `folder`, the site file's. `sealed`: what the plant's devices take; without it nothing is claimed."""
     slot = next(source for source in site.sources if source.name == sep2.source)
     limits = slot.default_limits
     return Sep2Config(
@@ -33,8 +34,9 @@ def client(
         der_index=sep2.der_index,
         lease_s=sep2.lease_s,
         reactive="reactive" in slot.scopes,
-        curves={Channel(kind): points for kind, points in (curves or {}).items()},
-        enter_service=enter_service,
+        curves={Channel(kind): points for kind, points in (sealed.curves if sealed else {}).items()},
+        enter_service=sealed is not None and sealed.enter_service,
+        opens=sealed is not None and sealed.opens,
         disabled=frozenset(Channel(mode) for mode in sep2.disabled_modes),
         extra_points=tuple(sep2.extra_points),
         redirect_hosts=frozenset(sep2.redirect_hosts),

@@ -147,7 +147,7 @@ class Supervisor:
 
         site, log = self.loaded.site, logging.getLogger("bessctl.sep2")
         assert site.sep2 is not None
-        config = client(site, site.sep2, self.loaded.file.parent, link.site.curves, enter_service=link.site.enter_service)
+        config = client(site, site.sep2, self.loaded.file.parent, link.site)
         ways = Ways(link.writer(config.source), link, link.curves)
         await run_client(config, store, ways, boot_id(), log, commands=operator.also)
 

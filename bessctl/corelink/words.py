@@ -112,6 +112,8 @@ class Site:
         self.max_lease_ns: list[int] = facts["slot_max_lease_ns"]
         self.curves = common_curves(facts["unit_curves"])
         """Functions whose curves every unit's PCS takes, and of how many points."""
+        self.opens: bool = bool(facts["unit_opens"]) and all(facts["unit_opens"])
+        """Every battery's contactors are opened and closed by us, and say how they are."""
         self.enter_service: bool = bool(facts["unit_service"]) and all(facts["unit_service"])
         """Every unit's PCS takes enter-service settings."""
         self.defaults: list[tuple[float | None, ...]] = facts["slot_defaults"]

@@ -16,6 +16,7 @@ Started alone it prints one JSON line with its URL and the files a client needs 
     {"do": "answer", "path": "/tm", "hostile": "bomb"}      {"do": "redirect", "path": "/dcap", "to": "/other"}
     {"do": "slow", "s": 2}                                  {"do": "outage", "on": true}
     {"do": "show"}                                          what was received so far
+    {"do": "show", "put": "/edev/1/der/1/ders"}             the document that was PUT there last
 """
 
 from __future__ import annotations
@@ -127,6 +128,8 @@ def command(server: Sep2Server, words: Words) -> dict[str, Any]:
     what = words.pop("do", None)
     if what == "show":
         tree = server.tree
+        if "put" in words:
+            return {"body": tree.put.get(words["put"], b"").decode(errors="replace")}
         return {"responses": tree.responses(), "put": sorted(tree.put), "mirrors": sorted(tree.mirrors), "requests": len(tree.log)}
     act = COMMANDS.get(what) if isinstance(what, str) else None
     if act is None:

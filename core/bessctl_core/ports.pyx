@@ -375,6 +375,7 @@ def facts(SealedSite site) -> dict:
         "unit_data_age_ns": [c.unit_data_age_ns[i] for i in range(units)],
         "unit_curves": [unit_curves(c, i) for i in range(units)],
         "unit_service": [unit_service(c, i) for i in range(units)],
+        "unit_opens": [bool(c.unit_opens[i]) for i in range(units)],
         "row_tier": [c.row_tier[i] for i in range(rows)],
         "row_place": [c.row_unit[i] for i in range(rows)],
         "row_quantity": [c.row_quantity[i] for i in range(rows)],

@@ -60,6 +60,8 @@ class Sep2Config:
     """Curves that every PCS of the plant takes, and of how many points."""
     enter_service: bool = False
     """Every PCS of the plant takes enter-service settings."""
+    opens: bool = False
+    """Every battery's contactors are ours to open."""
     disabled: frozenset[Channel] = frozenset()
     """Modes that are supported and switched off (modesEnabled)."""
     extra_points: tuple[str, ...] = ()
@@ -79,7 +81,8 @@ class Sep2Config:
     @property
     def supported(self) -> frozenset[Channel]:
         """What profile and plant can do (modesSupported)."""
-        return self.profile.channels - (CURVES - self.curves.keys()) - (frozenset() if self.reactive else REACTIVE)
+        lacking = CURVES - self.curves.keys() | (frozenset() if self.reactive else REACTIVE)
+        return self.profile.channels - lacking - (frozenset() if self.opens else {Channel.CONNECT})
 
     @property
     def enabled(self) -> frozenset[Channel]:

@@ -30,8 +30,8 @@ URL = "https://utility.example/dcap"
 IDENTITY = Identity("3E4F45AB31EDFE5B67E343E5E4562E31984E23E5", 167261211391)
 RATINGS = Ratings(max_w=200_000, charge_w=160_000, discharge_w=200_000, max_va=210_000, max_wh=400_000, max_var=100_000)
 READING = Reading(
-    values={"w": 12_345.0, "hz": 49.987, "var": 0.0, "v": 230.4}, soc_pct=55.5, running=True, connected=True, charge_now_w=160_000.0,
-    discharge_now_w=200_000.0, capacity_wh=400_000.0,
+    values={"w": 12_345.0, "hz": 49.987, "var": 0.0, "v": 230.4}, soc_pct=55.5, running=True, connected=True, available=True,
+    charge_now_w=160_000.0, discharge_now_w=200_000.0, capacity_wh=400_000.0,
 )  # fmt: skip
 LATENCY_NS = 20_000_000
 
@@ -54,6 +54,8 @@ class World:
     """Curves that the plant's PCS takes."""
     reactive: bool = False
     """Its PCS takes reactive power."""
+    opens: bool = True
+    """Its contactors are ours."""
     enter_service: bool = True
     """Its PCS takes enter-service settings."""
     utc_offset_ns: int | None = None
@@ -67,7 +69,7 @@ class World:
         self.client = self.new_client()
 
     def new_client(self, **changes: Any) -> Client:
-        can = Sep2Config(URL, RATINGS, self.profile, curves=self.curves, reactive=self.reactive)
+        can = Sep2Config(URL, RATINGS, self.profile, curves=self.curves, reactive=self.reactive, opens=self.opens)
         settings = Settings(
             URL, self.profile, IDENTITY, RATINGS, self.profile.points, can.supported, can.enabled, self.curves, self.enter_service,
             pin=self.pin, pen=40732,

@@ -137,6 +137,19 @@ def test_status_each_minute_with_the_mandatory_fields() -> None:
     assert statuses[0].storageModeStatus.value == envoy.StorageModeStatusType.STORAGE_DISCHARGING
 
 
+def test_a_contactor_that_moves_is_told_at_once() -> None:
+    """genConnectStatus and storConnectStatus: bit 0 connected, 1 available, 2 operating."""
+    world = World()
+    world.tree.program("a", 1)
+    world.open()
+    world.reading = replace(READING, connected=False, running=False)
+    world.run(2)
+    before, after = (read(body, envoy.DERStatus) for body in told(world, "/edev/1/der/1/ders")[-2:])
+    assert (before.genConnectStatus.value, before.storConnectStatus.value) == ("07", "07")
+    assert (after.genConnectStatus.value, after.storConnectStatus.value) == ("02", "02")
+    assert after.readingTime - before.readingTime < 60
+
+
 def test_a_stale_state_of_charge_is_not_told() -> None:
     world = World(reading=replace(READING, soc_pct=None))
     world.tree.program("a", 1)

@@ -5,6 +5,8 @@ What we answer is read by PyPI's envoy-schema too.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +16,12 @@ from bessctl.errors import Refused
 from bessctl.model.curve import CurveKind
 from bessctl.model.plan import Block, QKind
 from bessctl.protocols.sep2.binding.curves import curves_of
+from bessctl.protocols.sep2.binding.readings import reading_of
 from bessctl.protocols.sep2.messages.codec import decode
 from bessctl.protocols.sep2.messages.flow import FlowReservationRequest
-from bessctl.protocols.sep2.messages.modes import CURVES, REACTIVE, Channel
+from bessctl.protocols.sep2.messages.modes import CURVES, REACTIVE, Channel, ModeBits
 from bessctl.protocols.sep2.session.flows import Wanted
+from tests.protocols.oscp.rig import PLANT, UNIT
 from tests.protocols.sep2.rig import IDENTITY, READING, S, World
 
 ALL_CURVES = dict.fromkeys(CURVES, 10)
@@ -71,6 +75,67 @@ def test_a_plant_without_reactive_power_says_so() -> None:
     world.tree.event("a", "E1", world.at(20), 10, fixed_var=(1, 1000))
     world.open()
     assert world.tree.responses("E1") == [("E1", 252)]
+
+
+# --- connection ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asked", "connect", "energize"), [
+    ({"connect": False}, False, None), ({"connect": True}, True, None), ({"energize": False}, None, False),
+    ({"connect": False, "energize": True}, False, True), ({"connect": True, "energize": False}, True, False),
+])  # fmt: skip
+def test_connect_and_energize_are_two_orders(asked: dict[str, bool], connect: bool | None, energize: bool | None) -> None:
+    """opModConnect false opens, opModEnergize false ceases: a block says each of them, in the fallback too."""
+    world = World()
+    assert world.client.settings.supported & {Channel.CONNECT}
+    world.tree.program("a", 1)
+    world.tree.event("a", "E1", world.at(20), 10, **asked)
+    world.open()
+    for series in (world.plan().blocks, world.plan().fallback):
+        (block,) = series
+        assert (block.connect, block.energize, block.target_w) == (connect, energize, None)
+
+
+@pytest.mark.parametrize(("asked", "energize"), [({}, False), ({"energize": True}, False), ({"target_w": 5_000}, False)])
+def test_without_contactors_of_ours_a_disconnection_ceases_to_energise_and_says_so(asked: dict[str, Any], energize: bool) -> None:
+    """Rule 15: the mode's bit is off and 252 is sent; what can be done of it is done all the same."""
+    world = World(opens=False)
+    world.tree.rates["derp"] = 5
+    world.tree.program("a", 1)
+    world.tree.event("a", "E1", world.at(20), 10, connect=False, **asked)
+    world.tree.event("a", "E2", world.at(50), 10, connect=True)
+    world.open()
+    (block,) = [b for b in world.plan().blocks if b.end_ns < world.client.clock.mono_ns(world.at(45))]
+    assert (block.connect, block.energize) == (None, energize)
+    world.run(40)
+    assert sorted(code for _, code in world.tree.responses("E1")) == [1, 2, 3, 252]
+    assert world.tree.responses("E2") == [("E2", 252)]
+    body = next(body for _, at, body in world.tree.received if at.endswith("/dercap"))
+    assert not int(re.search(rb"<modesSupported>(\w+)<", body)[1], 16) & ModeBits.CONNECT  # type: ignore[index]
+
+
+STATES: list[tuple[tuple[str, ...], str, bool, bool, bool]] = [  # contactors, mode -> connected, available, running
+    (("closed",), "run", True, True, True),
+    (("opening",), "run", True, True, True),
+    (("open",), "run", False, True, False),
+    (("closing",), "run", False, True, False),
+    (("gave_up",), "run", False, True, False),
+    (("open", "closed"), "run", True, True, True),
+    (("open", "unknown"), "run", True, True, True),
+    (("unknown",), "run", True, True, True),
+    (("unknown",), "tripped", False, False, False),
+    (("closed",), "tripped", True, False, False),
+    (("open",), "stopped", False, True, False),
+]
+
+
+@pytest.mark.parametrize(("contactors", "mode", "connected", "available", "running"), STATES)
+def test_the_connect_status_is_the_contactors_real_state(
+    contactors: tuple[str, ...], mode: str, connected: bool, available: bool, running: bool
+) -> None:
+    plant = replace(PLANT, mode=mode, units=tuple(replace(UNIT, contactor=state) for state in contactors))
+    reading = reading_of(plant, "sep2")
+    assert (reading.connected, reading.available, reading.running) == (connected, available, running)
 
 
 # --- curves -------------------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 - Signs are the same on both sides (positive = discharge, export); percentages become watts of the ratings that DERSettings told.
 - Power is a target (scope ess); where no event sets it a granted flow reservation does, before the default. opModMaxLimW, the generation
   and load limits bound the BESS (ess), as an EndDeviceControl bounds its charging; export and import limits bound the connection (pcc).
-  Gross limits count the site's other sources and loads at their worst. opModConnect or opModEnergize false cease to energise.
+  Gross limits count the site's other sources and loads at their worst. opModEnergize false ceases to energise, opModConnect false opens
+  the contactors.
 - opModFixedVar and opModTargetVar are a reactive power; without them the power factors hold, that for injecting and that for absorbing
   active power.
 - Where nobody states a limit, the slot's own sealed default holds (rule 10).
@@ -240,9 +241,9 @@ def _block(
     his = [w for c in (Channel.MAX_LIMIT, Channel.GENERATION) if (w := at[c].watts) is not None]
     loads = [w for c in (Channel.LOAD, Channel.DEMAND) if (w := at[c].watts) is not None]
     export, imported = at[Channel.EXPORT].watts, at[Channel.IMPORT].watts
-    switches = [w for c in (Channel.CONNECT, Channel.ENERGIZE) if (w := at[c].watts) is not None]
+    connect, energize = (None if (w := at[c].watts) is None else w > 0 for c in (Channel.CONNECT, Channel.ENERGIZE))
     kind, value, absorb = _reactive({channel: cursor.at(start_ns)[1] for channel, cursor in settings.items()}, site.ratings)
-    said = (power.watts, export, imported, *his, *loads, *switches)
+    said = (power.watts, export, imported, connect, energize, *his, *loads)
     if all(w is None for w in said) and kind is QKind.NONE:
         return None
     local = site.local
@@ -257,8 +258,9 @@ def _block(
         q_kind=kind,
         q_value=value,
         q_absorb=absorb,
-        energize=None if not switches else min(switches) > 0,
+        energize=energize,
         rate_w_per_s=power.rate_w_per_s if power.watts is not None else None,
+        connect=connect,
     )
 
 
@@ -276,4 +278,4 @@ def _reactive(settings: Mapping[Channel, Setting | None], ratings: Ratings) -> t
 
 def _says_something(block: Block) -> bool:
     stated = (block.ess_lo_w, block.ess_hi_w, block.pcc_lo_w, block.pcc_hi_w)
-    return block.energize is not None or any(limit is not None for limit in stated)
+    return block.energize is not None or block.connect is not None or any(limit is not None for limit in stated)

@@ -8,6 +8,8 @@ from bessctl.model.snapshot import PlantSnapshot
 from bessctl.protocols.sep2.session.plant import Reading
 
 OURS = frozenset({"warn", "derate", "trip"})
+CLOSED, OPEN = frozenset({"closed", "opening"}), frozenset({"open", "closing", "gave_up"})
+"""What a contactor is while it is ordered otherwise: as it was."""
 
 
 def reading_of(snapshot: PlantSnapshot, source: str, manual: str = "manual") -> Reading:
@@ -15,6 +17,8 @@ def reading_of(snapshot: PlantSnapshot, source: str, manual: str = "manual") -> 
     units = snapshot.units
     mine = next((slot for slot in snapshot.slots if slot.source == source), None)
     vars_ = [unit.ac_var for unit in units]
+    available = snapshot.mode in {"run", "stopping", "stopped"}
+    connected = _connected(snapshot, unknown=available)
     return Reading(
         values={
             "w": snapshot.ess_w,
@@ -23,8 +27,9 @@ def reading_of(snapshot: PlantSnapshot, source: str, manual: str = "manual") -> 
             "v": _mean(unit.ac_v for unit in units),
         },
         soc_pct=_soc(snapshot),
-        running=snapshot.mode == "run",
-        connected=snapshot.mode in {"run", "stopping", "stopped"},
+        running=snapshot.mode == "run" and connected,
+        connected=connected,
+        available=available,
         local_control=any(alarm.code == "local_control" and alarm.active for alarm in snapshot.alarms),
         charge_now_w=max(0.0, -snapshot.lo.value_w),
         discharge_now_w=max(0.0, snapshot.hi.value_w),
@@ -32,6 +37,11 @@ def reading_of(snapshot: PlantSnapshot, source: str, manual: str = "manual") -> 
         alarms={alarm.code: alarm.tier for alarm in snapshot.alarms if (alarm.active or alarm.latched) and alarm.tier in OURS},
         overridden=bool(mine and mine.target_w is not None and snapshot.target_source == manual),
     )
+
+
+def _connected(snapshot: PlantSnapshot, *, unknown: bool) -> bool:
+    states = {unit.contactor for unit in snapshot.units}
+    return bool(states & CLOSED) or (unknown and not (states and states <= OPEN))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

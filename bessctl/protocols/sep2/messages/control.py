@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bessctl.protocols.sep2.messages.codec import AUS, BOOL, HEX8, HEX32, IDENT, INT, TEXT, attr, el, of, record
-from bessctl.protocols.sep2.messages.resources import Link
+from bessctl.protocols.sep2.messages.resources import Link, Listing
 from bessctl.protocols.sep2.messages.values import FixedVar, PowerFactor, Scaled
 
 CURVES = (
@@ -30,6 +30,29 @@ class EventStatus:
     potentially_superseded: bool | None = el("potentiallySuperseded", BOOL, default=None)
     potentially_superseded_s: int | None = el("potentiallySupersededTime", INT, default=None)
     reason: str | None = el("reason", TEXT, default=None)
+
+
+@record()
+class Event:
+    """The head of every event. `response_required`: bit 0 received, bit 1 specific response, bit 2 the customer's."""
+
+    href: str | None = attr("href", TEXT, default=None)
+    reply_to: str | None = attr("replyTo", TEXT, default=None)
+    response_required: int | None = attr("responseRequired", HEX8, default=None)
+    mrid: str = el("mRID", IDENT)
+    description: str | None = el("description", TEXT, default=None)
+    version: int | None = el("version", INT, default=None)
+    creation_s: int = el("creationTime", INT)
+    status: EventStatus = el("EventStatus", of(EventStatus))
+    interval: Interval = el("interval", of(Interval))
+
+
+@record()
+class RandomizableEvent(Event):
+    """Signed windows, in seconds, that its start and its duration are drawn from."""
+
+    randomize_duration_s: int | None = el("randomizeDuration", INT, default=None)
+    randomize_start_s: int | None = el("randomizeStart", INT, default=None)
 
 
 @record()
@@ -76,31 +99,17 @@ class DerControlBase:
 
 
 @record("DERControl")
-class DerControl:
-    """An event. `response_required`: bit 0 received, bit 1 specific response, bit 2 the customer's."""
+class DerControl(RandomizableEvent):
+    """What a DER is to do for a time."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    reply_to: str | None = attr("replyTo", TEXT, default=None)
-    response_required: int | None = attr("responseRequired", HEX8, default=None)
-    mrid: str = el("mRID", IDENT)
-    description: str | None = el("description", TEXT, default=None)
-    version: int | None = el("version", INT, default=None)
-    creation_s: int = el("creationTime", INT)
-    status: EventStatus = el("EventStatus", of(EventStatus))
-    interval: Interval = el("interval", of(Interval))
-    randomize_duration_s: int | None = el("randomizeDuration", INT, default=None)
-    randomize_start_s: int | None = el("randomizeStart", INT, default=None)
     base: DerControlBase = el("DERControlBase", of(DerControlBase))
     device_category: int | None = el("deviceCategory", HEX32, default=None)
 
 
 @record("DERControlList")
-class DerControlList:
+class DerControlList(Listing):
     """Has no pollRate: it is polled at that of its DERProgramList."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
     items: tuple[DerControl, ...] = el("DERControl", of(DerControl), many=True, default=())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bessctl.protocols.sep2.messages.codec import BOOL, IDENT, INT, TEXT, attr, el, of, record
+from bessctl.protocols.sep2.messages.resources import Listing
 
 
 @record()
@@ -38,10 +39,7 @@ class DerCurve:
 
 
 @record("DERCurveList")
-class DerCurveList:
+class DerCurveList(Listing):
     """A program's curves. Has no pollRate: it is polled at that of its DERProgramList."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
     items: tuple[DerCurve, ...] = el("DERCurve", of(DerCurve), many=True, default=())

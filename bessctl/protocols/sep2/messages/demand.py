@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bessctl.protocols.sep2.messages.codec import BOOL, HEX8, HEX32, IDENT, INT, TEXT, attr, el, of, record
-from bessctl.protocols.sep2.messages.control import EventStatus, Interval
-from bessctl.protocols.sep2.messages.resources import ListLink
+from bessctl.protocols.sep2.messages.codec import BOOL, HEX32, IDENT, INT, TEXT, attr, el, of, record
+from bessctl.protocols.sep2.messages.control import RandomizableEvent
+from bessctl.protocols.sep2.messages.resources import Listing, ListLink, PolledListing
 
 
 @record()
@@ -47,20 +47,9 @@ class TargetReduction:
 
 
 @record("EndDeviceControl")
-class EndDeviceControl:
+class EndDeviceControl(RandomizableEvent):
     """An event. `mandatory` and `load_shift_forward` do not change what we do: an order of the grid is obeyed either way."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    reply_to: str | None = attr("replyTo", TEXT, default=None)
-    response_required: int | None = attr("responseRequired", HEX8, default=None)
-    mrid: str = el("mRID", IDENT)
-    description: str | None = el("description", TEXT, default=None)
-    version: int | None = el("version", INT, default=None)
-    creation_s: int = el("creationTime", INT)
-    status: EventStatus = el("EventStatus", of(EventStatus))
-    interval: Interval = el("interval", of(Interval))
-    randomize_duration_s: int | None = el("randomizeDuration", INT, default=None)
-    randomize_start_s: int | None = el("randomizeStart", INT, default=None)
     load_reduction: ApplianceLoadReduction | None = el("ApplianceLoadReduction", of(ApplianceLoadReduction), default=None)
     device_category: int | None = el("deviceCategory", HEX32, default=None)
     mandatory: bool | None = el("drProgramMandatory", BOOL, default=None)
@@ -73,12 +62,9 @@ class EndDeviceControl:
 
 
 @record("EndDeviceControlList")
-class EndDeviceControlList:
+class EndDeviceControlList(Listing):
     """Has no pollRate: it is polled at that of its DemandResponseProgramList."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
     items: tuple[EndDeviceControl, ...] = el("EndDeviceControl", of(EndDeviceControl), many=True, default=())
 
 
@@ -95,21 +81,7 @@ class DemandResponseProgram:
 
 
 @record("DemandResponseProgramList")
-class DemandResponseProgramList:
+class DemandResponseProgramList(PolledListing):
     """Its pollRate is also that of the controls below."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
-    poll_rate_s: int | None = attr("pollRate", INT, default=None)
     items: tuple[DemandResponseProgram, ...] = el("DemandResponseProgram", of(DemandResponseProgram), many=True, default=())
-
-
-@record("DrResponse")
-class DrResponse:
-    """What became of an EndDeviceControl, in server time."""
-
-    created_s: int = el("createdDateTime", INT)
-    lfdi: str = el("endDeviceLFDI", IDENT)
-    status: int = el("status", INT)
-    subject: str = el("subject", IDENT)

@@ -69,6 +69,7 @@ class DerStatus:
 
     href: str | None = attr("href", TEXT, default=None)
     alarms: int | None = el("alarmStatus", HEX32, default=None)
+    generator_connect: StatedBits | None = el("genConnectStatus", of(StatedBits), default=None)
     inverter: Stated | None = el("inverterStatus", of(Stated), default=None)
     local_control: Stated | None = el("localControlModeStatus", of(Stated), default=None)
     operational_mode: Stated | None = el("operationalModeStatus", of(Stated), default=None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bessctl.protocols.sep2.messages.codec import HEX8, IDENT, INT, TEXT, attr, el, of, record
-from bessctl.protocols.sep2.messages.control import EventStatus, Interval
+from bessctl.protocols.sep2.messages.codec import IDENT, INT, TEXT, attr, el, of, record
+from bessctl.protocols.sep2.messages.control import Event, Interval
+from bessctl.protocols.sep2.messages.resources import PolledListing
 from bessctl.protocols.sep2.messages.values import Scaled
 
 REQUESTED, WITHDRAWN = 0, 1
@@ -36,18 +37,9 @@ class FlowReservationRequest:
 
 
 @record("FlowReservationResponse")
-class FlowReservationResponse:
+class FlowReservationResponse(Event):
     """An event: from the interval's start up to `power`, until `energy` is used. `subject` is the request's mRID."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    reply_to: str | None = attr("replyTo", TEXT, default=None)
-    response_required: int | None = attr("responseRequired", HEX8, default=None)
-    mrid: str = el("mRID", IDENT)
-    description: str | None = el("description", TEXT, default=None)
-    version: int | None = el("version", INT, default=None)
-    creation_s: int = el("creationTime", INT)
-    status: EventStatus = el("EventStatus", of(EventStatus))
-    interval: Interval = el("interval", of(Interval))
     energy: Scaled = el("energyAvailable", of(Scaled))
     power: Scaled = el("powerAvailable", of(Scaled))
     subject: str = el("subject", IDENT)
@@ -58,21 +50,7 @@ class FlowReservationResponse:
 
 
 @record("FlowReservationResponseList")
-class FlowReservationResponseList:
+class FlowReservationResponseList(PolledListing):
     """What was granted to us."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
-    poll_rate_s: int | None = attr("pollRate", INT, default=None)
     items: tuple[FlowReservationResponse, ...] = el("FlowReservationResponse", of(FlowReservationResponse), many=True, default=())
-
-
-@record("FlowReservationResponseResponse")
-class FlowReservationResponseResponse:
-    """What became of a FlowReservationResponse, in server time."""
-
-    created_s: int = el("createdDateTime", INT)
-    lfdi: str = el("endDeviceLFDI", IDENT)
-    status: int = el("status", INT)
-    subject: str = el("subject", IDENT)

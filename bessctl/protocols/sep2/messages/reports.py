@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bessctl.protocols.sep2.messages.codec import HEX16, IDENT, INT, TEXT, attr, el, of, record
 from bessctl.protocols.sep2.messages.control import Interval
+from bessctl.protocols.sep2.messages.resources import PolledListing
 
 
 @record()
@@ -69,24 +70,35 @@ class MirrorUsagePoint:
 
 
 @record("MirrorUsagePointList")
-class MirrorUsagePointList:
+class MirrorUsagePointList(PolledListing):
     """Those of this certificate."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
-    poll_rate_s: int | None = attr("pollRate", INT, default=None)
     items: tuple[MirrorUsagePoint, ...] = el("MirrorUsagePoint", of(MirrorUsagePoint), many=True, default=())
 
 
-@record("DERControlResponse")
-class DerControlResponse:
-    """What became of an event, in server time."""
+@record()
+class Response:
+    """What became of an event, in server time; `subject` is its mRID."""
 
     created_s: int = el("createdDateTime", INT)
     lfdi: str = el("endDeviceLFDI", IDENT)
     status: int = el("status", INT)
     subject: str = el("subject", IDENT)
+
+
+@record("DERControlResponse")
+class DerControlResponse(Response):
+    """Of a DERControl."""
+
+
+@record("DrResponse")
+class DrResponse(Response):
+    """Of an EndDeviceControl."""
+
+
+@record("FlowReservationResponseResponse")
+class FlowReservationResponseResponse(Response):
+    """Of a FlowReservationResponse."""
 
 
 @record("LogEvent")

@@ -23,6 +23,22 @@ class ListLink:
     all: int | None = attr("all", INT, default=None)
 
 
+@record()
+class Listing:
+    """What every list says of itself; `all` counts what there is, `results` what came."""
+
+    href: str | None = attr("href", TEXT, default=None)
+    all: int | None = attr("all", INT, default=None)
+    results: int | None = attr("results", INT, default=None)
+
+
+@record()
+class PolledListing(Listing):
+    """A list with a rate of its own."""
+
+    poll_rate_s: int | None = attr("pollRate", INT, default=None)
+
+
 @record("DeviceCapability")
 class DeviceCapability:
     """/dcap: the way in."""
@@ -73,13 +89,9 @@ class EndDevice:
 
 
 @record("EndDeviceList")
-class EndDeviceList:
+class EndDeviceList(PolledListing):
     """Every device this certificate may see."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
-    poll_rate_s: int | None = attr("pollRate", INT, default=None)
     items: tuple[EndDevice, ...] = el("EndDevice", of(EndDevice), many=True, default=())
 
 
@@ -107,13 +119,9 @@ class FunctionSetAssignments:
 
 
 @record("FunctionSetAssignmentsList")
-class FunctionSetAssignmentsList:
+class FunctionSetAssignmentsList(PolledListing):
     """Empty until the utility assigns something."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
-    poll_rate_s: int | None = attr("pollRate", INT, default=None)
     items: tuple[FunctionSetAssignments, ...] = el("FunctionSetAssignments", of(FunctionSetAssignments), many=True, default=())
 
 
@@ -132,13 +140,9 @@ class DerProgram:
 
 
 @record("DERProgramList")
-class DerProgramList:
+class DerProgramList(PolledListing):
     """Its pollRate is also that of the controls below."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
-    poll_rate_s: int | None = attr("pollRate", INT, default=None)
     items: tuple[DerProgram, ...] = el("DERProgram", of(DerProgram), many=True, default=())
 
 
@@ -154,13 +158,9 @@ class Der:
 
 
 @record("DERList")
-class DerList:
+class DerList(PolledListing):
     """The DERs of an EndDevice."""
 
-    href: str | None = attr("href", TEXT, default=None)
-    all: int | None = attr("all", INT, default=None)
-    results: int | None = attr("results", INT, default=None)
-    poll_rate_s: int | None = attr("pollRate", INT, default=None)
     items: tuple[Der, ...] = el("DER", of(Der), many=True, default=())
 
 

@@ -1,8 +1,10 @@
 """What a control asks for, by channel: of DERControls, EndDeviceControls and flow reservations alike. Pure.
 
-A mode that is not carried out is answered with 252, a value outside its range with 253. An EndDeviceControl limits charging: a load
-reduction to nothing, a duty cycle or load adjustment to its share, else a target reduction to what it leaves; thermostats' orders are not
-ours.
+A mode that is not carried out is answered with 252, a value outside its range with 253. Where no contactor is ours, opModConnect false is
+answered with 252 and ceases to energise all the same: less than was asked for, and the most there is.
+
+An EndDeviceControl limits charging: a load reduction to nothing, a duty cycle or load adjustment to its share, else a target reduction to
+what it leaves; thermostats' orders are not ours.
 """
 
 from __future__ import annotations
@@ -61,6 +63,8 @@ def asked(control: Control | DefaultDerControl, enabled: frozenset[Channel]) -> 
         base = control.base
         wishes, others = list(_of_der(base)), tuple(name for name in OTHERS if getattr(base, name) is not None)
         ramp_fault = f"rampTms {base.ramp_tms}" if base.ramp_tms is not None and base.ramp_tms < 0 else ""
+        if base.connect is False and Channel.CONNECT not in enabled:
+            wishes.append(Wish(Channel.ENERGIZE, Setting(0.0, Unit.SWITCH)))
     faults = [ramp_fault, *(wish.fault for wish in wishes)]
     return Asked(
         {wish.channel: wish.setting for wish in wishes if wish.channel in enabled},

@@ -14,7 +14,6 @@ Rules.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bessctl.protocols.sep2.messages.modes import Channel, Setting

@@ -12,15 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import blake2b
 from random import Random
-from typing import Any
 
 from bessctl.errors import Refused
 from bessctl.protocols.sep2.messages.codec import Malformed, decode, encode
 from bessctl.protocols.sep2.messages.control import DefaultDerControl
-from bessctl.protocols.sep2.messages.demand import DrResponse
-from bessctl.protocols.sep2.messages.flow import FlowReservationResponseResponse
 from bessctl.protocols.sep2.messages.modes import Channel
-from bessctl.protocols.sep2.messages.reports import DerControlResponse
+from bessctl.protocols.sep2.messages.reports import DerControlResponse, DrResponse, FlowReservationResponseResponse, Response
 from bessctl.protocols.sep2.messages.resources import EndDevice
 from bessctl.protocols.sep2.messages.wire import MEDIA_TYPE, REDIRECTS, NoReply, Reply, Request
 from bessctl.protocols.sep2.profiles import IN_BAND, STORAGE_CATEGORY
@@ -41,7 +38,7 @@ from bessctl.protocols.sep2.session.settings import Changes, Settings
 from bessctl.protocols.sep2.session.tree import Node, Tree, jitter_s
 from bessctl.protocols.sep2.session.urls import absolute
 
-RESPONSES: dict[str, Any] = {DEMAND: DrResponse, FLOW: FlowReservationResponseResponse}
+RESPONSES: dict[str, type[Response]] = {DEMAND: DrResponse, FLOW: FlowReservationResponseResponse}
 """What an answer is called, by the kind of its event; else DERControlResponse."""
 
 

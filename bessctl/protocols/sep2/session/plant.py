@@ -13,7 +13,11 @@ class Reading:
     values: Mapping[str, float | None] = field(default_factory=dict)
     soc_pct: float | None = None
     running: bool = False
+    """Connected, and carrying out what it is told."""
     connected: bool = False
+    """A contactor of some battery is closed; where none tells, the plant is not tripped or out of service."""
+    available: bool = False
+    """Nothing of its own keeps it away: not tripped, not out of service."""
     local_control: bool = False
     charge_now_w: float = 0.0
     """What the envelope leaves, magnitudes."""

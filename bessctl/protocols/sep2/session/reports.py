@@ -1,7 +1,8 @@
 """What is told of the DER: DERCapability and DERSettings (SEP2-7, -8), DERStatus (SEP2-6), DERAvailability, LogEvents. Pure.
 
 Capability and settings go out when the DER is found, when they change, and when the server has lost them (404). Status goes out each minute
-and at once when an alarm comes or goes; availability every five.
+and at once when an alarm comes or goes or the contactors move; availability every five. The connect statuses say what the contactors are,
+not what was ordered.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Reports:
     """setES* and setGradW of the DefaultDERControl in force."""
     told: dict[str, object] = field(default_factory=dict)
     alarms: Mapping[str, str] = field(default_factory=dict)
+    connected: bool | None = None
     status_due_ns: int = 0
     availability_due_ns: int = 0
     log_count: int = 0
@@ -102,11 +104,12 @@ class Reports:
         return min((due for link, due in dues if link is not None), default=None)
 
     def watch(self, reading: Reading, log_url: str, server_s: float, now_ns: int) -> list[Entry]:
-        """LogEvents for alarms that came or went; a change of any also hastens the status."""
+        """LogEvents for alarms that came or went; a change of any, or of the contactors, also hastens the status."""
         came = [name for name in reading.alarms if name not in self.alarms]
         went = [name for name in self.alarms if name not in reading.alarms]
         self.alarms = dict(reading.alarms)
-        if came or went:
+        moved, self.connected = reading.connected is not self.connected, reading.connected
+        if came or went or moved:
             self.status_due_ns = now_ns
         events = [(name, False) for name in came] + [(name, True) for name in went]
         return [self._log(name, over, log_url, int(server_s), now_ns) for name, over in events] if log_url else []
@@ -167,10 +170,11 @@ class Reports:
         w = reading.values.get("w")
         held = STORAGE_HOLD_W * self.ratings.max_w
         mode = None if w is None else 2 if abs(w) <= held else 1 if w > 0 else 0
-        connect = (1 if reading.connected else 0) | (2 if reading.connected else 0) | (4 if reading.running else 0)
+        connect = (1 if reading.connected else 0) | (2 if reading.available else 0) | (4 if reading.running else 0)
         faults = sum(1 << b for b in {alarm_bit(name) for name in reading.alarms} if b is not None)
         return DerStatus(
             alarms=faults,
+            generator_connect=StatedBits(at_s=at_s, value=connect),
             inverter=Stated(at_s=at_s, value=4 if reading.running else 8 if reading.connected else 1),
             local_control=Stated(at_s=at_s, value=0 if reading.local_control else 1),
             operational_mode=Stated(at_s=at_s, value=2 if reading.running else 1),
