@@ -6,6 +6,7 @@ path -> (line, column). A path is a tuple of keys and indexes, as pydantic repor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,6 +16,9 @@ from bessctl.errors import ConfigError, NotReachable
 MAX_BYTES = 1 << 20
 
 Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+"""What is wrong, and at which key."""
+Findings = Iterator[Finding]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bessctl.config import explain
 from bessctl.config.alarms import BMS_BITS, PCS_BITS
-from bessctl.config.places import Path, Tree, parse, read
+from bessctl.config.places import Finding, Path, Tree, parse, read
 from bessctl.corelink.seal import known
 from bessctl.devices import profiles as shipped_folder
 from bessctl.devices.plan import REGISTERS
@@ -22,8 +22,6 @@ SHIPPED = FilePath(shipped_folder.__file__).parent
 DEFAULTS = {"pcs": "sunspec-7xx", "bms": "sunspec-802", "meter": "sunspec-meter"}
 PARTS = 3
 """A third of a watchdog's time-out is the longest we leave it alone."""
-
-Finding = tuple[Path, str]
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ The rows of the protection table have their own module; R numbers are the design
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from bessctl.config import estimate
 from bessctl.config.explain import nearest
 from bessctl.config.load_shed import load_shed
-from bessctl.config.places import Path
+from bessctl.config.places import Findings, Path
 from bessctl.config.rows import expanded
 from bessctl.config.rules_connection import connection_point, defaults, meter_ages, safe_values
 from bessctl.config.rules_inputs import inputs
@@ -22,9 +22,6 @@ from bessctl.config.rules_sep2 import utility
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 from bessctl.corelink.seal import LIMITS
-
-Finding = tuple[Path, str]
-Findings = Iterator[Finding]
 
 
 def findings(site: Site) -> Findings:

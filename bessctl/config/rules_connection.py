@@ -11,11 +11,8 @@ from itertools import combinations
 
 from bessctl.config import estimate
 from bessctl.config.loop import Unit
-from bessctl.config.places import Path
+from bessctl.config.places import Findings
 from bessctl.config.site import Site
-
-Finding = tuple[Path, str]
-Findings = Iterator[Finding]
 
 # Key of pcc, what adds to it without us, and a unit's rating in that direction.
 SIDES = (("import_max_w", "load_max_w", "charge_max_w"), ("export_max_w", "pv_max_w", "discharge_max_w"))

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from bessctl.config.catalogue import KINDS
 from bessctl.config.explain import nearest
 from bessctl.config.inputs import Input
-from bessctl.config.places import Path
+from bessctl.config.places import Findings, Path
 from bessctl.config.site import Site
 from bessctl.corelink.seal import LIMITS
-
-Finding = tuple[Path, str]
-Findings = Iterator[Finding]
 
 
 def inputs(site: Site) -> Findings:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from bessctl.config.explain import nearest
 from bessctl.config.mqtt import Broker, Mqtt
-from bessctl.config.places import Path
+from bessctl.config.places import Findings, Path
 from bessctl.config.site import Site
 from bessctl.config.storage import Storage
-
-Findings = Iterator[tuple[Path, str]]
 
 
 def telemetry(site: Site) -> Findings:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from bessctl.config.explain import nearest
 from bessctl.config.oscp import Group, Oscp, Peer
-from bessctl.config.places import Path
+from bessctl.config.places import Findings
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 
-Findings = Iterator[tuple[Path, str]]
 K_INTERVALS = 3
 UNKNOWN_AGE_S = 45 * 60
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from bessctl.config.explain import nearest
-from bessctl.config.places import Path
+from bessctl.config.places import Findings, Path
 from bessctl.config.policy import Policy, When
 from bessctl.config.site import Site
 from bessctl.errors import UsageError
 from bessctl.policy.schedule import moment
 from bessctl.policy.zones import zone
-
-Findings = Iterator[tuple[Path, str]]
 
 
 def policies(site: Site) -> Findings:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 from bessctl.config import estimate
 from bessctl.config.alarms import Alarms, bits_of
 from bessctl.config.catalogue import BY_NAME, KINDS, Kind
 from bessctl.config.explain import nearest
-from bessctl.config.places import Path
+from bessctl.config.places import Findings, Path
 from bessctl.config.protection import Derate, Row, Trip
 from bessctl.config.rows import ALARMS, TierOf
 from bessctl.config.site import Site
-
-Finding = tuple[Path, str]
-Findings = Iterator[Finding]
 
 CURRENT_WITHIN_MS = 100.0
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from bessctl.config.explain import nearest
-from bessctl.config.places import Path
+from bessctl.config.places import Findings
 from bessctl.config.site import Site
 from bessctl.config.sources import Source
 
-Findings = Iterator[tuple[Path, str]]
 AUS_MODES = {"export", "import", "generation", "load"}
 
 

@@ -17,7 +17,7 @@ from bessctl.config.fill import fill, reactive
 from bessctl.config.fill_devices import counted
 from bessctl.config.load import LoadedSite, together
 from bessctl.config.load_shed import write_of
-from bessctl.config.places import Path
+from bessctl.config.places import Finding, Path
 from bessctl.config.rows import SealedRow, expanded
 from bessctl.config.site import Site
 from bessctl.corelink import seal as core
@@ -27,8 +27,6 @@ from bessctl.devices.inputs import Contact, compile_inputs
 from bessctl.devices.plan import DevicePlan
 from bessctl.devices.profile import At, Models
 from bessctl.errors import ConfigError
-
-Finding = tuple[Path, str]
 
 # What a derived quantity is made from.
 MADE_FROM = {

@@ -77,6 +77,27 @@ def test_each_type_and_its_way_to_say_not_implemented(kind: int, registers: tupl
     assert value_of(kind, *registers) == pytest.approx(value, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "registers", "value"),
+    [
+        (T.PT_INT32, (0xFFFE, 0xFFFF), -2.0),
+        (T.PT_UINT32, (1, 2), float(0x20001)),
+        (T.PT_BITS32, (1, 0x8000), float(0x80000001)),
+        (T.PT_FLOAT32, struct.unpack(">2H", struct.pack(">f", -12.5))[::-1], -12.5),
+        (T.PT_UINT64, (5, 1, 0, 0), 65541.0),
+        (T.PT_INT64, (0xFFFE, 0xFFFF, 0xFFFF, 0xFFFF), -2.0),
+        (T.PT_INT16, (0x8001,), -32767.0),
+        # and says "not implemented" in the same order
+        (T.PT_INT32, (0, 0x8000), math.nan),
+        (T.PT_INT64, (0, 0, 0, 0x8000), math.nan),
+        (T.PT_FLOAT32, (0, 0x7FC0), math.nan),
+    ],
+)
+def test_each_type_with_its_low_word_first(kind: int, registers: tuple[int, ...], value: float) -> None:
+    site = a_site(point_type=kind, point_low_first=1)
+    assert decode(site, 0, [*registers, *[0] * (10 - len(registers))])[PLACE, QUANTITY] == pytest.approx(value, nan_ok=True)
+
+
 @pytest.mark.parametrize(("sf", "value"), [(-2, 76.8), (0, 7680.0), (1, 76800.0), (10, 7.68e13), (-10, 7.68e-7)])
 def test_a_scale_factor_of_the_block_counts(sf: int, value: float) -> None:
     assert value_of(T.PT_UINT16, 7680, sf=sf) == pytest.approx(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 
 READ, READ_INPUT, WRITE_ONE, WRITE_MANY = 3, 4, 6, 16
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4
@@ -177,6 +178,26 @@ class SimulatedDevice:
     def written(self, address: int) -> list[list[int]]:
         """What was written there, in order."""
         return [values for _, at, values in self.writes if at == address]
+
+
+class Served:
+    """The device answers from a thread, as long as somebody who blocks looks at it."""
+
+    def __init__(self, device: SimulatedDevice) -> None:
+        self.device, self.stop = device, threading.Event()
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+
+    def loop(self) -> None:
+        while not self.stop.wait(0.001):
+            self.device.serve()
+
+    def __enter__(self) -> SimulatedDevice:
+        self.thread.start()
+        return self.device
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
 
 
 class SungrowSh(SimulatedDevice):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from bessctl.devices.address import Address
 from bessctl.errors import BessctlError, ConfigError
 from bessctl_core import layout as L
 from tests.devices.bench import Bench
-from tests.devices.simulated import READ_INPUT, WRITE_ONE, SimulatedDevice, signed
+from tests.devices.simulated import READ_INPUT, WRITE_ONE, Served, SimulatedDevice, signed
 from tests.sites import EXAMPLE, standard_devices
 
 ACME = """\
@@ -95,26 +94,6 @@ def site_text(port: int) -> str:
         if not found:
             text = text.replace("protection:", f"protection:\n  {row}: {{disabled: this PCS does not tell it}}", 1)
     return text
-
-
-class Served:
-    """The device answers from a thread, as long as somebody who blocks looks at it."""
-
-    def __init__(self, device: SimulatedDevice) -> None:
-        self.device, self.stop = device, threading.Event()
-        self.thread = threading.Thread(target=self.loop, daemon=True)
-
-    def loop(self) -> None:
-        while not self.stop.wait(0.001):
-            self.device.serve()
-
-    def __enter__(self) -> SimulatedDevice:
-        self.thread.start()
-        return self.device
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join()
 
 
 def test_a_made_up_device_is_added_by_yaml_and_driven(tmp_path: Path) -> None:

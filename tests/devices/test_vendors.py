@@ -16,12 +16,12 @@ from tests.devices.simulated import (
     WRITE_ONE,
     KacoGridsave,
     RackBms,
+    Served,
     SinexcelPws,
     SmaSunnyIsland,
     SungrowSh,
     SunSpecStorage,
 )
-from tests.devices.test_new_device import Served
 
 KACO = (
     FoundModel(1, 40002, 66),
