@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.messages import records as r
 from bessctl.protocols.ocpp.messages import schemas
 from bessctl.protocols.ocpp.messages.stored import to_text, tx_record
@@ -15,7 +17,8 @@ from bessctl.protocols.ocpp.messages.timestamps import format_utc, parse_utc
 from bessctl.protocols.ocpp.messages.v16 import outbound
 from bessctl.protocols.ocpp.messages.v16.dialect import Dialect16
 from bessctl.protocols.ocpp.messages.v16.inbound import DECODERS
-from tests.protocols.ocpp.sansio import T0, Talk, profile
+from tests.protocols.ocpp.sansio import LINK, T0, Talk, profile
+from tests.protocols.ocpp.test_files import FakeVault
 
 FROM_US = {
     "Authorize", "BootNotification", "DiagnosticsStatusNotification", "FirmwareStatusNotification", "Heartbeat", "LogStatusNotification",
@@ -61,6 +64,28 @@ def test_error_codes(action: str, payload: dict[str, Any], code: str) -> None:
 def test_a_trigger_outside_the_list_is_an_answer_and_no_error() -> None:
     """OCPP-15: StopTransaction is not in 1.6's enumeration."""
     assert Talk().booted().call("TriggerMessage", {"requestedMessage": "StopTransaction"}) == {"status": "NotImplemented"}
+
+
+@pytest.mark.parametrize(
+    ("message", "action"),
+    [
+        ("BootNotification", "BootNotification"),
+        ("LogStatusNotification", "LogStatusNotification"),
+        ("FirmwareStatusNotification", "FirmwareStatusNotification"),
+        ("Heartbeat", "Heartbeat"),
+        ("MeterValues", "MeterValues"),
+        ("SignChargePointCertificate", "SignCertificate"),
+        ("StatusNotification", "StatusNotification"),
+    ],
+)
+def test_extended_triggers(message: str, action: str) -> None:
+    """Settled 14: all seven values of the whitepaper, and none that is another version's."""
+    talk = Talk(replace(LINK, role=Role.OWNER), vault=FakeVault()).booted()
+    talk.sent.clear()
+    assert talk.call("ExtendedTriggerMessage", {"requestedMessage": message}) == {"status": "Accepted"}
+    assert talk.actions()[0] == action
+    for other in ("SignV2GCertificate", "TransactionEvent", "DiagnosticsStatusNotification", "Nonsense"):
+        assert talk.call("ExtendedTriggerMessage", {"requestedMessage": other}) == {"status": "NotImplemented"}
 
 
 class Names:

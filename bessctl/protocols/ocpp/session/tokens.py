@@ -3,7 +3,8 @@
 - Tokens are kept as digests (HMAC-SHA256 of the lower-cased token, settled question 11), their groups too.
 - The local list goes before the cache. What has expired is known, and not accepted.
 - Every answer of the CSMS about a token refreshes the cache; ClearCache empties it, and it holds `CACHE_ENTRIES` at most.
-- SendLocalList: Differential needs the version to grow, Full takes any; version 0 or less is refused; a double token is refused.
+- SendLocalList: Differential needs the version to grow, Full takes any; version 0 or less is refused; a double token is refused, and so
+  are more entries at once than SendLocalListMaxLength, more in all than LocalAuthListMaxLength.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bessctl.protocols.ocpp.messages.commands import ListEntry, SendList
 from bessctl.protocols.ocpp.messages.records import TokenReply
 from bessctl.protocols.ocpp.messages.stored import from_text, to_text
 from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.keys import MAX_LIST_MESSAGE
 from bessctl.protocols.ocpp.session.writes import DropDoc, PutDoc, PutState
 
 CACHE_ENTRIES = 1000
@@ -111,7 +113,8 @@ class Tokens:
         if not wish.full and wish.version <= self._version:
             return "VersionMismatch"
         missing = wish.full and any(e.status is None for e in wish.entries)
-        if wish.version <= 0 or missing or len(set(digests)) != len(digests) or len(new) > most:
+        double = len(set(digests)) != len(digests)
+        if wish.version <= 0 or missing or double or len(new) > most or len(digests) > MAX_LIST_MESSAGE:
             return "Failed"
         self._keep(new, wish.version)
         return "Accepted"
