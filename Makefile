@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check coverage mutate build bench hil image image-test image-powercut deb lock clean fuzz FORCE
+.PHONY: demo test check coverage mutate build bench hil image image-test image-powercut deb deb-test lock clean fuzz FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -94,6 +94,12 @@ image: build .venv/.debian-image
 # A Debian package with units, in build/deb, for a controller that keeps its vendor's Debian; ARCH: arm64, amd64; RELEASE: bookworm, trixie.
 deb: build .venv/.debian-deb
 	@nice -n 10 $(B)/python -m board.deb build $(or $(ARCH),arm64) $(or $(RELEASE),bookworm)
+
+# Builds the package for this machine's architecture and installs it into a throwaway Debian.
+deb-test: ARCH := $(shell dpkg --print-architecture)
+deb-test: deb
+	@tools/need mmdebstrap
+	@BESS_DEB=$$(ls -t build/deb/*_$(ARCH).deb | head -n 1) nice -n 10 $(B)/python -m pytest -q tests/board/deb $(ARGS)
 
 .venv/.debian-deb: tools/need .venv/.tools
 	@tools/need binutils gcc-aarch64-linux-gnu

@@ -15,7 +15,7 @@ from board.image.debs import Deb, ImageError, fetch
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parents[1]
 HEADERS = HERE / "headers.lock"
-FLAGS = ("-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-std=gnu11", "-fPIC", "-shared", "-w")
+FLAGS = ("-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-std=gnu11", "-fPIC", "-w")
 """As setup.py's release flags: what the benches measure is what is shipped."""
 RELEASES = {"bookworm": ("12", "3.11", (2, 36)), "trixie": ("13", "3.13", (2, 41))}
 """Debian's number, its Python, its C library."""
@@ -92,7 +92,10 @@ def compile_all(target: Target, sources: Iterable[tuple[Path, Path]], include: P
 
     def one(source: Path, into: Path) -> None:
         out = into / (source.stem + target.suffix)
-        run([*quick, target.compiler, *FLAGS, *flags, "-o", str(out), str(source), "-lm"], f"{source.name} for {target.arch}")
+        part, what = out.with_suffix(".o"), f"{source.name} for {target.arch}"
+        run([*quick, target.compiler, *FLAGS, *flags, "-c", "-o", str(part), str(source)], what)
+        run([target.compiler, "-shared", "-o", str(out), str(part), "-lm"], what)
+        part.unlink()
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda pair: one(*pair), sources))
@@ -100,7 +103,8 @@ def compile_all(target: Target, sources: Iterable[tuple[Path, Path]], include: P
 
 def needed_glibc(modules: Iterable[Path]) -> tuple[int, int]:
     """The newest C library that these modules ask for. Raises ImageError."""
-    said = run(["readelf", "--version-info", "--wide", *map(str, modules)], "the modules' versions")
+    files = [str(module) for module in modules]
+    said = run(["readelf", "--version-info", "--wide", *files], "the modules' versions") if files else ""
     return max(((int(major), int(minor)) for major, minor in re.findall(r"GLIBC_(\d+)\.(\d+)", said)), default=(2, 17))
 
 

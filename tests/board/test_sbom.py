@@ -53,7 +53,7 @@ def schema_faults(document: dict[str, Any]) -> list[str]:
     read = {name: json.loads((place / f"{name}.SNAPSHOT.schema.json").read_text()) for name in ("bom-1.6", "spdx", "jsf-0.82")}
 
     def known(uri: str) -> Any:
-        return read[uri.split("#")[0].rsplit("/", 1)[-1].removesuffix(".schema.json").removesuffix(".SNAPSHOT")]
+        return read[uri.split("#", maxsplit=1)[0].rsplit("/", 1)[-1].removesuffix(".schema.json").removesuffix(".SNAPSHOT")]
 
     validator = jsonschema_rs.validator_for(read["bom-1.6"], retriever=known)
     return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(document)]
