@@ -40,8 +40,14 @@ MASKED = (
     "systemd-update-done.service",
 )  # fmt: skip
 """Work for a system that is installed package by package, or for hardware that no board has; a start is quicker without."""
-GENERATORS = ("systemd-gpt-auto-generator", "systemd-ssh-generator", "systemd-sysv-generator", "systemd-rc-local-generator")
-"""Put aside: the initial RAM disk has mounted what there is, and there is nothing of the other three."""
+GENERATORS = (
+    "systemd-getty-generator",
+    "systemd-gpt-auto-generator",
+    "systemd-ssh-generator",
+    "systemd-sysv-generator",
+    "systemd-rc-local-generator",
+)
+"""Put aside: nobody has a password, so no console asks for one; what there is is mounted; of the others there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ import pytest
 from board.image import boards
 from board.image.boot import script
 from board.image.build import OUT, Place, version
+from board.image.disk import LAYOUT
 from tests.board.vm import bundles
-from tests.board.vm.machine import WORDS, Vm, disk_for_test, fat_stick
+from tests.board.vm.machine import WORDS, Vm, data_for_test, disk_for_test
 from tests.board.vm.rig import Plant, Rig
 
 collect_ignore_glob = [
@@ -47,10 +48,12 @@ def image() -> Place:
 
 
 @pytest.fixture(scope="session")
-def disk(image: Place, folder: Path) -> Path:
-    """The flashed image with a command line that asks for the test's shell, and nothing else changed."""
+def disk(image: Place, folder: Path, rig: Rig) -> Path:
+    """The flashed image with a command line that asks for the test's shell, and a sealed site on /data. Nothing else is changed."""
     script(image.board, folder, folder / "boot.scr", WORDS)
-    return disk_for_test(image.disk, {"boot.scr": folder / "boot.scr"}, folder / "disk.img")
+    made = disk_for_test(image.disk, {"boot.scr": folder / "boot.scr"}, folder / "disk.img")
+    data_for_test(made, rig.data_files(), LAYOUT[-1].mib, folder)
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +72,8 @@ def shelf(image: Place, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def vm(folder: Path, disk: Path, rig: Rig, shelf: Path) -> Iterator[Vm]:
-    """The board, at its first start: nothing on /data, the configuration on a stick."""
-    stick = fat_stick(folder / "stick.img", "BESSCTL", rig.stick_files(), mib=64)
-    it = Vm(folder / "run", disk, rtu=rig.pty, stick=stick, bundles=shelf)
+    """The board, at its first start."""
+    it = Vm(folder / "run", disk, rtu=rig.pty, bundles=shelf)
     it.start()
     try:
         it.wait_console("slot A", within_s=300)

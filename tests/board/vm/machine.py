@@ -63,7 +63,7 @@ class Vm:
         up = f"user,id=up,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:{self.outer_port}-:{self.inner_port}"
         rtu = f"serial,id=rtu,path={self.rtu}" if self.rtu else "null,id=rtu"
         words = (
-            "nice -n 5 qemu-system-aarch64 -machine virt -cpu cortex-a53 -smp 2 -m 1024 -display none -no-user-config -nodefaults "
+            "qemu-system-aarch64 -machine virt -cpu cortex-a53 -smp 2 -m 1024 -display none -no-user-config -nodefaults "
             f"-bios {UBOOT} -action watchdog=reset -device i6300esb "
             f"-chardev file,id=con,path={self.console},append=on -serial chardev:con "
             f"-chardev socket,id=qmp,path={self.folder}/qmp,server=on,wait=off -mon chardev=qmp,mode=control "
@@ -226,6 +226,25 @@ def disk_for_test(image: Path, boot_files: dict[str, Path], out: Path) -> Path:
     for name, file in boot_files.items():
         subprocess.run(["mcopy", "-o", "-i", f"{out}@@{BOOT_OFFSET}", str(file), f"::{name}"], check=True)
     return out
+
+
+def data_for_test(disk: Path, files: dict[str, Path], mib: int, folder: Path) -> None:
+    """Put these files into /data/bessctl of a disk, as an operator would who copies them there: its last partition is made anew."""
+    tree, image = folder / "data", folder / "data.ext4"
+    shutil.rmtree(tree, ignore_errors=True)
+    (tree / "bessctl").mkdir(parents=True)
+    for name, file in files.items():
+        shutil.copyfile(file, tree / "bessctl" / name)
+    image.unlink(missing_ok=True)
+    with image.open("wb") as out:
+        out.truncate(mib << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-L", "data", "-d", str(tree), str(image)], check=True)
+    table = json.loads(subprocess.run(["sfdisk", "-J", str(disk)], check=True, capture_output=True, text=True).stdout)
+    start = max(part["start"] for part in table["partitiontable"]["partitions"])
+    # A hole of the new file system must read as zeros, whatever the old one had there.
+    subprocess.run(["fallocate", "-z", "-o", str(start * 512), "-l", str(mib << 20), str(disk)], check=True)
+    where = ["bs=1M", f"seek={start * 512 >> 20}", "conv=notrunc,sparse", "status=none"]
+    subprocess.run(["dd", f"if={image}", f"of={disk}", *where], check=True)
 
 
 def fat_stick(out: Path, label: str, files: dict[str, Path], mib: int) -> Path:

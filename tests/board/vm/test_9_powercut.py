@@ -19,8 +19,7 @@ import pytest
 
 from board.image.boot import script
 from board.image.build import Place
-from tests.board.vm.machine import BOOT_OFFSET, WORDS, Vm, fat_stick
-from tests.board.vm.rig import Rig
+from tests.board.vm.machine import BOOT_OFFSET, WORDS, Vm
 
 CUTS = int(os.environ.get("BESS_CUTS", "0"))
 EARLY = "systemd.unit=sysinit.target"
@@ -29,15 +28,8 @@ CUT_WITHIN_S = 8.0
 
 
 @pytest.fixture
-def ready(image: Place, folder: Path, disk: Path, rig: Rig) -> Vm:
-    """A board that has taken and sealed its site, switched off; from now on it starts no further than the shell."""
-    stick = fat_stick(folder / "stick.img", "BESSCTL", rig.stick_files(), mib=64)
-    first = Vm(folder / "first", disk, stick=stick)
-    first.start()
-    first.wait_shell()
-    first.until("[ -e /data/bessctl/site.yaml ] && [ -e /data/bessctl/site.sealed ]", within_s=1200)
-    first.ask("sync")
-    first.cut()
+def ready(image: Place, folder: Path, disk: Path) -> Vm:
+    """A board with a sealed site, switched off; it starts no further than the shell."""
     script(image.board, folder, folder / "boot.scr", f"{WORDS} {EARLY}")
     subprocess.run(["mcopy", "-o", "-i", f"{disk}@@{BOOT_OFFSET}", str(folder / "boot.scr"), "::boot.scr"], check=True)
     return Vm(folder / "cut", disk, bundles=writer_disk(folder))
