@@ -35,9 +35,9 @@ SCSI = ("scsi_mod", "scsi_common", "sd_mod")
 MASKED = (
     "apt-daily-upgrade.timer", "apt-daily.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
     "getty-static.service", "ldconfig.service", "logrotate.timer", "man-db.timer", "systemd-firstboot.service", "systemd-homed.service",
-    "systemd-hostnamed.socket", "systemd-hwdb-update.service", "systemd-journal-catalog-update.service", "systemd-pcrphase-sysinit.service",
-    "systemd-pcrphase.service", "systemd-pstore.service", "systemd-tpm2-setup-early.service", "systemd-tpm2-setup.service",
-    "systemd-update-done.service",
+    "systemd-hostnamed.socket", "systemd-hwdb-update.service", "systemd-journal-catalog-update.service",
+    "systemd-machine-id-commit.service", "systemd-pcrphase-sysinit.service", "systemd-pcrphase.service", "systemd-pstore.service",
+    "systemd-tpm2-setup-early.service", "systemd-tpm2-setup.service", "systemd-update-done.service",
 )  # fmt: skip
 """Work for a system that is installed package by package, or for hardware that no board has; a start is quicker without."""
 GENERATORS = (
