@@ -102,7 +102,7 @@ deb-test: deb
 	@BESS_DEB=$$(ls -t build/deb/*_$(ARCH).deb | head -n 1) nice -n 10 $(B)/python -m pytest -q tests/board/deb $(ARGS)
 
 .venv/.debian-deb: tools/need .venv/.tools
-	@tools/need binutils gcc-aarch64-linux-gnu
+	@tools/need binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	@touch $@
 
 # Builds the image for QEMU, boots it and tries what a board must do; ARGS: other tests, or options of pytest.
