@@ -88,7 +88,14 @@ def enrol(
         say(note)
     show({"registration": found.state, "device": found.device or None}, output)
     if found.state != "open":
-        raise Refused(f"{config.url}: {found.state}; give the utility LFDI and SFDI: bessctl sep2 identity {site}")
+        raise Refused(f"{config.url}: {found.state}; {ADVICE.get(found.state, ADVICE['']).format(site=site)}")
+
+
+ADVICE = {
+    "pin_wrong": "the PIN in section sep2 is not the one that the utility registered; correct one of them",
+    "": "give the utility LFDI and SFDI: bessctl sep2 identity {site}",
+}
+"""By how far we were let in."""
 
 
 def _config(site: Path) -> Any:

@@ -35,7 +35,7 @@ from typing import Any
 from aiohttp import web
 
 from bessctl.errors import UsageError
-from bessctl.protocols.sep2.messages.identity import Identity
+from bessctl.protocols.sep2.messages.identity import Identity, sfdi_text
 from bessctl.sim.sep2_pki import Chain, chain, server_chain
 from bessctl.sim.sep2_tree import HOSTILE, SETTINGS, Answer, Tree
 
@@ -214,7 +214,7 @@ async def serve(folder: Path, port: int, pin: int | None) -> None:
     tree.program("demo", primacy=1)
     async with Sep2Server(tree, context, port=port) as server:
         files = {"cert_file": str(cert), "key_file": str(key), "ca_file": str(folder / "root.pem")}
-        print(json.dumps({"url": server.url, "lfdi": identity.lfdi, "sfdi": identity.sfdi, **files}), flush=True)
+        print(json.dumps({"url": server.url, "lfdi": identity.lfdi, "sfdi": sfdi_text(identity.sfdi), **files}), flush=True)
         reader = asyncio.StreamReader()
         try:
             await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -107,6 +107,7 @@ class Commands:
             "consumption_w": said.consumption_w if voice.limits else None,
             "generation_w": said.generation_w if voice.limits else None,
             "optimum_w": said.optimum_w,
+            "reactive_var": 0.0 if said.no_var and voice.limits else None,
             "slot": group.source,
         }
 
