@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
@@ -18,13 +19,14 @@ MS = 1_000_000
 S = 1_000_000_000
 WELL, DEAD = 1, 2
 TIMEOUT_MS = 50
+DATA_AGE_MS = 700
 
 
 def two_meters(port: int) -> SealedSite:
     """Two devices on one TCP bus, each with a check after connecting and one read every 50 ms."""
     c = np.zeros(1, L.dtype("SiteConfig"))[0]
     c["rate_hz"], c["n_units"], c["n_devices"], c["n_buses"], c["n_reads"], c["n_points"], c["n_checks"] = 100, 1, 2, 1, 2, 1, 2
-    c["bus_kind"][0], c["bus_port"][0] = L.BusKind.BUS_TCP, port
+    c["bus_kind"][0], c["bus_port"][0], c["bus_give_up_ns"][0] = L.BusKind.BUS_TCP, port, DATA_AGE_MS * MS
     for k, byte in enumerate(b"127.0.0.1"):
         c["bus_path"][k] = bytes([byte])
     c["unit_pcs_device"][:], c["unit_bms_device"][:] = -1, -1
@@ -101,3 +103,11 @@ def test_its_neighbour_loses_one_time_out_to_it_at_a_time(gateway: Gateway) -> N
     gateway.ages_s.clear()
     gateway.run(30)
     assert max(gateway.ages_s) <= (50 + TIMEOUT_MS + 30) / 1000
+
+
+def test_the_kernel_gives_a_silent_connection_up_within_the_data_age_limit(gateway: Gateway) -> None:
+    """TCP_USER_TIMEOUT of the loop's own socket is the tightest data age behind the bus, in ms: what a pulled cable needs (R4)."""
+    gateway.run(0.1)
+    fd = gateway.fleet.waits_for(0)[0]
+    with socket.socket(fileno=os.dup(fd)) as ours:
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == DATA_AGE_MS
