@@ -85,6 +85,8 @@ hil: build
 # a peer the Modbus bench measures it against.
 .venv/.debian-test: tools/need .venv/.tools
 	@tools/need mosquitto mbpoll libmodbus-dev pkg-config
+# The board's units, firewall and device trees are judged by those who read them there.
+	@tools/need systemd nftables iproute2 device-tree-compiler binutils
 	@touch $@
 
 # A disk image and a signed update bundle for a board (board/README.md), in build/image/BOARD.
