@@ -12,6 +12,7 @@ Frames are made once and written by the block, so that what a peer costs is the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
@@ -107,7 +108,8 @@ async def main(certificate: str, key: str) -> None:
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     told: dict[str, Any] = dict(did)
-    print(json.dumps(told), flush=True)
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
