@@ -2,8 +2,8 @@
 
 Everything is there: `bessctl supervise` with SQLite FULL, the loop at 100 Hz, a simulated plant behind Modbus TCP; the good CSMSs are this
 process, over TLS, half 1.6 and half 2.0.1. On every good link a transaction runs and tells its values each second, through the store;
-together they may have all the plant can give. Beside them hostile CSMSs (benches/ocpp_hostile.py): a third pours garbage, a third floods
-with good CALLs, a third reads nothing.
+together they may have nearly all the plant can give. Beside them hostile CSMSs (benches/ocpp_hostile.py): a third pours garbage, a third
+floods with good CALLs, a third reads nothing.
 
     ms            a CALL of the CSMS (GetConfiguration, GetVariables) until its answer, one link after the other
     register_ms   a RemoteStart on a link of its own until the PCS's set point changes
@@ -48,7 +48,7 @@ ENOUGH_S = 30
 PATIENCE_S = 300
 """For all links to be there: on a loaded machine the site file alone takes a minute to read."""
 STEAL_MAX_S = 1.0
-PLANT_W, PROBE_W = 200_000, 10_000
+PLANT_W, SHARED_W, PROBE_W = 200_000, 180_000, 10_000
 OCPP_SLOT = 2
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 GET = {"key": ["HeartbeatInterval"]}
@@ -134,7 +134,7 @@ def site_of(folder: Path, plant_port: int, csms_port: int, hostile_port: int, op
     yaml, ca_file = YAML(), folder / "csms.pem"
     site = yaml.load(EXAMPLE.read_text().replace("port: 5020", f"port: {plant_port}"))
     site["paths"] = {"state_dir": str(folder / "supervisor"), "run_dir": str(folder / "run")}
-    each_w = (PLANT_W - PROBE_W) / options.links
+    each_w = SHARED_W / options.links
     links = [link(f"good-{n}", csms_port, ca_file, ("1.6", "2.0.1")[n % 2], each_w) for n in range(options.links)]
     links += [link(f"hostile-{n}", hostile_port, ca_file, ("1.6", "2.0.1")[n % 2], each_w) for n in range(options.hostile)]
     links.append(link("probe", csms_port, ca_file, "1.6", PROBE_W))

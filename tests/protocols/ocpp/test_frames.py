@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from bessctl.protocols.ocpp.messages import frames
 from bessctl.protocols.ocpp.messages.frames import RULES_16, RULES_201
 from bessctl.protocols.ocpp.messages.records import Heartbeat
 from bessctl.protocols.ocpp.session.keys import MAX_LIST_MESSAGE
-from bessctl.protocols.ocpp.session.rpc import Answered, Called, Rejected, Rpc
+from bessctl.protocols.ocpp.session.rpc import Answered, Called, Rejected, Rpc, message_ids
 from tests.protocols.ocpp.sansio import LINK, Talk
 
 BOOT = '[2,"1","Heartbeat",{}]'
@@ -84,6 +85,14 @@ def test_an_answer_too_long_ends_the_call() -> None:
     answered = rpc.receive('[3,"a",{"x":"' + "x" * 2000)
     assert isinstance(answered, Answered)
     assert answered.payload is None
+
+
+def test_ids_are_never_used_twice() -> None:
+    """2.0.1 part 4, 4.1.4: not on this connection, not on another."""
+    drawn = iter([str(uuid.UUID(int=n)) for n in (7 << 100, 8 << 100)])
+    ids = [make() for make in (message_ids(drawn.__next__), message_ids(drawn.__next__)) for _ in range(1000)]
+    assert len(set(ids)) == 2000
+    assert max(len(ident) for ident in ids) <= 36
 
 
 def test_one_call_at_a_time_and_answers_by_id() -> None:

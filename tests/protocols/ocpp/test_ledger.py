@@ -49,6 +49,32 @@ def test_grants_never_exceed_the_envelope(asked: list[float], envelopes: list[fl
         assert total <= envelope + 1e-6
 
 
+STEPS = st.lists(st.tuples(st.sampled_from("arlo"), st.integers(0, 5), st.integers(0, 2), st.integers(0, 200_000)), max_size=30)
+
+
+@given(STEPS)
+def test_what_is_offered_is_what_the_others_leave(steps: list[tuple[str, int, int, int]]) -> None:
+    """Summed once for all who ask: after whatever happens it is still the envelope less the claims of the others that go before."""
+    ledger, envelope_w = Ledger(), 200_000.0
+    ledger.observe(reading(envelope_w))
+    for what, n, priority, watts in steps:
+        match what:
+            case "a":
+                ledger.ask(f"{n}", "tx", OUT, watts, priority)
+            case "r":
+                ledger.release(f"{n}", "tx")
+            case "l":
+                ledger.limit(f"{n}", "tx", watts)
+            case _:
+                envelope_w = float(watts)
+                ledger.observe(reading(envelope_w))
+        claims = ledger.claims()
+        for link in "012345":
+            before = sum(c.claim_w for c in claims if c.link != link and c.priority >= priority)
+            assert ledger.offered_w(link, OUT, priority) == pytest.approx(max(0.0, envelope_w - before), abs=1e-6)
+        assert sum(ledger.share(c.link, c.tx) for c in claims) == pytest.approx(1.0 if claims else 0.0)
+
+
 @given(st.integers(0, 10**12), st.lists(st.floats(0, 1e6), max_size=20))
 def test_a_split_adds_up(whole: int, weights: list[float]) -> None:
     parts = split(whole, weights)

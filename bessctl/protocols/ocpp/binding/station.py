@@ -33,6 +33,8 @@ KEEP_ACCOUNTS_S = 60
 CRASH_S = 5
 FORGET_S = 3600
 AT_ONCE = 20
+RENEWALS = 60
+"""How often at least a plan is written again within the shortest of the links' leases, while nothing in it changes but the leases."""
 
 
 async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in the order of the composition root
@@ -122,11 +124,13 @@ def _of_store(error: BaseException) -> bool:
 
 async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link], store: Store) -> None:
     kept_ns, moved, forget_ns = desk.clock.now().mono_ns, False, 0
-    mark = desk.mark()
+    mark, renew_ns, shortest_s = desk.mark(), 0, min((link.lease_s for link in config.links), default=0.0)
     while True:
         moved |= desk.look()
         before, mark = mark, desk.mark()
-        desk.replan(renew_only=True)
+        if desk.clock.now().mono_ns >= renew_ns:
+            renew_ns = desk.clock.now().mono_ns + round(max(config.renew_s, shortest_s / RENEWALS) * NS)
+            desk.replan(renew_only=True)
         for n, link in enumerate(list(links.values())):
             link.plant_moved(now=mark != before)
             if n % AT_ONCE == AT_ONCE - 1:

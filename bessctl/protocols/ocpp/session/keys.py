@@ -35,7 +35,7 @@ MAX_PROFILES = 20
 MAX_KEYS = 100
 MAX_LIST = 5000
 MAX_LIST_MESSAGE = 500
-"""Entries of one message: the longest of either version fit into `max_frame_bytes`; a longer list comes as one full and then differential updates."""
+"""Entries of one message: the longest of either version fit into `max_frame_bytes`; a longer list comes in several updates."""
 BY_MESSAGE = frozenset({"MonitoringCtrlr.MonitoringBase", "MonitoringCtrlr.MonitoringLevel"})
 """Read-only as settings, changed by messages of their own."""
 MAX_CERTIFICATES = 20

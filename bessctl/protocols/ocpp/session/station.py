@@ -37,7 +37,7 @@ from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.replies import Replies
 from bessctl.protocols.ocpp.session.reservations import Reservations
 from bessctl.protocols.ocpp.session.resetting import Resetting
-from bessctl.protocols.ocpp.session.rpc import Answered, Called, Rejected, Rpc
+from bessctl.protocols.ocpp.session.rpc import Answered, Called, Rejected, Rpc, message_ids
 from bessctl.protocols.ocpp.session.security import Security
 from bessctl.protocols.ocpp.session.sender import Sender
 from bessctl.protocols.ocpp.session.setting import Settings
@@ -143,7 +143,7 @@ class Station:
         core.online, core.reading, self._evidence_ns = True, reading, now.mono_ns
         self._security.good()
         self._after_offline()
-        self._rpc = Rpc(core.spoken.rules, core.new_id, round(core.link.call_timeout_s * NS), core.link.max_frame_bytes)
+        self._rpc = Rpc(core.spoken.rules, message_ids(core.new_id), round(core.link.call_timeout_s * NS), core.link.max_frame_bytes)
         return self._end()
 
     def disconnected(self, now: Now) -> Output:
