@@ -86,7 +86,7 @@ hil: build
 .venv/.debian-test: tools/need .venv/.tools
 	@tools/need mosquitto mbpoll libmodbus-dev pkg-config
 # The board's units, firewall and device trees are judged by those who read them there.
-	@tools/need systemd nftables iproute2 device-tree-compiler binutils
+	@tools/need systemd nftables iproute2 device-tree-compiler binutils strace
 	@touch $@
 
 # A disk image and a signed update bundle for a board (board/README.md), in build/image/BOARD.
