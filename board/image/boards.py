@@ -16,6 +16,7 @@ firmware       {name on the boot partition: path in the board's Debian packages 
                ending in / takes all files there
 uboot          variables of U-Boot that boot.scr sets before it loads anything: addresses, where those of the board's U-Boot do not fit
 boot_partition where U-Boot finds boot.scr
+sysctl         {name: value} that differ from sysctl.d/60-bessctl.conf here
 NAME.rules     beside the YAML: udev names of the board's own ports, 61-bessctl-board.rules there
 overlays       names of device tree overlays below board/overlays, merged into the device tree when the image is built
 """
@@ -48,6 +49,7 @@ class Board(BaseModel):
     watchdog_s: int = Field(default=10, ge=5, le=120)
     loop_watchdog_s: int = Field(default=1, ge=1, le=60)
     loop_unit: list[str] = []
+    sysctl: dict[str, str] = {}
     modules: list[str] = []
     device_tree: str | None = None
     firmware: dict[str, str] = {}

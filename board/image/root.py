@@ -155,6 +155,9 @@ def of_the_board(root: Path, board: Board) -> None:
         folder = root / "usr/lib/systemd/system" / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "10-board.conf").write_text(text)
+    if board.sysctl:
+        lines = "".join(f"{name} = {value}\n" for name, value in sorted(board.sysctl.items()))
+        (root / "usr/lib/sysctl.d/61-board.conf").write_text(lines)
     rules = BOARDS / f"{board.name}.rules"
     if rules.exists():
         shutil.copyfile(rules, root / "usr/lib/udev/rules.d/61-bessctl-board.rules")
