@@ -29,7 +29,7 @@ from ruamel.yaml.error import YAMLError
 from bessctl.app import stations
 from bessctl.config.base import PositiveWatts, Strict
 from bessctl.config.ocpp import Link, Ocpp
-from bessctl.errors import ConfigError, NotReachable, UsageError
+from bessctl.errors import ConfigError, NotReachable
 from bessctl.model.plan import Plan
 from bessctl.model.snapshot import Binding, Limit, PlantSnapshot, UnitSnapshot
 from bessctl.protocols.ocpp.binding.clock import SystemClock
@@ -37,6 +37,7 @@ from bessctl.protocols.ocpp.binding.station import run_station
 from bessctl.store import Store
 
 CAPACITY_WH = 400_000.0
+RETRY_S = 0.05
 
 
 class StationFile(Strict):
@@ -199,7 +200,9 @@ async def _standard_input(hand: Path) -> None:
 
 
 async def _hand(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    try:
-        return await asyncio.open_unix_connection(path)
-    except OSError as e:
-        raise UsageError(f"the hand's socket {path} is not there: {e.strerror}") from e
+    """The station's own socket; it may take a moment until it is there, and lines may come before."""
+    while True:
+        try:
+            return await asyncio.open_unix_connection(path)
+        except OSError:
+            await asyncio.sleep(RETRY_S)

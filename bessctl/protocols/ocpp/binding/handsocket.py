@@ -20,7 +20,8 @@ from bessctl.errors import UsageError
 from bessctl.protocols.ocpp.binding.link import Link
 from bessctl.protocols.ocpp.session.hand import HandOrder
 
-MAX_LINE = 4096
+MAX_LINE = 32 * 1024
+"""A contract certificate with its chain fits."""
 
 
 async def serve_hand(path: Path, links: Mapping[str, Link], log: logging.Logger) -> None:
@@ -29,7 +30,7 @@ async def serve_hand(path: Path, links: Mapping[str, Link], log: logging.Logger)
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
-                writer.write(orjson.dumps(obey(line, links)) + b"\n")
+                writer.write(orjson.dumps(await obey(line, links)) + b"\n")
                 await writer.drain()
         except (OSError, ValueError) as e:
             log.warning("ocpp hand: %s", e)
@@ -53,13 +54,14 @@ def _close_to_others(path: Path) -> None:
     path.chmod(0o600)
 
 
-def obey(line: bytes, links: Mapping[str, Link]) -> dict[str, Any]:
-    """One order and its answer."""
+async def obey(line: bytes, links: Mapping[str, Link]) -> dict[str, Any]:
+    """One order and its answer, which waits until what was done is on disk: what the hand was told must stand when the power goes."""
     try:
         link, order = read_order(line, tuple(links))
     except UsageError as e:
         return {"ok": False, "why": str(e)}
     why = links[link].hand(order)
+    await links[link].kept()
     return {"ok": True} if why is None else {"ok": False, "why": why}
 
 

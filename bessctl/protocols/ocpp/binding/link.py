@@ -146,6 +146,11 @@ class Link:
         self._carry_out(output)
         return why
 
+    async def kept(self) -> None:
+        """Wait until everything that was done so far is on disk."""
+        if self._last_kept is not None:
+            await asyncio.shield(asyncio.wrap_future(self._last_kept))
+
     def _trust(self) -> ssl.SSLContext:
         """Whom uploads and downloads trust: whom the link itself does, without its own certificate. Any thread."""
         return client_context(replace(self._vault.tls(self.config.tls), cert_file=None, key_file=None))
