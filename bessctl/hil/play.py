@@ -86,9 +86,11 @@ class Player:
             self._play()
         except CannotPlay as e:
             self.record.ended = str(e)
-        self.place.take(self.record, self._zero_ns)
+        begun = self._zero_ns > 0
+        into = self.record if begun else Recording(self.record.columns)  # what never began was never seen
+        self.place.take(into, self._zero_ns)
         evidence = self.place.finish()
-        self.place.take(self.record, self._zero_ns)
+        self.place.take(into, self._zero_ns)
         return evidence
 
     def _play(self) -> None:

@@ -115,8 +115,8 @@ def _at(ordered: list[float], share: float) -> float:
 
 
 def times(results: list[Result]) -> dict[str, dict[str, float] | None]:
-    """Detect, act and settle over everything that was injected."""
-    every = [reaction for result in results for reaction in result.reactions]
+    """Detect, act and settle over everything that was injected; without what was played with a protection taken away."""
+    every = [reaction for result in results if not result.sabotage for reaction in result.reactions]
     return {
         name: spread([value for reaction in every if (value := getattr(reaction, f"{name}_s")) is not None])
         for name in ("detect", "act", "settle")

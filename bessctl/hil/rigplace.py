@@ -21,10 +21,10 @@ from typing import Any
 
 from bessctl.app.lines import request_line
 from bessctl.corelink import attach, names
-from bessctl.corelink.health import percentile_us
 from bessctl.errors import NotReachable, OperationFailed, PlanRefused, Refused
-from bessctl.hil.busy import Busy
+from bessctl.hil.busy import Busy, in_front
 from bessctl.hil.faults import Injection
+from bessctl.hil.health import health
 from bessctl.hil.place import CannotPlay, Evidence
 from bessctl.hil.playable import OVER, by_itself
 from bessctl.hil.record import Recording
@@ -118,6 +118,7 @@ class RigPlace:
         self._columns = columns
         self.ready()
         self._busy = Busy(LOOK_S)
+        in_front(True)
         return self.now_ns
 
     def ready(self) -> None:
@@ -165,7 +166,7 @@ class RigPlace:
             return "the loop is gone"
         self._busy.look(time.monotonic())
         self._busy.loop(state["missed"] - state["missed_own"], 1 / self.site.rate_hz)
-        self._note_health(state)
+        self._health = health(state, len(self.site.buses), self._busy.told())
         self._rows += [self.now_ns / S, *(_cell(state, column) for column in self._columns)]
         for name, limit in self.rig.abort.items():
             signal = self._signals.known.get(name)
@@ -176,18 +177,6 @@ class RigPlace:
             if beyond:
                 return f"{name} is {float(value):g}, the abort limit is {limit:g}"
         return ""
-
-    def _note_health(self, state: dict[str, Any]) -> None:
-        refused = [word for bit, word in names.FLAGS.items() if state["flags"] & bit and word.endswith("refused")]
-        self._health = {
-            "real time": ", ".join(refused) or "SCHED_FIFO, memory locked",
-            "periods": state["periods"],
-            "missed periods": f"{state['missed']} ({state['missed_own']} by its own doing)",
-            "wake-up": f"p50 {percentile_us(state['wake_bins'], 0.5):.0f} us, p99 {percentile_us(state['wake_bins'], 0.99):.0f} us",
-            "bus errors": ", ".join(
-                f"{word} {sum(state[f'bus_{word}'])}" for word in ("timeouts", "late", "bad", "exceptions", "reconnects")
-            ),
-        }
 
     def write(self, source: str, plan: Plan, old_boot: bool) -> str:
         if old_boot:
@@ -263,6 +252,7 @@ class RigPlace:
 
     def finish(self) -> Evidence:
         """Everything released, faults ended, 0 W seen; after an abort the loop is stopped first, and standby seen as well."""
+        in_front(False)
         if self._aborted:
             self.command("stop", True)
         self._let_go()
@@ -297,6 +287,7 @@ class RigPlace:
 
     def close(self) -> None:
         """A run that did not come to its end is an abort: released and stopped."""
+        in_front(False)
         if not self._finished and self._written:
             self._aborted = self._aborted or "interrupted"
             with suppress(NotReachable, OperationFailed):

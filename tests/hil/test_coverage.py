@@ -37,7 +37,7 @@ def test_every_row_of_the_scenarios_own_sites_and_every_other_protection_is_show
 
 
 def test_everything_that_can_be_protected_is_shown() -> None:
-    """The catalogue, whole. No SunSpec device measures insulation in ohms, so no site here can have that row; its alarm contact is shown."""
+    """The catalogue, whole. No SunSpec device measures insulation in ohms: no site here can have that row; its alarm contact is shown."""
     shown = {name.split(".")[0].split(":")[0] for name in SHOWN}
     either_way = {part for kind in KINDS if kind.name in shown for part in kind.parts}
     assert {kind.name for kind in KINDS} - shown - either_way == {"insulation_low"}
