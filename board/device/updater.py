@@ -81,7 +81,7 @@ def load(places: Places) -> Update:
 
 
 def run(*command: str, timeout_s: float = 60.0) -> tuple[int, str]:
-    """Exit code and what it said, the last line of it if it failed."""
+    """Exit code and what it said; if it failed, the line with RAUC's last error, else the last one."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as e:
@@ -89,7 +89,8 @@ def run(*command: str, timeout_s: float = 60.0) -> tuple[int, str]:
     if done.returncode == 0:
         return 0, done.stdout.strip()
     said = [line for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-    return done.returncode, said[-1].strip() if said else f"exit code {done.returncode}"
+    why = [line for line in said if "LastError" in line] or said or [f"exit code {done.returncode}"]
+    return done.returncode, why[-1].strip()
 
 
 Run = Callable[..., tuple[int, str]]
@@ -120,25 +121,33 @@ class Updater:
             return update
         update = self.keep(begin(request, self.places.word("rauc.slot", "A")))
         try:
-            update = self.keep(replace(update, version=self.check(image), phase="installing", stopped=self.standby()))
+            update = replace(update, version=self.check(image), phase="installing", stopped=self.runs())
+            self.keep(update)  # before the stop: a power cut after it must not leave the plant stopped for ever
+            if update.stopped:
+                self.standby()
             self.say(f"update to {update.version}: the plant is in standby until the new system is proved")
             self.must("rauc", "install", str(image), timeout_s=INSTALL_S)
         except Refused as e:
             return self.over(fail(load(self.places), str(e)))
         update = self.keep(replace(update, phase="restarting"))
         self.say(f"update to {update.version}: written to slot {update.target}; restart in {GRACE_S} s")
-        self.must("systemd-run", f"--on-active={GRACE_S}", "systemctl", "reboot")
+        if self.run("systemd-run", f"--on-active={GRACE_S}", "systemctl", "reboot")[0]:
+            self.must("systemctl", "reboot")
         return update
 
     def check(self, image: Path) -> str:
         """The version of a bundle that may be installed here: signature, board, age. Raises Refused."""
         if not image.is_file():
             raise Refused(f"{image}: no such file")
-        bundle = json.loads(self.must("rauc", "info", "--output-format=json", str(image)))
+        told = self.must("rauc", "info", "--output-format=json", str(image))
+        try:
+            bundle = json.loads(next(line for line in told.splitlines() if line.startswith("{")))
+            compatible, version = str(bundle["compatible"]), str(bundle["version"])
+        except (ValueError, KeyError, TypeError, StopIteration) as e:
+            raise Refused(f"{image}: what RAUC tells of it cannot be read") from e
         mine = self.compatible()
-        if bundle["compatible"] != mine:
-            raise Refused(f"the bundle is for {bundle['compatible']}, this board is {mine}")
-        version = str(bundle["version"])
+        if compatible != mine:
+            raise Refused(f"the bundle is for {compatible}, this board is {mine}")
         self.must("env", f"RAUC_MF_VERSION={version}", "/usr/lib/bessctl/board/allow-bundle")
         return version
 
@@ -146,18 +155,18 @@ class Updater:
         """What a bundle must say to be for this board."""
         return f"bessctl-{self.must('cat', '/etc/bessctl-board')}"
 
-    def standby(self) -> bool:
-        """Bring the plant to standby. True when it was not there already; a loop that is down leaves nothing to stop. Raises Refused."""
-        if self.run("systemctl", "is-active", "bess-loop.service")[0] or self.mode() in AT_REST:
-            return False
+    def runs(self) -> bool:
+        """Must the plant be stopped? Not where it is at rest already, nor where the loop is down: then the devices have reverted."""
+        return self.run("systemctl", "is-active", "bess-loop.service")[0] == 0 and self.mode() not in AT_REST
+
+    def standby(self) -> None:
+        """Bring the plant to standby. Raises Refused."""
         answer = self.ask("stop")
         until = self.now() + STANDBY_S
         while answer["ok"] and self.mode() not in AT_REST and self.now() < until:
             self.sleep(POLL_S)
-        if self.mode() in AT_REST:
-            return True
-        self.ask("start")
-        raise Refused(f"the plant did not come to standby within {STANDBY_S:g} s{': ' if answer['reason'] else ''}{answer['reason']}")
+        if self.mode() not in AT_REST:
+            raise Refused(f"the plant did not come to standby within {STANDBY_S:g} s{': ' if answer['reason'] else ''}{answer['reason']}")
 
     def mode(self) -> int | None:
         """The loop's mode; None when it cannot be asked."""

@@ -191,6 +191,31 @@ def test_a_plant_that_does_not_come_to_standby_is_not_updated(places: Places) ->
     assert not board.did("rauc install")
 
 
+def test_a_power_cut_right_after_the_stop_does_not_leave_the_plant_stopped(places: Places) -> None:
+    """That the update stops the plant is on disk before it does."""
+    board = Board()
+
+    def cut(command: str) -> dict[str, Any]:
+        if command == "stop":
+            board.mode = STOPPED
+            raise KeyboardInterrupt
+        return board.ask(command)
+
+    ask(places)
+    it = updater(places, board)
+    it.ask = cut
+    with pytest.raises(KeyboardInterrupt):
+        it.serve()
+    update = updater(places, board).confirm(Watched(places.folder, healthy=True))
+    assert (update.phase, board.mode) == ("failed", RUN)
+
+
+def test_what_cannot_be_understood_of_a_bundle_is_refused(places: Places) -> None:
+    board = Board({"rauc info": (0, "no such output format")})
+    ask(places)
+    assert "cannot be read" in updater(places, board).serve().why
+
+
 @pytest.mark.parametrize("phase", ["checking", "installing", "restarting", "trying", "given_up"])
 def test_a_second_wish_waits_its_turn_elsewhere(places: Places, phase: str) -> None:
     store(places.state, asdict(replace(UNDER_WAY, phase=phase)))
