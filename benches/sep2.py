@@ -3,7 +3,8 @@
 Ours: from the bodies of the answers to the finished plan. Three kinds of cycles: every event's status changed, so that each list is read
 anew and what it plans stays; the same with one event cancelled, so that schedule and plan are made anew; nothing changed, as it mostly
 is. Theirs: the parsing alone, by the models of envoy-schema, which are pydantic-xml's.
-Then how late the step begins an event whose instant falls anywhere in a tick.
+Then how late the step begins an event whose instant falls anywhere in a tick, and how far that instant is from the server's own second:
+with this machine's clock trusted and on UTC as the server's is, and without it after twelve polls of Time, each 60 s and each 900 s.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from typing import Any
 import numpy as np
 
 from benches.measure import Calm, machine, median_iqr, percentiles, pin
+from bessctl.protocols.sep2.session.clock import NS, ServerClock
+from bessctl.protocols.sep2.session.tree import jitter_s
 from tests.core.rig import PERIOD_NS
 from tests.protocols.sep2.rig import World, offer, step
 
 WINDOWS = 12
 PROGRAMS, EVENTS = 20, 50
 STARTS = 200
+SKEWS, POLLS, TRIP_NS = 50, 12, 20_000_000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +116,20 @@ def start_lateness_us(count: int) -> list[float]:
     return late
 
 
+def second_error_ms(rate_s: int, *, own_clock: bool) -> list[float]:
+    """How far off the server's second is found after POLLS polls, over all of its fractions, in invented time."""
+    found, rng, jitter_ns = [], Random(1), round(jitter_s(rate_s) * NS)
+    for fraction in range(SKEWS):
+        clock, now_ns, true_ns = ServerClock(), 10**12, 10**18 + fraction * NS // SKEWS
+        for _ in range(POLLS):
+            got_ns = now_ns + TRIP_NS
+            clock.observe((now_ns + TRIP_NS // 2 + true_ns) // NS, now_ns, got_ns, true_ns if own_clock else None)
+            earliest_ns = got_ns + rate_s * NS
+            now_ns = clock.aim(earliest_ns + rng.randrange(jitter_ns), earliest_ns, earliest_ns + jitter_ns)
+        found.append(abs((clock.offset_ns or 0) - true_ns) / 1e6)
+    return found
+
+
 def offer_now(rig: Any, plan: Any) -> None:
     rig.tick(1)
     offer(rig, plan)
@@ -152,6 +170,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "unchanged_cpu_ms": round(float(np.median(quiet)), 3), "unchanged_ratio": round(quiet_ratio, 3),
         "pydantic_xml_cpu_ms": round(float(np.median(theirs)), 3), "ratio": round(ratio, 3), "ratio_iqr": round(iqr, 3),
         "start_lateness_us": percentiles(late), "tick_us": PERIOD_NS / 1e3,
+        "second_error_ms": {
+            name: percentiles(second_error_ms(rate_s, own_clock=own))
+            for name, rate_s, own in (("own_clock", 900, True), ("polled_60_s", 60, False), ("polled_900_s", 900, False))
+        },
         "rss_kib": client_rss_kib(options.programs, options.events), "cycles_ms": [round(ms, 3) for ms in ours],
     }  # fmt: skip
 
@@ -167,6 +189,9 @@ def text(result: dict[str, Any]) -> str:
         f"  pydantic-xml, XML alone   {result['pydantic_xml_cpu_ms']} ms: {result['ratio']} x ours (IQR {result['ratio_iqr']}), "
         f"{result['replanned_ratio']} x with a new plan, {result['unchanged_ratio']} x where nothing changed\n"
         f"  an event begins           p50 {late['p50']} us, max {late['max']} us after its instant; a tick has {result['tick_us']:g} us\n"
+        f"  the server's second       max {result['second_error_ms']['own_clock']['max']} ms off with our own clock trusted, else "
+        f"{result['second_error_ms']['polled_60_s']['max']} ms after 12 polls each 60 s, "
+        f"{result['second_error_ms']['polled_900_s']['max']} ms each 900 s\n"
         f"  memory                    {result['rss_kib']} KiB for the events and the plan of them (and the scripted server's own copy)\n"
         f"  {result['discarded']} windows discarded"
     )

@@ -124,6 +124,8 @@ class Tree:
 
     def program(self, name: str, primacy: int, default: dict[str, Any] | None = None, **settings: int | None) -> None:
         """Add or change a program. `settings`: grad_w, es_delay and the others of SETTINGS."""
+        if unknown := settings.keys() - SETTINGS.keys():
+            raise ValueError(f"no setting {', '.join(sorted(unknown))}; there are {', '.join(SETTINGS)}")
         stated = {each: value for each, value in settings.items() if value is not None}
         self.programs[name] = Program(name, primacy, default, stated)
 

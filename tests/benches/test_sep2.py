@@ -8,3 +8,5 @@ def test_the_bench_tells_its_figures() -> None:
     if "cpu_ms" in result:
         assert_numbers(result, "cpu_ms", "pydantic_xml_cpu_ms", "ratio", "ratio_iqr", "rss_kib")
         assert 0 <= result["start_lateness_us"]["max"] < result["tick_us"]
+        assert result["second_error_ms"]["own_clock"]["max"] == 0
+        assert 0 < result["second_error_ms"]["polled_60_s"]["max"] < 25
