@@ -12,7 +12,7 @@ CORES := $(shell nproc)
 SOURCES := $(sort $(shell find core -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
 say = @printf '%s\n' 'bessctl: $(1)' >&2
 
-.PHONY: demo test check coverage mutate build bench hil image image-test image-powercut deb deb-test lock clean fuzz FORCE
+.PHONY: demo test check coverage ticks mutate build bench hil image image-test image-powercut deb deb-test lock clean fuzz FORCE
 demo: build
 	@$(B)/bessctl demo $(ARGS)
 
@@ -30,6 +30,10 @@ fuzz: build .venv/.debian-fuzz
 # Branches of the step that no quick test takes; mutants of it that none notices (half an hour).
 coverage: build
 	@$(B)/python -m tools.coverage $(ARGS)
+
+# A million ticks of long stories against the independent models; ARGS=10000000: ten.
+ticks: build
+	@$(B)/python -m tools.ticks $(ARGS)
 
 mutate: build
 	@$(B)/python -m tools.mutate $(ARGS)

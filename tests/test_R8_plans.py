@@ -118,7 +118,7 @@ def test_R8_a_plan_is_dated_unless_its_source_says_otherwise() -> None:
         if all(word in path.read_text() for word in ("dated=False", "bessctl.model.plan"))
     }
     assert said == {
-        "app/desk.py", "hil/wishes.py", "protocols/ocpp/binding/plans.py", "protocols/oscp/binding/plans.py", "protocols/sep2/binding/plans.py",
+        "app/desk.py", "hil/wishes.py", *(f"protocols/{name}/binding/plans.py" for name in ("ocpp", "oscp", "sep2")),
     }  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 Rules.
 - A plan whose instants were read off a time of day (`Plan.dated`) rules as its most restrictive value: each limit is the tightest of all
-  its blocks, fallback included, and of the slot's sealed default, which would speak in gaps. It holds from now on without an end, and after the
-  lease as well.
+  its blocks, fallback included, and of the slot's sealed default, which would speak in gaps. It holds from now on without an end, and
+  after the lease as well.
 - Targets and reactive power do not return: nobody knows whether their hour has come. The slowest rate stays.
 - pcc limits that exclude each other become the point nearest 0, as the loop does with limits of one class (R3).
 - A plan of durations ("50 kW for ten minutes"), or one that follows a peer's own clock, says so (`dated` False) and is left alone.

@@ -227,6 +227,15 @@ cdef void reactive_bounds(const SiteConfig* c, const Reactive* r, const Envelope
         at_least(lo, least, BIND_REACTIVE, r.slot, 0)
 
 
+cdef void lost_phase_bounds(const SiteConfig* c, const Pcc* p, int phase, double* lo, double* hi) noexcept nogil:
+    """R10 for the amps of one phase: what the last sample left beside reactive power, with the worst load and PV of the site all on that
+    phase; never before what was given fades to it. A worst case that the site does not state leaves nothing."""
+    cdef double load = 3 * (c.load_max_w - p.room_w[phase])
+    cdef double pv = 3 * (p.room_w[phase] - c.pv_max_w)
+    lo[0] = min(0.0, min(load if isfinite(load) else 0.0, p.keep_w))
+    hi[0] = max(0.0, max(pv if isfinite(pv) else 0.0, p.keep_w))
+
+
 cdef void connection_bounds(const SiteConfig* c, Pcc* p, Bound* lo, Bound* hi) noexcept nogil:
     """The connection's own rating, of class grid; it never forces power. The worst phase binds."""
     cdef double pcc_lo = -c.pcc_import_max_w if isfinite(c.pcc_import_max_w) else -INFINITY
@@ -241,7 +250,10 @@ cdef void connection_bounds(const SiteConfig* c, Pcc* p, Bound* lo, Bound* hi) n
     if not isfinite(c.pcc_phase_max_a):
         return
     for phase in range(1, <int> PARTS):
-        phase_bounds(p, phase, &pcc_lo, &pcc_hi)
+        if p.phase == METER_LOST:
+            lost_phase_bounds(c, p, phase, &pcc_lo, &pcc_hi)
+        else:
+            phase_bounds(p, phase, &pcc_lo, &pcc_hi)
         at_most(hi, pcc_hi, by, PLANT if by == BIND_METER else phase - 1, 0)
         at_least(lo, pcc_lo, by, PLANT if by == BIND_METER else phase - 1, 0)
 

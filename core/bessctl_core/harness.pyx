@@ -10,7 +10,7 @@ from .layout cimport (
     EV_COMMISSION, MAX_ROWS, MAX_SLOTS, MAX_UNITS, PLACES, QUANTITIES, Event, Inputs, JournalRecord, Outputs, Plan, PlantState, SiteConfig,
 )
 from .state cimport StartFacts, StepState
-from .step cimport step_ask_stop, step_init, step_journal, step_offer_plan, step_run, step_stopped
+from .step cimport step_ask_stop, step_init, step_journal, step_offer_plan, step_refuse_plan, step_run, step_stopped
 
 
 cdef class StepHarness:
@@ -109,6 +109,10 @@ cdef class StepHarness:
         memcpy(&copy, &view[0], sizeof(Plan))
         step_offer_plan(self._c, self._s, slot, &copy, self.now_ns)
 
+    def refuse_plan(self, int slot, int fault) -> None:
+        """As the loop does with a plan of which no whole copy could be read (PLAN_TORN)."""
+        step_refuse_plan(self._s, slot, fault, self.now_ns)
+
     def command(self, uint64_t ident, int code, *, bint local=True, int arg=0) -> None:
         """A request for the next tick; one at a time."""
         self._inp.n_commands = 1
@@ -157,6 +161,10 @@ cdef class StepHarness:
         ):
             fields[name] = codes
         return fields
+
+    def published(self) -> bytes:
+        """The published state as it lies in memory (layout.dtype("PlantState")): for stories of many ticks."""
+        return (<const char*> &self._pub)[:sizeof(PlantState)]
 
     def value(self, int place, int quantity) -> float:
         """One input as the step sees it, derived quantities included."""

@@ -263,8 +263,6 @@ cdef void pcc_bounds(const SiteConfig* c, const Pcc* p, double pcc_lo, double pc
 
 cdef void phase_bounds(const Pcc* p, int phase, double* lo, double* hi) noexcept nogil:
     lo[0], hi[0] = 3 * (-p.room_w[phase] - p.rest_w[phase]) + p.trim_w, 3 * (p.room_w[phase] - p.rest_w[phase]) + p.trim_w
-    if p.phase == METER_LOST:
-        lo[0], hi[0] = p.keep_w, p.keep_w
     lo[0], hi[0] = min(0.0, lo[0]), max(0.0, hi[0])
 
 

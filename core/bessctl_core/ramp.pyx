@@ -16,9 +16,7 @@ cdef inline double toward(double w, double goal, double step) noexcept nogil:
 
 
 cdef void arrive_at_zero(RampState* r, int64_t now_ns) noexcept nogil:
-    if r.w != 0:
-        r.last_sign, r.turned_ns = sign(r.w), now_ns
-    r.w = 0
+    r.last_sign, r.turned_ns, r.w = sign(r.w), now_ns, 0
 
 
 cdef void cut_by_limits(RampState* r, double lo_w, double hi_w, int64_t now_ns) noexcept nogil:

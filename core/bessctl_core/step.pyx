@@ -226,7 +226,8 @@ cdef bint sheds(const SiteConfig* c, const StepState* s) noexcept nogil:
     cdef int slot = s.envelope.unmet_slot
     if s.flags & FLAG_METER_STALE:
         return True
-    return slot >= 0 and (slot >= c.n_slots or c.slot_class[slot] < CLASS_MARKET)
+    # The connection's own rating forces nothing, so an unmet limit is always that of a slot.
+    return slot >= 0 and c.slot_class[slot] < CLASS_MARKET
 
 
 cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bessctl_core import layout as L
@@ -112,17 +113,34 @@ def test_R10_samples_that_come_again_are_taken_at_once_and_told() -> None:
     assert [e["detail"] for e in r.events(L.EventCode.EV_METER)] == [1, 2, 0]
 
 
-def test_R10_without_its_meter_no_phase_limit_leaves_power() -> None:
-    """Amps of single phases have no worst case in watts: ramped to 0."""
-    s = site({"target_w": 100e3}, meter_s=0.1, lag_s=0.1, dead_s=0.0, load=lambda _: 0.0,
-             site_keys={"pcc_phase_max_a": 400.0, "meter_age_ns": S})  # fmt: skip
+# worst load, worst PV -> what 400 A a phase at 230 V (92 kW) leave, with all of it on one phase
+LEFT = [
+    (0.0, 0.0, -276e3, 276e3),
+    (20e3, 80e3, -216e3, 36e3),
+    (80e3, 20e3, -36e3, 216e3),
+    (100e3, 100e3, 0.0, 0.0),
+    (np.nan, np.nan, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize("target_w", [100e3, -100e3])
+@pytest.mark.parametrize(("load_w", "pv_w", "lo_w", "hi_w"), LEFT)
+def test_R10_a_phase_limit_alone_leaves_what_its_worst_case_does(
+    load_w: float, pv_w: float, lo_w: float, hi_w: float, target_w: float
+) -> None:
+    """Ramped to [min(0, load_max - limit), max(0, limit - pv_max)] in watts of that phase, times three."""
+    s = site({"target_w": target_w}, meter_s=0.1, lag_s=0.1, dead_s=0.0, load=lambda _: 0.0,
+             site_keys={"pcc_phase_max_a": 400.0, "meter_age_ns": S, "load_max_w": load_w, "pv_max_w": pv_w})  # fmt: skip
     s.run(2)
-    assert s.rig.power_w == 100e3
+    assert s.rig.power_w == target_w
     s.dead_meter = True
     s.run(4)
-    assert s.rig.power_w == 100e3
+    assert s.rig.power_w == target_w, "held"
     s.run(1.5)
-    assert (s.rig.power_w, s.rig.side("hi")[1]) == (0, L.BindKind.BIND_METER)
+    left = min(max(target_w, lo_w), hi_w)
+    assert s.rig.power_w == pytest.approx(left, abs=2)
+    if left != target_w:
+        assert s.rig.side("hi" if target_w > 0 else "lo")[1] == L.BindKind.BIND_METER
 
 
 # --- wrong sign ---------------------------------------------------------------------------------------------------------------------------
