@@ -2,8 +2,9 @@
 
     python -m tools.ticks [TICKS] [--seed N]          (make ticks; make ticks ARGS=10000000)
 
-Every other story is one of tests/properties/test_step.py (two units, all rows and sources, resets), every other one of tests/properties/outages.py (1 to 16 units that stop, fall silent and return). Counted are ticks that were run and looked at. A
-story that breaks a promise is named by its seed, with which it happens again; the exit code is then 1.
+Every other story is one of tests/properties/test_step.py (two units, all rows and sources, resets), every other one of
+tests/properties/outages.py (1 to 16 units that stop, fall silent and return). Counted are ticks that were run and looked at. A story that
+breaks a promise is named by its seed, with which it happens again; the exit code is then 1.
 """
 
 from __future__ import annotations

@@ -13,9 +13,12 @@ cdef double SLACK_W = 1e-6
 
 cdef int32_t encode_w(double w, double scale_w) noexcept nogil:
     cdef double counts
-    if not isfinite(w) or not isfinite(scale_w) or scale_w <= 0:
+    # Written so that a NaN fails.
+    if not scale_w > 0:
         return 0
     counts = trunc(w / scale_w)
+    if not isfinite(counts):
+        return 0
     # w / scale may round up to the next whole count; one step back keeps the command inside.
     if fabs(counts * scale_w) > fabs(w):
         counts -= 1 if counts > 0 else -1

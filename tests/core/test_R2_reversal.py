@@ -54,6 +54,18 @@ def noise(seed: int, amplitude_w: float, seconds: int, r: Rig) -> list[float]:
     return powers
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R2_a_limit_that_forces_power_turns_it_at_once_however_little_it_asks_for(sign: int) -> None:
+    """Half of the margin, and a forced import or export limit: it does not wait for a rest of ten seconds."""
+    r = rig()
+    r.offer(1, {"target_w": -sign * 50e3}, lease_until_ns=r.now_ns + 600 * S)
+    r.tick(30)
+    assert r.power_w == -sign * 50e3
+    r.offer(0, {"pcc_lo_w" if sign > 0 else "pcc_hi_w": sign * MARGIN_W / 2}, lease_until_ns=r.now_ns + 600 * S)
+    r.tick(60)
+    assert r.power_w == pytest.approx(sign * MARGIN_W / 2, abs=1)
+
+
 def test_R2_a_wish_that_flickers_around_0_turns_nothing_around() -> None:
     """Twenty seconds of a control loop that cannot make up its mind; without the margin it turns the battery around again and again."""
     powers = noise(1, 0.99 * MARGIN_W, 20, rig())

@@ -206,9 +206,11 @@ def test_R9_the_connection_holds_whatever_a_silent_unit_does(gone: str, meter_s:
 # --- the split over units -----------------------------------------------------------------------------------------------------------------
 
 
-def balanced(socs: list[float], target_w: float, balance_pct: float = 10.0, limits: dict[int, float] | None = None) -> list[float]:
+def balanced(
+    socs: list[float], target_w: float, balance_pct: float = 10.0, limits: dict[int, float] | None = None, wh: Any = 400e3
+) -> list[float]:
     array = config(len(socs), slots=(Slot(),), balance_soc_pct=balance_pct)
-    array[0]["unit_wh"][: len(socs)] = 400e3
+    array[0]["unit_wh"][: len(socs)] = wh
     r = Rig(array).run()
     for unit, soc in enumerate(socs):
         r.set(Q.Q_SOC_PCT, soc, place=unit)
@@ -233,6 +235,12 @@ def test_a_soc_within_the_band_or_not_known_changes_no_share() -> None:
     assert balanced([50.0, 50.9, 49.1], 90e3) == [30e3] * 3
     assert balanced([50.0, float("nan"), 50.0], 90e3) == [30e3] * 3
     assert balanced([20.0, 80.0], 100e3, balance_pct=0.0) == [50e3] * 2
+
+
+def test_the_mean_is_by_energy_and_units_without_a_capacity_count_alike() -> None:
+    """40 and 60 %: with three times the energy in the second the mean is 55 %, else 50 %; a unit 10 points off takes double or nothing."""
+    assert balanced([40.0, 60.0], 100e3, wh=(100e3, 300e3)) == pytest.approx([100e3 * 0.02 / 1.52, 100e3 * 1.5 / 1.52], abs=1)
+    assert balanced([45.0, 55.0], 100e3, wh=0.0) == balanced([45.0, 55.0], 100e3) == pytest.approx([25e3, 75e3], abs=1)
 
 
 def test_what_a_favoured_unit_cannot_take_goes_to_the_others() -> None:

@@ -30,6 +30,12 @@ def rig(scales: list[float], *, rating_w: float = 200e3) -> Rig:
     return r.run()
 
 
+@pytest.mark.parametrize("scale", [5e-324, 1e-320])
+def test_a_scale_that_leaves_no_number_of_counts_commands_nothing(scale: float) -> None:
+    """A scale factor misread as next to nothing: more counts than there are numbers."""
+    assert commanded(rig([scale]), 100e3) == ([0], [0.0])
+
+
 def commanded(r: Rig, target_w: float) -> tuple[list[int], list[float]]:
     r.offer(0, {"target_w": target_w})
     r.tick(2)
