@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, Protocol
 
-from bessctl.protocols.ocpp.transport.cap import Cap
+from bessctl.protocols.ocpp.transport.cap import HEAD, Cap
 
 MOST = 300
 HTTP = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
@@ -60,7 +60,10 @@ def test_every_message_arrives_and_a_long_one_is_cut(sent: list[tuple[bytes | No
     passed = b"".join(cap.feed(stream[a:b]) for a, b in pairwise(edges))
     assert passed.startswith(HTTP)
     messages, pings = read(passed.removeprefix(HTTP))
-    assert messages == [payload[: MOST + 1] for payload, _ in sent if payload is not None]
+    assert len(messages) == sum(payload is not None for payload, _ in sent)
+    for whole, came in zip((payload for payload, _ in sent if payload is not None), messages, strict=True):
+        fits, cut = whole[: MOST + 1], b"\0" + whole[:HEAD]
+        assert came == whole if len(whole) <= MOST else came in {fits, cut}
     assert len(pings) <= sum(payload is None for payload, _ in sent)
     assert bool(pings) == any(payload is None for payload, _ in sent)
 
@@ -69,7 +72,21 @@ def test_a_message_of_gigabytes_costs_no_more_than_the_cap() -> None:
     cap = Cap(MOST)
     cap.feed(HTTP)
     passed = len(cap.feed(bytes((0x81, 127)) + (2**40).to_bytes(8, "big")))
-    assert passed + sum(len(cap.feed(b"x" * 16_384)) for _ in range(100)) < MOST + 20
+    assert passed + sum(len(cap.feed(b"x" * 16_384)) for _ in range(100)) < HEAD + 20
+
+
+def test_a_frame_too_long_leaves_its_first_words() -> None:
+    """They name the id to answer; fragments of the same message that follow are gone, the next message is whole."""
+    cap = Cap(MOST)
+    cap.feed(HTTP)
+    long = b'[2,"id","DataTransfer",{"data":"' + b"x" * 1000
+    stream = (
+        frame(Opcode.TEXT, long, fin=False)
+        + frame(Opcode.CONT, b"x" * 900, fin=False)
+        + frame(Opcode.CONT, b"x")
+        + frame(Opcode.TEXT, b"{}")
+    )
+    assert read(cap.feed(stream))[0] == [b"\0" + long[:HEAD], b"{}"]
 
 
 def test_of_many_pings_the_last_is_answered() -> None:

@@ -85,7 +85,7 @@ RULES_16 = RpcRules("FormationViolation", None, None)
 RULES_201 = RpcRules("FormatViolation", "RpcFrameworkError", "MessageTypeNotSupported")
 
 
-_HEAD = re.compile(rb'\s*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f\x80-\xff]{1,36})"\s*,')
+_HEAD = re.compile(rb'[\s\0]*\[\s*([234])\s*,\s*"([^"\\\x00-\x1f\x80-\xff]{1,36})"\s*,')
 _OUR_CALL = f"[{CALL},"
 
 
@@ -96,7 +96,7 @@ def is_call(text: str) -> bool:
 
 def too_long(text: str | bytes, rules: RpcRules, most: int) -> Frame:
     """What to make of a message that is longer than `most` bytes and may be cut: its first words say whom to answer. Never raises."""
-    why = f"the message is longer than {most} bytes"
+    why = f"the message is longer than {most} bytes" + ("" if len(text) > most else ", or begins with a zero byte")
     head = _HEAD.match(text[:100].encode(errors="replace") if isinstance(text, str) else text[:100])
     if head is None:
         return Garbage(why)

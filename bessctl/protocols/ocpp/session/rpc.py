@@ -57,6 +57,9 @@ class Rejected:
     reply: str | None = None
 
 
+CUT = (b"\0", "\0")
+"""What a message begins with of which the transport let only the first words pass."""
+
 Event = Called | Answered | Rejected
 
 
@@ -86,7 +89,7 @@ class Rpc:
 
     def receive(self, text: str | bytes) -> Event:
         """What a websocket message means."""
-        too_long = len(text) > self._most
+        too_long = len(text) > self._most or text[:1] in CUT
         match frames.too_long(text, self._rules, self._most) if too_long else frames.parse(text, self._rules):
             case frames.Call(ident, action, payload):
                 return Called(ident, action, payload)
