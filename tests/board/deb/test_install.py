@@ -12,21 +12,21 @@ import pytest
 INSIDE = """
 set -e
 mkdir "$1/run/deb"; cp "$BESS_DEB" "$1/run/deb/bessctl.deb"
-in() { chroot "$1" sh -c "$2"; }
-in "$1" "dpkg -i /run/deb/bessctl.deb"
-echo "== version"; in "$1" "bessctl version"
-echo "== check"; in "$1" "bessctl check /usr/share/doc/bessctl/examples/site.yaml | tail -n 1"
+inside() { chroot "$1" sh -c "$2"; }
+inside "$1" "dpkg -i /run/deb/bessctl.deb"
+echo "== version"; inside "$1" "bessctl version"
+echo "== check"; inside "$1" "bessctl check /usr/share/doc/bessctl/examples/site.yaml | tail -n 1"
 core=/opt/bessctl/lib/python3.*/site-packages/bessctl_core
-echo "== loop"; in "$1" "/opt/bessctl/bin/python3 -I -S $core/__main__.py --help | head -n 1"
+echo "== loop"; inside "$1" "/opt/bessctl/bin/python3 -I -S $core/__main__.py --help | head -n 1"
 secrets=/etc/bessctl/secrets
-echo "== identity"; in "$1" "bessctl-identity $secrets --owner bess-supervisor && ls -l $secrets/ocpp.key | cut -c1-10"
-echo "== accounts"; in "$1" "getent passwd bess-loop bess-supervisor | cut -d: -f1,7"
-echo "== enabled"; in "$1" "find /etc/systemd -name 'bess-*' -type l"
-echo "== modes"; in "$1" "stat -c '%a %U %n' /var/lib/bess-loop /var/lib/bessctl"
-in "$1" "dpkg -r bessctl"
-echo "== removed"; in "$1" "ls -d /opt/bessctl /usr/bin/bessctl 2>/dev/null; test -e /etc/bessctl/secrets/ocpp.key && echo keys"
-in "$1" "dpkg -P bessctl"
-echo "== purged"; in "$1" "ls -d /etc/bessctl /var/lib/bessctl /var/lib/bess-loop 2>/dev/null || :"
+echo "== identity"; inside "$1" "bessctl-identity $secrets --owner bess-supervisor && ls -l $secrets/ocpp.key | cut -c1-10"
+echo "== accounts"; inside "$1" "getent passwd bess-loop bess-supervisor | cut -d: -f1,7"
+echo "== enabled"; inside "$1" "find /etc/systemd -name 'bess-*' -type l"
+echo "== modes"; inside "$1" "stat -c '%a %U %n' /var/lib/bess-loop /var/lib/bessctl"
+inside "$1" "dpkg -r bessctl"
+echo "== removed"; inside "$1" "ls -d /opt/bessctl /usr/bin/bessctl 2>/dev/null; test -e /etc/bessctl/secrets/ocpp.key && echo keys"
+inside "$1" "dpkg -P bessctl"
+echo "== purged"; inside "$1" "ls -d /etc/bessctl /var/lib/bessctl /var/lib/bess-loop 2>/dev/null || :"
 echo "== end"
 """
 
