@@ -198,7 +198,7 @@ _DETAILS: dict[int, Callable[[Site, dict[str, Any]], str]] = {
     layout.EventCode.EV_PLAN_LAPSED: lambda _, raw: LAPSES.get(raw["detail"], str(raw["detail"])),
     layout.EventCode.EV_INTERNAL: lambda _, raw: bits(TRIPS, raw["detail"]),
     layout.EventCode.EV_TARGET_CLAMPED: lambda site, raw: str(binding(site, raw["detail"], raw["place"])),
-    layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: tell.link_fault(raw["detail"], int(raw["value"])),
+    layout.EventCode.EV_DEVICE_DOWN: lambda _, raw: tell.link_fault(raw["detail"], raw["value"]),
     layout.EventCode.EV_FLAG: lambda _, raw: loud.flag_sentence(raw["detail"], raw["value"] != 0),
     layout.EventCode.EV_SETPOINT_HELD: lambda _, raw: "begun" if raw["detail"] else "ended",
     layout.EventCode.EV_ORDER_LATE: lambda _, raw: tell.ORDERS.get(raw["detail"], str(raw["detail"])),

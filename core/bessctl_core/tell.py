@@ -156,16 +156,16 @@ def shown(value: float) -> str:
     return "no valid value" if math.isnan(value) else f"{value:g}"
 
 
-def link_fault(fault: int, error: int) -> str:
-    """Why there is no connection: the bus's fault, and the errno behind it where there is one."""
+def link_fault(fault: int, error: float) -> str:
+    """Why there is no connection: the bus's fault, and the errno behind it where there is one (0 or NaN: none)."""
     why = FAULTS[fault] if 0 <= fault < len(FAULTS) else f"bus fault {fault}"
     if error == errno.EOPNOTSUPP:
         return f"{why}: {NO_RS485}"
-    return f"{why} ({os.strerror(error)})" if error > 0 else why
+    return f"{why} ({os.strerror(int(error))})" if error > 0 else why
 
 
 def down(t: Told) -> str:
-    return f"{t.device} at {t.address}: {link_fault(t.detail, int(t.value))}; it is tried again, check power, cable and address"
+    return f"{t.device} at {t.address}: {link_fault(t.detail, t.value)}; it is tried again, check power, cable and address"
 
 
 def refused(t: Told) -> str:
