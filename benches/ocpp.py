@@ -45,6 +45,7 @@ from tests.scenarios.loop_rig import Loop, found_devices, loop_process
 from tests.sites import EXAMPLE
 
 ENOUGH_S = 30
+LOOKS = 30
 PATIENCE_S = 300
 """For all links to be there: on a loaded machine the site file alone takes a minute to read."""
 STEAL_MAX_S = 1.0
@@ -182,14 +183,22 @@ async def registers(park: Park, plant: rig.PlantProcess, count: int) -> list[flo
     for _ in range(count):
         log = plant.ask(command_log=True, since=since)["command_log"]
         since = log[-1][0] + 1 if log else since
-        began_ns = time.monotonic_ns()
+        began_ns, before = time.monotonic_ns(), park.last_transaction
         answer, _ = await probe.ask("RemoteStartTransaction", {"idTag": "PROBE", "connectorId": 1})
         if answer["status"] != "Accepted":
             continue
-        await asyncio.sleep(0.4)
-        changes = [ns for _, ns, kind, _ in plant.ask(command_log=True, since=since)["command_log"] if kind == "wset" and ns >= began_ns]
+        changes: list[int] = []
+        for _ in range(LOOKS):
+            await asyncio.sleep(0.1)
+            log = plant.ask(command_log=True, since=since)["command_log"]
+            changes = [ns for _, ns, kind, _ in log if kind == "wset" and ns >= began_ns]
+            if changes:
+                break
         if changes:
             found.append((changes[0] - began_ns) / 1e6)
+        async with asyncio.timeout(PATIENCE_S):
+            while park.last_transaction == before:  # noqa: ASYNC110 - its StartTransaction is on its way
+                await asyncio.sleep(0.01)
         await probe.ask("RemoteStopTransaction", {"transactionId": park.last_transaction})
         await asyncio.sleep(0.3)
     return found
