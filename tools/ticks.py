@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from random import Random
 
 MILLION = 1_000_000
-OUTAGE_TICKS, EVENTS, BATCH = 2000, 300, 16
+OUTAGE_TICKS, EVENTS, BATCH = 20000, 300, 16
 
 
 def outages(seed: int) -> int:
