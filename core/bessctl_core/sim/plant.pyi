@@ -2,6 +2,7 @@
 
 from typing import Any
 
+INPUTS: tuple[str, ...]
 LOG_NAMES: tuple[str, ...]
 
 class Plant:
