@@ -28,6 +28,7 @@ Q = L.Quantity
 DERATED: dict[str, Any] = {
     "wanted_w": 150_000.0,
     "target_slot": 2,
+    "connect_slot": -1,
     "slot_target_w": [20_000.0, float("nan"), 150_000.0] + [float("nan")] * 13,
     "slot_state": [L.SlotState.SLOT_LIVE, 0, L.SlotState.SLOT_LIVE] + [0] * 13,
     "lo_w": -200_000.0,

@@ -120,7 +120,6 @@ def test_meter_counts_import_as_positive(served: Any) -> None:
 ABSENT = [
     ("pcs", 701, ["TmpTrns", "TmpSw", "TmpOt", "TotWhInjL1", "TotVarhAbsL3"]),
     ("pcs", 702, ["WOvrExtRtg", "VMaxRtg", "S_SF", "ReactSusceptRtg", "WMaxUndExt"]),
-    ("pcs", 703, ["ESRndTms", "ESRmpTms"]),
     ("pcs", 704, ["WRmp"]),
     ("battery", 802, ["DisChaRte", "StateVnd", "WarrDt", "ReqW", "DisChaRte_SF"]),
     ("meter", 203, ["TotVAh_SF", "TotVArh_SF"]),

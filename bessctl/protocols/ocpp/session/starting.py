@@ -15,8 +15,7 @@ A contract certificate with the token (ISO 15118, 2.0.1 C07; the hand stands for
               not good by the roots installed here, without which such a chain is refused. A certificateStatus other than Accepted refuses
     offline   ContractValidationOffline and good by the roots installed here, then as any token; else refused
 Where `armed_by_hand` is set a start waits for the plug, at most ConnectionTimeOut (0 = without end); in 2.0.1 the transaction may begin by
-either (`txpoints`). Whatever is refused is audited with
-what refused it; granted less than asked is Accepted, and audited.
+either (`txpoints`). Whatever is refused is audited with what refused it; granted less than asked is Accepted, and audited.
 """
 
 from __future__ import annotations
