@@ -27,6 +27,7 @@ SOCKET = "supervisor.sock"
 MAX_LINE = 4096
 IDLE_S = 10.0
 RELEASE_LEASE_NS = 1_000_000_000
+NOT_THERE = "what a section of the site file adds is there while its part runs: the supervisor's log says why one does not"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Desk:
                 writer = self.writer(source)
                 return {"serial": writer.write(Plan(lease_until_ns=writer.now_ns() + RELEASE_LEASE_NS))}
             case other:
-                raise UsageError(f"no command {other!r}; there are set and release")
+                there = ", ".join(sorted({"set", "release", *self.also}))
+                raise UsageError(f"no command {other!r} here; there are {there}; {NOT_THERE}")
 
     def _set(self, source: str, power_w: float, ttl_s: float) -> int:
         if ttl_s <= 0:

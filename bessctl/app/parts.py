@@ -40,7 +40,7 @@ async def keep(part: Part, time: Time, log: logging.Logger) -> None:
     pause_s = FIRST_S
     while True:
         began_s = time.now_s()
-        error = await outcome(part)
+        error = cause(await outcome(part))
         if error is None:
             log.info("%s ended", part.name)
             return
@@ -69,6 +69,13 @@ async def outcome(part: Part) -> BaseException | None:
             task.cancel()
             await asyncio.wait({task})
     return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+def cause(error: BaseException | None) -> BaseException | None:
+    """A group of one is that one: only its tasks were grouped, not what went wrong."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def told(error: BaseException) -> str:

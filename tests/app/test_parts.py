@@ -63,7 +63,7 @@ def test_a_part_that_ran_long_enough_starts_again_soon() -> None:
     assert clock.slept == [1, 2, 4, 1, 2, 4]
 
 
-@pytest.mark.parametrize("error", [UsageError("wrong url"), None])
+@pytest.mark.parametrize("error", [UsageError("wrong url"), ExceptionGroup("a task's", [UsageError("wrong url")]), None])
 def test_what_only_a_new_configuration_helps_and_what_is_done_is_not_started_again(
     error: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -85,13 +85,19 @@ def test_an_unknown_error_is_told_with_its_traceback_a_known_one_in_a_line(caplo
     async def known() -> None:
         raise NotReachable("csms1: connection refused")
 
+    async def of_a_task() -> None:
+        raise ExceptionGroup("tasks", [ExceptionGroup("tasks", [NotReachable("a task's")])])
+
     kept(unknown, Clock(1))
     kept(known, Clock(1))
-    first, second = caplog.records
+    kept(of_a_task, Clock(1))
+    first, second, third = caplog.records
     assert "starts again in 1 s: KeyError: 'lost'" in first.getMessage()
     assert first.exc_info
     assert "starts again in 1 s: csms1: connection refused" in second.getMessage()
     assert not second.exc_info
+    assert "starts again in 1 s: a task's" in third.getMessage()
+    assert not third.exc_info
 
 
 def test_one_crash_takes_no_other_part_down() -> None:

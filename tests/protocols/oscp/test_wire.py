@@ -216,6 +216,27 @@ def test_a_provider_whose_certificate_is_not_trusted_gets_no_token(tls: Tls, tmp
     run(play())
 
 
+def test_a_peer_whose_trust_file_is_not_there_yet_has_no_other_wait_and_needs_no_restart(tls: Tls, tmp_path: Path) -> None:
+    async def play() -> None:
+        config = config_of(tls, DSO, replace(DSO, name="other"))
+        late = tmp_path / "late.pem"
+        config = replace(config, peers=(config.peers[0], replace(config.peers[1], ca_file=late)))
+        async with provider(config, tmp_path, tls) as rig, party(rig) as cp, Party(tls) as other:
+            assert any("late.pem" in line for line in rig.logs)
+            await cp.register(rig.url, rig.invite())
+            other.their_url, other.token_to_show = rig.url, rig.invite("other")
+            assert await other.send("register", other.register_body()) == 204
+            await cp.shake()
+            assert other.received("register") == []
+            assert tls.ca_file is not None
+            late.write_bytes(tls.ca_file.read_bytes())
+            rig.clock.leap(600)
+            rig.poke()
+            await other.wait("register")
+
+    run(play())
+
+
 def replace_tls(shown: Tls, trusted: Tls) -> Tls:
     """Shows one certificate, trusts another."""
     return Tls(shown.cert_file, shown.key_file, trusted.ca_file)
@@ -449,7 +470,7 @@ def test_a_message_whose_connection_is_being_made_waits_for_our_answer_too(tls: 
     async def play() -> None:
         async with provider(config_of(tls), tmp_path, tls) as rig, online(rig) as cp:
             line = rig.lines["dso"]
-            async with Client(client_context(tls.ca_file), line.ready, 10) as client:
+            async with Client(lambda: client_context(tls.ca_file), line.ready, 10) as client:
                 line.began()
                 sending = asyncio.create_task(client.send("POST", f"{cp.url}/heartbeat", {"X-Request-ID": "held"}, b"{}"))
                 done, _ = await asyncio.wait({sending}, timeout=0.2)

@@ -7,7 +7,7 @@ The CSMS's start, first row that holds:
               or kept for another token; the profile is no TxProfile or not acceptable; the ledger grants nothing
     Accepted  else. With AuthorizeRemoteTxRequests the token is asked about first
 A token at the station:
-    on a running transaction   its own token or group ends it (reason Local), a master pass any (MasterPass); another token is refused
+    on a running transaction   `stopping`
     online    LocalPreAuthorize and locally known as Accepted: begins at once; else the CSMS is asked
     offline   LocalAuthorizeOffline and locally Accepted, or unknown and AllowOfflineTxForUnknownId: begins; else refused
 A contract certificate with the token (ISO 15118, 2.0.1 C07; the hand stands for the vehicle), where Plug & Charge is enabled:
@@ -38,6 +38,7 @@ from bessctl.protocols.ocpp.session.metering import Metering
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.profiles import Profiles, unacceptable
 from bessctl.protocols.ocpp.session.reservations import Reservations
+from bessctl.protocols.ocpp.session.stopping import Stopping
 from bessctl.protocols.ocpp.session.tokens import Tokens
 from bessctl.protocols.ocpp.session.transactions import Begin, Transactions
 from bessctl.protocols.ocpp.session.writes import StoredTx
@@ -83,7 +84,7 @@ class Starting:
         self._core = core
         self._p = parts
         self._pending: Pending | None = None
-        self._asked_to_stop: tuple[str, str] | None = None
+        self._stopping = Stopping(core, parts.transactions, parts.tokens, parts.ending)
 
     def remote(self, wish: RemoteStart) -> Answer:
         """The CSMS's start."""
@@ -108,7 +109,7 @@ class Starting:
             return (
                 "the transaction had its energy and waits to be plugged out"
                 if running.waits == "unplug"
-                else self._stop_by(token, running.id)
+                else self._stopping.by(token, running)
             )
         connector = connectors[0] if connectors else 1
         wish = RemoteStart(token, connector, token_type="eMAID" if contract else "ISO14443")
@@ -140,8 +141,8 @@ class Starting:
         """The CSMS's word on a token; None = no word came."""
         if reply is not None:
             self._p.tokens.learn(token, reply)
-        if self._asked_to_stop is not None and self._asked_to_stop[0] == token:
-            self._stop_answered(token, reply)
+        if self._stopping.asked(token):
+            self._stopping.answered(reply)
             return
         pending = self._pending
         if pending is None or pending.authorised or pending.wish.id_token != token:
@@ -151,7 +152,7 @@ class Starting:
             return
         if reply is not None and reply.status == "Accepted":
             parent = None if reply.parent is None else self._core.digest(reply.parent)
-            if parent is not None and parent == self._master():
+            if parent is not None and parent == self._stopping.master():
                 self._drop("a master pass begins no transaction")
                 return
             if not self._p.reservations.fits(pending.connector, self._core.digest(token), parent):
@@ -189,7 +190,7 @@ class Starting:
 
     def link_broke(self) -> None:
         """An answer about a token does not come any more."""
-        self._asked_to_stop = None
+        self._stopping.forget()
         if self._pending is not None and not self._pending.authorised:
             self._drop("the CSMS went away before it answered")
 
@@ -300,42 +301,6 @@ class Starting:
         self._p.connectors.preparing.discard(pending.connector)
         core.ledger.release(core.link.name, pending.tx)
         core.audit("start_dropped", why, pending.connector, WARNING)
-
-    # Stopping by a token.
-
-    def _stop_by(self, token: str, tx_id: str) -> str | None:
-        tx = self._p.transactions.running(tx_id)
-        assert tx is not None
-        ident = self._core.digest(token)
-        parent = self._p.tokens.parent(token)
-        if ident == tx.token or (parent is not None and parent == tx.parent):
-            self._p.ending.release(tx, "Local", trigger="StopAuthorized", token=token)
-            return None
-        if parent is not None and parent == self._master():
-            self._p.ending.release(tx, "MasterPass", trigger="StopAuthorized", token=token)
-            return None
-        if (tx.parent is None and self._master() is None) or not self._core.online:
-            return "the transaction was begun by another token"
-        self._asked_to_stop = (token, tx_id)
-        self._core.ask(Authorize(token, "ISO14443"))
-        return None
-
-    def _stop_answered(self, token: str, reply: TokenReply | None) -> None:
-        asked, self._asked_to_stop = self._asked_to_stop, None
-        assert asked is not None
-        tx = self._p.transactions.running(asked[1])
-        same = reply is not None and reply.status == "Accepted" and reply.parent is not None
-        if tx is None or not same or reply is None:
-            return
-        parent = self._core.digest(reply.parent or "")
-        if parent in (tx.parent, self._master()):
-            reason = "Local" if parent == tx.parent else "MasterPass"
-            self._p.ending.release(tx, reason, trigger="StopAuthorized", token=token)
-
-    def _master(self) -> str | None:
-        """Digest of the group whose cards end any transaction and begin none (2.0.1 C16); None = there is none."""
-        group = self._core.keys.text("AuthCtrlr.MasterPassGroupId")
-        return self._core.digest(group) if group else None
 
     # Against it.
 

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from bessctl.errors import OperationFailed
@@ -221,7 +222,9 @@ async def _run(config: ProviderConfig, desk: Desk, lines: Mapping[str, Line]) ->
 
 
 async def _talk(config: PeerConfig, line: Line, desk: Desk) -> None:
-    async with Client(client_context(config.ca_file), line.ready, config.request_timeout_s) as client:
+    async with Client(partial(client_context, config.ca_file), line.ready, config.request_timeout_s) as client:
+        if why := client.open():
+            desk.log.error("%s: %s; nothing can be sent to it until that is mended", config.name, why)
         await Sender(line, desk, client).run()
 
 
