@@ -111,6 +111,15 @@ def energy_granted_is_charged(loop: Loop, run_dir: Path) -> None:
     loop.until("charging", lambda s: abs(s["ess_w"] + 20_000) < 1_000)
 
 
+def disconnection_opens_the_contactors(server: Server, loop: Loop, plant: Plant) -> None:
+    """opModConnect false: the PCS stops, the BMS's contactors open; after the event they close and all is as before."""
+    server.do("event", program="demo", mrid="C0", in_s=-1, duration_s=4, connect=False)
+    wait_for("the contactors are open", lambda: not plant.get()["contactor"])
+    assert abs(plant.get()["order_w"]) < 1
+    loop.until("connected, and charging again", lambda s: plant.get()["contactor"] and abs(s["ess_w"] + 20_000) < 1_000)
+    wait_for("its responses", lambda: [code for mrid, code in server.responses() if mrid == "C0"] == [1, 2, 3])
+
+
 def curve_reaches_the_pcs(server: Server, loop: Loop, plant: Plant, at_705: int) -> None:
     """opModVoltVar: the curve of the utility stands in the PCS's model 705, read back from its registers."""
     server.do("curve", program="demo", name="1", kind="volt_var", points=[[9200, 4400], [10800, -4400]])
@@ -159,9 +168,9 @@ def reactive_power_reaches_the_pcs(server: Server, plant: Plant) -> None:
     wait_for("a power factor of 0.95", lambda: near_var(plant, 40_000 * 0.3287))
 
 
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(150)
 def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_path: Path) -> None:
-    """SEP2-3, -4, -9, -10 end to end over TLS: a reservation, a curve, opModTargetW at the PCS, its end after SIGKILL of the supervisor."""
+    """SEP2-3, -4, -9, -10 end to end over TLS: a reservation, a disconnection, a curve, opModTargetW at the PCS, its end after SIGKILL of the supervisor."""
     with utility(tmp_path) as server, plant_server(pcs={"curves": True}) as plant:
         site = sited(tmp_path, server, plant.port)
         loaded = load_site(site)
@@ -179,6 +188,7 @@ def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_pa
             program = Program(site)
             try:
                 energy_granted_is_charged(loop, loaded.run_dir)
+                disconnection_opens_the_contactors(server, loop, plant.plants[0])
                 curve_reaches_the_pcs(server, loop, plant.plants[0], next(m.address for m in pcs.models if m.id == 705))
                 enter_service_reaches_the_pcs(server, plant.plants[0], next(m.address for m in pcs.models if m.id == 703))
                 server.do("event", program="demo", mrid="E1", in_s=-1, duration_s=3600, target_w=40_000)
@@ -194,7 +204,7 @@ def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_pa
                 listed = json.loads(cli("sep2", "events", "--run-dir", loaded.run_dir, "-o", "json").stdout)["events"]
                 events = {e["mrid"]: e for e in listed}
                 running = {"E1": "running", "CE": "running", "F1": "running", "B1": "running"}
-                assert {mrid: e["phase"] for mrid, e in events.items()} == {**running, "A1": "over", "D1": "waiting"}
+                assert {mrid: e["phase"] for mrid, e in events.items()} == {**running, "A1": "over", "C0": "over", "D1": "waiting"}
                 assert events["D1"]["asks"] == "demand=5000"
                 server.do("event", program="demo", mrid="E2", in_s=5, duration_s=3, target_w=-30_000)
                 wait_for("the second event is known", lambda: ["E2", 1] in server.responses())
