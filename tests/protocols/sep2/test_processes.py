@@ -170,7 +170,7 @@ def reactive_power_reaches_the_pcs(server: Server, plant: Plant) -> None:
 
 @pytest.mark.timeout(150)
 def test_a_utilitys_event_moves_the_pcs_and_ends_with_the_supervisor_dead(tmp_path: Path) -> None:
-    """SEP2-3, -4, -9, -10 end to end over TLS: a reservation, a disconnection, a curve, opModTargetW at the PCS, its end after SIGKILL of the supervisor."""
+    """SEP2-3, -4, -9, -10 over TLS: a reservation, a disconnection, a curve, opModTargetW at the PCS; its end, the supervisor killed."""
     with utility(tmp_path) as server, plant_server(pcs={"curves": True}) as plant:
         site = sited(tmp_path, server, plant.port)
         loaded = load_site(site)
