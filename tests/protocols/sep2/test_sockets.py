@@ -244,6 +244,21 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after_s(None, now) is None
 
 
+def test_a_server_that_is_too_slow_counts_as_silent_and_is_understood_once_it_is_not(tmp_path: Path) -> None:
+    """SEP2-2: what comes of silence, later and later polls, is in test_requests."""
+
+    async def story() -> None:
+        async with served(tmp_path) as pair:
+            pair.server.slow_s = 60.0
+            late = await ask(replace(pair.config, timeout_s=0.5))
+            assert isinstance(late, NoReply)
+            assert "nothing within 0.5 s" in late.reason
+            pair.server.slow_s = 0.1
+            assert isinstance(await ask(pair.config), Reply)
+
+    asyncio.run(story())
+
+
 def test_large_bodies_and_compressed_ones_are_refused(tmp_path: Path) -> None:
     from bessctl.sim.sep2_tree import Answer  # noqa: PLC0415
 

@@ -79,10 +79,10 @@ class Http:
                     retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)),
                     utc_offset_ns(),
                 )
+        except TimeoutError:  # before OSError, of which it is one
+            return NoReply(f"nothing within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError, ssl.SSLError, asyncio.IncompleteReadError, ValueError) as e:
             return NoReply(f"{type(e).__name__}: {e}"[:300])
-        except TimeoutError:
-            return NoReply(f"nothing within {self._timeout.total:g} s")
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
