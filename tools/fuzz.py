@@ -1,11 +1,12 @@
 """`make fuzz`: libFuzzer, with AddressSanitizer, on the C of all that reads bytes which another party wrote; then the Python targets.
 
-    python -m tools.fuzz [--seconds N] [TARGET ...]
+    python -m tools.fuzz [--seconds N] [--seed S] [TARGET ...]
 
-N is what all targets have together, a minute unless told. tests/fuzz/c holds the drivers: each includes the C that Cython made of a module
-and calls its nogil functions; nothing of Python runs. What they find new is kept in build/fuzz/corpus, next to what tests/corpus brings;
-what breaks a promise is written to build/fuzz and ends this with exit code 1: keep that input in tests/corpus. tests/fuzz/targets.py has
-those whose promises need more than one module; there tests/fuzz/inputs.py makes the changes, by a new seed at each run.
+N is what all targets have together, a minute unless told. Without a seed each run goes elsewhere; before a change lands it is always the
+same, so that nobody's change is refused for what it did not bring. tests/fuzz/c holds the drivers: each includes the C that Cython made of
+a module and calls its nogil functions; nothing of Python runs. What they find new is kept in build/fuzz/corpus, next to what tests/corpus
+brings; what breaks a promise is written to build/fuzz and ends this with exit code 1: keep that input in tests/corpus.
+tests/fuzz/targets.py has those whose promises need more than one module; there tests/fuzz/inputs.py makes the changes.
 """
 
 from __future__ import annotations
@@ -98,12 +99,11 @@ def run(name: str, *limits: str) -> int:
     return subprocess.run(command, env={**os.environ, **dict(target.environment)}, check=False).returncode
 
 
-def in_python(name: str, seconds: float) -> int:
-    """The same for a target of tests/fuzz/targets.py, under a new seed."""
+def in_python(name: str, seconds: float, seed: int) -> int:
+    """The same for a target of tests/fuzz/targets.py."""
     from tests.fuzz.inputs import changed, seeds  # noqa: PLC0415 - the core must be built first
     from tests.fuzz.targets import TARGETS as CALLS  # noqa: PLC0415
 
-    seed = random.SystemRandom().getrandbits(32)
     chance, known, runs = random.Random(seed), seeds(name), 0
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
@@ -123,16 +123,20 @@ def main() -> int:
     """All targets named, or all there are."""
     parser = argparse.ArgumentParser(prog="make fuzz", description="Fuzz what reads bytes that another party wrote.")
     parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
+    parser.add_argument("--seed", type=int, help="of what is tried")
     parser.add_argument("targets", nargs="*", help=f"of {', '.join((*TARGETS, *(f'python:{name}' for name in IN_PYTHON)))}")
     chosen = parser.parse_args()
     names = chosen.targets or [*TARGETS, *(f"python:{name}" for name in IN_PYTHON)]
     if compiler() is None:
         print("clang is not installed   type: sudo apt-get install -y clang libclang-rt-dev", file=sys.stderr)
         return 2
+    seed = random.SystemRandom().getrandbits(31) if chosen.seed is None else chosen.seed
     each = max(1.0, chosen.seconds / len(names))
     failed = []
     for name in names:
-        code = in_python(name[7:], each) if name.startswith("python:") else run(name, f"-max_total_time={round(each)}")
+        code = (
+            in_python(name[7:], each, seed) if name.startswith("python:") else run(name, f"-max_total_time={round(each)}", f"-seed={seed}")
+        )
         failed += [name] if code else []
     print(f"fuzz: {len(names)} targets, {f'broken: {chr(44).join(failed)}' if failed else 'nothing broken'}", file=sys.stderr)
     return 1 if failed else 0
