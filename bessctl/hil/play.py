@@ -27,6 +27,11 @@ ALWAYS = (
 
 # What Plant.get calls the value that a key of Plant.set pins.
 SHOWN_AS = {"cell_temp_c": "cell_c_max", "cell_temp_min_c": "cell_c_min"}
+UNDER = {
+    "pack_v": "v", "soc_shown_pct": "soc_pct", "charge_a_max": "a_charge_max", "discharge_a_max": "a_discharge_max", "sink_pin_c": "sink_c",
+    "bms_a_offset": None, "load_l1_w": None,
+}  # fmt: skip
+"""Values laid over what the plant would tell by itself -> the name of that; None: 0 where nothing is laid over it."""
 
 
 @dataclass
@@ -66,6 +71,7 @@ class Player:
     record: Recording = field(init=False)
     _sources: dict[str, _Speaking] = field(default_factory=dict)
     _moves: list[_Move] = field(default_factory=list)
+    _laid_over: dict[tuple[str, int], float | None] = field(default_factory=dict)
     _move_due_ns: int = 0
     _supervisor: str = "well"
     _flood_due_ns: int = 0
@@ -132,7 +138,7 @@ class Player:
     def _move(self, now_ns: int) -> None:
         self._move_due_ns = now_ns + MOVE_NS
         for move in self._moves:
-            self.place.plant(move.injection.unit, {move.key: move.at(now_ns)})
+            self._plant(move.injection.unit, {move.key: move.at(now_ns)})
         self._moves = [move for move in self._moves if now_ns < move.end_ns]
 
     def _flood(self, now_ns: int) -> None:
@@ -192,20 +198,32 @@ class Player:
             return
         if injection.over_s:
             (key,) = injection.values
-            start = float(self.place.truth(injection.unit)[SHOWN_AS.get(key, key)])
+            start = self._now(key, injection.unit)
             self._moves = [move for move in self._moves if (move.key, move.injection.unit) != (key, injection.unit)]
             self._moves.append(_Move(injection, key, self.place.now_ns, start))
             self._move_due_ns = self.place.now_ns
             return
         if injection.kind == "plant":
             self._moves = [move for move in self._moves if move.key not in injection.values or move.injection.unit != injection.unit]
-            self.place.plant(injection.unit, injection.values)
+            self._plant(injection.unit, injection.values)
         elif injection.kind == "wire":
             self.place.wire(injection.values)
         elif injection.kind == "foreign":
             self.place.foreign(injection.unit, injection.values["w"])
         else:
             self._at_site(injection.values)
+
+    def _plant(self, unit: int, values: dict[str, Any]) -> None:
+        self.place.plant(unit, values)
+        self._laid_over |= {(key, unit): value for key, value in values.items() if key in UNDER}
+
+    def _now(self, key: str, unit: int) -> float:
+        """Where a value stands, from which it moves."""
+        over = self._laid_over.get((key, unit))
+        if over is not None:
+            return float(over)
+        name = UNDER[key] if key in UNDER else SHOWN_AS.get(key, key)
+        return float(self.place.truth(unit)[name]) if name is not None else 0.0
 
     def _wait_for(self, waiting: Waits) -> None:
         """The scenario's clock stands while somebody acts; the sources go on speaking."""
