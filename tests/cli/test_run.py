@@ -77,6 +77,7 @@ def test_the_spine_from_discovery_to_an_orderly_stop(run_dir: Path) -> None:
 
     until(lambda: plant().get("mode") == "run")
     until((run_dir / "supervisor.sock").exists)
+    until(lambda: plant().get("hi_by") == "commission:unit1")  # the PCS has started: nothing narrower is left
     commissions(run_dir)
     assert cli("set", "50kW", "--ttl", 300, "--run-dir", run_dir).returncode == 0
     now = until(lambda: next((seen for seen in [plant()] if abs((seen["power_w"] or 0) - 50e3) < 1e3), None))

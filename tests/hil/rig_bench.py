@@ -122,7 +122,9 @@ class Bench:
 
     def runner(self, scenario: Path) -> subprocess.Popen[str]:
         """`bessctl hil run` at this rig, with somebody at its keyboard."""
-        command = [sys.executable, "-m", "bessctl", "hil", "run", str(scenario), "--rig", str(self.rig)]
+        # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start with them.
+        at_a_keyboard = ["env", "--default-signal=INT"]
+        command = [*at_a_keyboard, sys.executable, "-m", "bessctl", "hil", "run", str(scenario), "--rig", str(self.rig)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdin=pipe, stderr=pipe, stdout=pipe, text=True, env=dict(os.environ))
 

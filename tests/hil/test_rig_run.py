@@ -31,7 +31,8 @@ def follows(bench: Bench) -> None:
 
 
 def ended(runner: subprocess.Popen[str]) -> tuple[int, str]:
-    _, rest = runner.communicate(timeout=60)
+    runner.wait(timeout=60)  # before its input is closed: an operator who goes away says no
+    _, rest = runner.communicate()
     return runner.returncode, rest
 
 
