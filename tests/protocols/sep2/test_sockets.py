@@ -367,7 +367,9 @@ def test_draws_and_responses_survive_a_power_cut(tmp_path: Path) -> None:
             assert len({round((b.end_ns - b.start_ns) / 1e9) for b in starts}) == 1
             # Where the server's second is known to a second, the same draw may be told up to a second apart.
             assert max(b.start_ns for b in starts) - min(b.start_ns for b in starts) < 1.1e9
-            assert pair.tree.responses() == [("E1", 1)]
+            # A cut between the server's 201 and our note of it has the same answer told again; never another one, never each time.
+            assert set(pair.tree.responses()) == {("E1", 1)}
+            assert len(pair.tree.responses()) < len(starts)
 
     asyncio.run(story())
 
