@@ -183,6 +183,8 @@ class Talk:
             step = max(0, wake - self.now.mono_ns)
             self.now = Now(self.now.mono_ns + step, None if self.now.utc_ns is None else self.now.utc_ns + step)
             before = len(self.sent), len(self.writes)
+            if self.auto:
+                self.take(self.station.pong(self.now))
             self.take(self.station.tick(self.now))
             assert step or before != (len(self.sent), len(self.writes)) or self.station.wake_ns() != wake, "asked to be woken for nothing"
         self.now = end

@@ -97,8 +97,16 @@ class Ledger:
         self._claims.pop((link, tx), None)
         self._grant()
 
+    def forget(self, link: str) -> None:
+        """The link's station begins anew: its transactions are taken back in one by one."""
+        gone = [key for key in self._claims if key[0] == link]
+        for key in gone:
+            del self._claims[key]
+        if gone:
+            self._grant()
+
     def limit(self, link: str, tx: str, now_w: float) -> None:
-        """What the transaction's profiles leave of its claim now."""
+        """What the transaction's profiles and its CSMS's lease leave of its claim now."""
         claim = self._claims.get((link, tx))
         if claim is not None and claim.now_w != now_w:
             claim.now_w = now_w

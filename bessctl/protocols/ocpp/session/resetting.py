@@ -2,6 +2,7 @@
 
 Soft: transactions end (reason SoftReset) and their messages are delivered, for at most `GRACE_S`; then the restart.
 Hard: transactions end (HardReset) on disk and nothing new is sent; their messages are delivered after the new boot.
+A start that is on its way is given up with either.
 OnIdle (2.0.1 B12): as Soft, but no transaction ends for it: Scheduled while one runs, and no other begins.
 All wait for the answer to a CALL of ours that is under way (Hard for at most `HARD_S`): a CSMS that answers into a closed connection
 may never read our answer to its Reset. An EVSE of its own cannot be reset: there is one plant behind both (AllowReset is false).
@@ -9,6 +10,8 @@ ResetRetries counts restarts that fail; ours is a new object over the store, whi
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.messages.answers import Answer
@@ -26,10 +29,12 @@ HARD_S = 1
 class Resetting:
     """Supervisor thread; no I/O."""
 
-    def __init__(self, core: Core, transactions: Transactions, ending: Ending) -> None:
+    def __init__(self, core: Core, transactions: Transactions, ending: Ending, give_up: Callable[[str], None]) -> None:
+        """`give_up`: drops a start that is on its way."""
         self._core = core
         self._transactions = transactions
         self._ending = ending
+        self._give_up = give_up
         self._asked: tuple[bool, int] | None = None
         self._idle_wanted = False
         self._over = False
@@ -53,6 +58,7 @@ class Resetting:
 
     def _begin(self, *, hard: bool) -> None:
         core = self._core
+        self._give_up("the station restarts")
         self._asked = (hard, core.now.mono_ns + (HARD_S if hard else GRACE_S) * NS)
         core.resetting = "hard" if hard else "soft"
         # 2.0.1 says at the next boot why it booted; Immediate and OnIdle are a CSMS's reset both.

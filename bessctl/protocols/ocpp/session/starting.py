@@ -167,6 +167,11 @@ class Starting:
         if self._pending is not None and self._pending.connector == connector:
             self._drop(why)
 
+    def give_up(self, why: str) -> None:
+        """Give whatever start is on its way up."""
+        if self._pending is not None:
+            self._drop(why)
+
     def step(self) -> None:
         """Give up what waited too long for the plug."""
         pending = self._pending

@@ -21,7 +21,7 @@ from bessctl.protocols.ocpp.session import handlers
 from bessctl.protocols.ocpp.session.clock import NS, Now, StationTime
 from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core, plain_digest
-from bessctl.protocols.ocpp.session.demand import Demand, DemandMemo
+from bessctl.protocols.ocpp.session.demand import Demand
 from bessctl.protocols.ocpp.session.displays import Displays
 from bessctl.protocols.ocpp.session.ending import WARNING, Ending
 from bessctl.protocols.ocpp.session.files import Files
@@ -41,6 +41,7 @@ from bessctl.protocols.ocpp.session.rpc import Answered, Called, Rejected, Rpc, 
 from bessctl.protocols.ocpp.session.security import Security
 from bessctl.protocols.ocpp.session.sender import Sender
 from bessctl.protocols.ocpp.session.setting import Settings
+from bessctl.protocols.ocpp.session.standing import Standing
 from bessctl.protocols.ocpp.session.starting import Parts as StartParts
 from bessctl.protocols.ocpp.session.starting import Starting
 from bessctl.protocols.ocpp.session.tokens import Tokens
@@ -73,7 +74,6 @@ class Station:
         self._core = core = Core(link, identity, saved, time=StationTime(boot), ledger=ledger, rng=rng, spoken=spoken, digest=digest)
         self._assemble(saved, vault or NoVault())
         self._rpc: Rpc | None = None
-        self._evidence_ns: int | None = None
         self._offline_ns: int | None = None
         self._began = False
         self.boots = int(saved.state.get("boots", "0")) + 1
@@ -116,9 +116,9 @@ class Station:
         )
         self._sender = Sender(core, self.transactions)
         self._replies = Replies(core, StartParts(*about, self._ending), self._starting, self._security)
-        self._resetting = Resetting(core, self.transactions, self._ending)
+        self._resetting = Resetting(core, self.transactions, self._ending, self._starting.give_up)
         self._hand = Hand(core, self.transactions, self._connectors, self._starting, self._ending)
-        self._memo = DemandMemo(core, self.transactions, self.profiles)
+        self._standing = Standing(core, self.transactions, self.profiles, lambda: self._replies.registered)
 
     def _sources(self, tokens: Tokens, settings: Settings) -> Sources:
         counts = {
@@ -140,7 +140,8 @@ class Station:
             core.registration.again()
             core.audit("version", f"OCPP {spoken.traits.version} agreed")
             core.out.writes.append(PutState("version", spoken.traits.version))
-        core.online, core.reading, self._evidence_ns = True, reading, now.mono_ns
+        core.online, core.reading = True, reading
+        self._standing.heard()
         self._security.good()
         self._after_offline()
         self._rpc = Rpc(core.spoken.rules, message_ids(core.new_id), round(core.link.call_timeout_s * NS), core.link.max_frame_bytes)
@@ -164,7 +165,7 @@ class Station:
         core = self._begin(now)
         if self._rpc is None:
             return self._end()
-        self._evidence_ns = now.mono_ns
+        self._standing.heard()
         match self._rpc.receive(text):
             case Called() as call:
                 core.out.charge = 1.0
@@ -181,7 +182,7 @@ class Station:
         """The peer's websocket answered a ping: evidence, where the site says so."""
         self._begin(now)
         if self._core.link.pong_is_evidence and self._rpc is not None:
-            self._evidence_ns = now.mono_ns
+            self._standing.heard()
         return self._end()
 
     def plant(self, reading: Reading | None, now: Now) -> Output:
@@ -255,18 +256,17 @@ class Station:
         times += [part.wake_ns() for part in (self._files, self._security, self._monitors)]
         if self._rpc is not None:
             times += [self._sender.wake_ns(self._rpc), self._replies.wake_ns(), self._connectors.wake_ns()]
+        times.append(self._standing.wake_ns())
         return min((t for t in times if t is not None), default=None)
 
-    def lease_until_ns(self) -> int | None:
-        """How long the peer's last frame stands for what it asked; None = the peer was not heard."""
-        return None if self._evidence_ns is None else self._evidence_ns + round(self._core.link.lease_s * NS)
+    def lease_until_ns(self) -> int:
+        """How long the peer's last frame stands for what it asked; 0 = it does not stand."""
+        return self._standing.until_ns()
 
     def demand(self, now: Now) -> Demand | None:
         """What this link wants of the plant: no target before registration, none after its lease; an owner's caps always."""
-        lease = self.lease_until_ns()
-        stands = lease is not None and lease > now.mono_ns and self._replies.registered
         self._core.now = now
-        return self._memo.demand(lease if lease is not None and stands else 0)
+        return self._standing.demand()
 
     @property
     def registered(self) -> bool:
@@ -301,8 +301,7 @@ class Station:
         self._starting.step()
         self._ending.step()
         self._reservations.step(self._connectors.unusable())
-        self._limit()
-        self._states()
+        self._standing.step()
         self._metering.step()
         self._files.step()
         self._security.step()
@@ -321,22 +320,8 @@ class Station:
         self._files.settle(idle)
         out, core.out = core.out, Output()
         if out.plan_changed:
-            self._memo.forget()
+            self._standing.forget()
         return out
-
-    def _limit(self) -> None:
-        tx = self.transactions.active()
-        if tx is not None:
-            limit = self.profiles.limit_w(tx)
-            most = 0.0 if tx.doubted or tx.waits else tx.claim_w
-            self._core.ledger.limit(self._core.link.name, tx.id, most if limit is None else min(most, limit))
-
-    def _states(self) -> None:
-        """2.0.1 tells within the transaction whether it gets energy."""
-        tx = self.transactions.active()
-        if tx is not None and not tx.waits and self._core.traits.tells_updates:
-            granted = self._core.ledger.granted_w(self._core.link.name, tx.id) > 0
-            self.transactions.state(tx, "Charging" if granted else "SuspendedEVSE")
 
     def _after_offline(self) -> None:
         """2.0.1 B04: away for longer than OfflineThreshold, every connector's status is told again."""

@@ -2,6 +2,7 @@
 
 - Our id is random. In 2.0.1 it is the transaction's name; in 1.6 the CSMS's number is, and belongs to this link alone (OCPP-18).
 - A transaction is on disk before anything about it is told, and leaves the disk when its end was acknowledged.
+- What the link had of the plant is what its stored transactions have: a claim of anything else ended with the station of before.
 - One that was open when the supervisor stopped is resumed: same record, same id, same claim, and the numbers of its messages go on.
 - A start that the CSMS never took (last attempt failed) leaves a 1.6 transaction without name: what follows of it is buried too.
 - The token is kept as its digest; the token itself goes into the message alone, which is sealed on disk (settled question 11).
@@ -43,6 +44,7 @@ class Transactions:
     def __init__(self, core: Core, saved: Iterable[StoredTx]) -> None:
         self._core = core
         self._all = {tx.id: tx for tx in saved}
+        core.ledger.forget(core.link.name)
         for tx in sorted(self._all.values(), key=lambda t: t.order):
             if tx.active and tx.waits not in {"token", "unplug"}:
                 core.ledger.resume(core.link.name, tx.id, CONNECTORS[tx.connector], tx.claim_w, tx.order, priority=core.link.priority)
