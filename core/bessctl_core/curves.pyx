@@ -4,7 +4,7 @@ from libc.math cimport NAN, fabs, floor, isfinite
 from libc.stdint cimport int16_t, uint16_t
 from libc.string cimport memset
 
-from .bus cimport DONE, FAILED, IDLE, QUEUED, SENT, bus_submit_poll
+from .bus cimport DONE, FAILED, IDLE, bus_submit_poll
 from .driver cimport PHASE_UP, device_note
 from .events cimport LEVEL_ALARM, LEVEL_INFO, emit
 from .frames cimport READ_HOLDING_REGISTERS, WRITE_MULTIPLE_REGISTERS
@@ -12,6 +12,7 @@ from .layout cimport (
     CURVE_FAILED, CURVE_IDLE, CURVE_IN_FORCE, CURVE_OFF, CURVE_STEPS, CURVE_VOLT_VAR, CURVE_VOLT_WATT, CURVE_WATT_VAR, CURVE_WRITING, EV_CURVE,
     NS_PER_S, PLAN_BOOT, PLAN_COUNT, PLAN_KIND, PLAN_NUMBER, PLAN_OK, PLAN_ORDER, PLAN_RANGE,
 )
+from .question cimport busy, question_of
 from .service cimport is_service, service_fault
 
 # Offsets from the model's ID register.
@@ -113,10 +114,6 @@ cdef bint same(const Curve* a, const Curve* b) noexcept nogil:
 
 # --- the registers ------------------------------------------------------------------------------------------------------------------------
 
-cdef inline bint busy(const Transaction* t) noexcept nogil:
-    return t.status == QUEUED or t.status == SENT
-
-
 cdef uint16_t encoded(double value, double scale) noexcept nogil:
     cdef double counts = floor(value / scale + 0.5)
     return <uint16_t> (<int16_t> max(-32767.0, min(32767.0, counts)))
@@ -189,7 +186,7 @@ cdef inline int told_as(int kind, int state) noexcept nogil:
 
 cdef void curves_init(const SiteConfig* c, int device, CurveWriter* w) noexcept nogil:
     memset(w, 0, sizeof(CurveWriter))
-    w.ask.unit_id, w.ask.timeout_ns = c.dev_modbus_id[device], c.dev_timeout_ns[device]
+    question_of(c, device, &w.ask)
 
 
 cdef void failed(CurveWriter* w, const Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:

@@ -31,7 +31,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from .bus cimport (
-    BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, QUEUED, SENT, bus_submit_poll,
+    BUS_IDLE, BUS_QUIET, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, bus_submit_poll,
 )
 from .confirm cimport tell_setpoint, watch_confirmation
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
@@ -43,6 +43,7 @@ from .layout cimport (
 )
 from .orders cimport RUN_STANDBY, RUN_STOP, order_taken, orders_init, orders_restart, send_contactor, send_switch
 from .prepare cimport PREPARE_REFUSED, prepare_init, prepare_restart, prepare_send, prepare_take, prepared
+from .question cimport busy, ended, question_of
 from .setpoint cimport (
     Setpoint, setpoint_init, setpoint_release, setpoint_restart, setpoint_send, setpoint_take,
 )
@@ -67,14 +68,6 @@ cdef inline bint connected(const Bus* bus) noexcept nogil:
     return BUS_IDLE <= bus.state <= BUS_QUIET
 
 
-cdef inline bint busy(const Transaction* t) noexcept nogil:
-    return t.status == QUEUED or t.status == SENT
-
-
-cdef inline bint ended(const Transaction* t) noexcept nogil:
-    return t.status == DONE or t.status == FAILED
-
-
 cdef inline bint is_unit(const Device* dev) noexcept nogil:
     return 0 <= dev.unit < MAX_UNITS
 
@@ -87,32 +80,22 @@ cdef inline bint takes_reactive(const SiteConfig* c, const Device* dev) noexcept
     return takes_setpoint(c, dev) and dev.reactive.rows.count > 0
 
 
-cdef void knows_device(const SiteConfig* c, int index, Transaction* t) noexcept nogil:
-    t.worst_ns, t.pipelined = c.dev_worst_ns[index], c.dev_pipelined[index]
-
-
 cdef void device_init(const SiteConfig* c, int index, Device* dev) noexcept nogil:
-    cdef int64_t timeout_ns = c.dev_timeout_ns[index]
-    cdef int modbus_id = c.dev_modbus_id[index]
     memset(dev, 0, sizeof(Device))
     dev.index = index
     dev.unit = c.dev_place[index]
     dev.heartbeat = NAN
     dev.refused_register = -1
-    dev.setup.unit_id = dev.beat.unit_id = dev.switch.unit_id = dev.limits.unit_id = <uint8_t> modbus_id
-    dev.setup.timeout_ns = dev.beat.timeout_ns = dev.switch.timeout_ns = dev.limits.timeout_ns = timeout_ns
+    question_of(c, index, &dev.setup)
+    question_of(c, index, &dev.beat)
+    question_of(c, index, &dev.switch)
+    question_of(c, index, &dev.limits)
+    setpoint_init(&dev.setpoint, c, index, PR_SETPOINT)
+    setpoint_init(&dev.reactive, c, index, PR_VAR)
     if is_unit(dev):
-        setpoint_init(&dev.setpoint, c, index, PR_SETPOINT)
-        setpoint_init(&dev.reactive, c, index, PR_VAR)
         orders_init(c, dev)
         feed_init(c, dev)
         prepare_init(c, dev)
-    knows_device(c, index, &dev.setup)
-    knows_device(c, index, &dev.beat)
-    knows_device(c, index, &dev.switch)
-    knows_device(c, index, &dev.limits)
-    knows_device(c, index, &dev.setpoint.write)
-    knows_device(c, index, &dev.setpoint.readback)
 
 
 cdef int device_state(const Device* dev) noexcept nogil:

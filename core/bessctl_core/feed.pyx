@@ -3,9 +3,10 @@
 from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from .bus cimport DONE, IDLE, QUEUED, SENT, Transaction, bus_submit_command
+from .bus cimport DONE, IDLE, Transaction, bus_submit_command
 from .driver cimport LIMIT_REGISTERS
 from .layout cimport NS_PER_S, PR_BEAT, PR_LIMITS
+from .question cimport busy
 from .writes cimport Values, fill_row, rows_of
 
 cdef int64_t LIMITS_NS = NS_PER_S
@@ -26,10 +27,6 @@ cdef void feed_restart(Device* dev) noexcept nogil:
     dev.limit_row = dev.limit_rows.count
     dev.limit_next_ns = 0
     memset(dev.limit_known, 0, sizeof(dev.limit_known))
-
-
-cdef inline bint busy(const Transaction* t) noexcept nogil:
-    return t.status == QUEUED or t.status == SENT
 
 
 cdef void prepare_row(const SiteConfig* c, Device* dev, const Inputs* inp, int row, Transaction* t, int64_t now_ns) noexcept nogil:

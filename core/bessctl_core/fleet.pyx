@@ -6,7 +6,7 @@ from libc.string cimport memset
 from posix.time cimport timespec
 
 from .bus cimport (
-    BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUED, QUEUE_MAX, SENT, bus_close, bus_deadline_ns,
+    BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUE_MAX, bus_close, bus_deadline_ns,
     bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
 )
 from .bus_state cimport BusCounters
@@ -17,6 +17,7 @@ from .layout cimport (
     BUS_RTU, BUS_TCP, CURVES, DEV_DOWN, DEV_METER, DEV_PCS, FLAG_SETPOINT_HELD, MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, PLANT, QUANTITIES, TEXT,
 )
 from .points cimport index_points, take_points
+from .question cimport question_of
 from .shed_output cimport shed_output_init, shed_output_send, shed_output_taken, shed_output_unconfirmed
 from .rt cimport monotonic_ns, sleep_until
 from .service cimport service_init, service_send, service_take
@@ -80,10 +81,8 @@ cdef int fleet_init(const SiteConfig* c, Fleet* f, Inputs* inp, int64_t now_ns) 
     for i in range(c.n_reads):
         t = &f.read[i]
         t.function = c.read_function[i] if c.read_function[i] else <int> READ_HOLDING_REGISTERS
-        t.unit_id = c.dev_modbus_id[c.read_device[i]]
+        question_of(c, c.read_device[i], t)
         t.address, t.count = <int> c.read_addr[i], <int> c.read_count[i]
-        t.timeout_ns, t.worst_ns = c.dev_timeout_ns[c.read_device[i]], c.dev_worst_ns[c.read_device[i]]
-        t.pipelined = c.dev_pipelined[c.read_device[i]]
     return -1
 
 

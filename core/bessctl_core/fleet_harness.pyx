@@ -4,13 +4,18 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .bus cimport bus_deadline_ns, bus_events, bus_fd, bus_step
+from .bus cimport Transaction, bus_deadline_ns, bus_events, bus_fd, bus_step
 from .dispatch cimport encode_w
+from .driver cimport Device
 from .events cimport EventSink
 from .fleet cimport Fleet, fleet_account, fleet_close, fleet_init, fleet_release, fleet_send, fleet_stopped, fleet_take
 from .layout cimport MAX_FACTORS, MAX_UNITS, NS_PER_S, PLACES, QUANTITIES, Inputs, Outputs, PlantState
 from .shed cimport SHED_UNKNOWN
 from .sealed cimport SealedSite
+
+
+cdef tuple told(const Transaction* t):
+    return t.unit_id, t.timeout_ns, t.worst_ns, bool(t.pipelined)
 
 
 cdef class FleetHarness:
@@ -122,6 +127,20 @@ cdef class FleetHarness:
             "written_raw": s.written_raw, "acked": bool(s.acked), "held": bool(s.held), "yielded": bool(s.yielded), "saving": bool(s.saving),
             "writes": s.writes, "grants": s.grants,
         }
+
+    def questions(self, int device) -> dict:
+        """What the bus would be told of this device with each question: (unit id, time-out, worst time, pipelined) by where it stands."""
+        cdef const Device* dev = &self.f.device[device]
+        asked = {
+            "setup": told(&dev.setup), "beat": told(&dev.beat), "switch": told(&dev.switch), "limits": told(&dev.limits),
+            "setpoint.write": told(&dev.setpoint.write), "setpoint.readback": told(&dev.setpoint.readback),
+            "reactive.write": told(&dev.reactive.write), "reactive.readback": told(&dev.reactive.readback),
+            "curve.ask": told(&self.f.curve[device].ask), "service.ask": told(&self.f.service[device].ask),
+        }
+        for i in range(self.site.config.n_reads):
+            if self.site.config.read_device[i] == device:
+                asked[f"read.{i}"] = told(&self.f.read[i])
+        return asked
 
     def events(self) -> list:
         """The events since the last call."""

@@ -8,12 +8,13 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from bessctl_core.bus cimport (
-    BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, DONE, EXCEPTION_CODES, FAILED, FAULT_COUNT, QUEUED, SENT, Bus,
+    BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, DONE, EXCEPTION_CODES, FAULT_COUNT, Bus,
     Transaction, bus_close, bus_deadline_ns, bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_command,
     bus_submit_poll,
 )
 from bessctl_core.frames cimport REGS_MAX, READ_COILS, READ_DISCRETE_INPUTS, READ_INPUT_REGISTERS, WRITE_MULTIPLE_COILS
 from bessctl_core.posix_io cimport io_now_ns, io_wait
+from bessctl_core.question cimport busy
 
 import os
 
@@ -39,10 +40,10 @@ cdef void run(Bus* b, Transaction* t) noexcept nogil:
     # Until t has ended: a send, a poll and a recv for a question, nothing more.
     cdef short revents = 0
     cdef int64_t now_ns
-    while t.status == QUEUED or t.status == SENT:
+    while busy(t):
         now_ns = io_now_ns()
         bus_step(b, now_ns, revents)
-        if t.status == QUEUED or t.status == SENT:
+        if busy(t):
             revents = io_wait(bus_fd(b), bus_events(b), bus_deadline_ns(b) - now_ns)
 
 
@@ -63,10 +64,6 @@ cdef extern from "<poll.h>" nogil:
     int poll(pollfd* fds, unsigned long count, int timeout_ms)
 
 
-cdef bint under_way(const Transaction* t) noexcept nogil:
-    return t.status == QUEUED or t.status == SENT
-
-
 cdef int look_after(Bus** buses, Transaction** asked, int count) noexcept nogil:
     """One wait for all buses with a question out, and what came of it; how many are still out."""
     cdef pollfd[TOGETHER_MAX] fds
@@ -76,15 +73,15 @@ cdef int look_after(Bus** buses, Transaction** asked, int count) noexcept nogil:
     cdef int left = 0
     for i in range(count):
         fds[i].fd, fds[i].events, fds[i].revents = -1, 0, 0
-        if under_way(asked[i]):
+        if busy(asked[i]):
             fds[i].fd, fds[i].events = bus_fd(buses[i]), bus_events(buses[i])
             next_ns = min(next_ns, bus_deadline_ns(buses[i]))
     poll(fds, count, <int> max(<int64_t> 0, (next_ns - now_ns + 999999) // 1000000))
     now_ns = io_now_ns()
     for i in range(count):
-        if under_way(asked[i]):
+        if busy(asked[i]):
             bus_step(buses[i], now_ns, fds[i].revents)
-            left += under_way(asked[i])
+            left += busy(asked[i])
     return left
 
 
@@ -141,7 +138,7 @@ cdef class Master:
 
     cdef Transaction* fill(self, int number, unit, function, address, count, values, timeout_ns):
         cdef Transaction* t = &self.tickets[number]
-        if t.status == QUEUED or t.status == SENT:
+        if busy(t):
             raise ValueError("every ticket is under way")
         memset(t, 0, sizeof(Transaction))
         t.unit_id = unit

@@ -3,12 +3,13 @@
 from libc.math cimport NAN, isnan
 from libc.stdint cimport uint8_t, uint32_t
 
-from .bus cimport DONE, IDLE, QUEUED, SENT, Transaction, bus_submit_command
+from .bus cimport DONE, IDLE, bus_submit_command
 from .events cimport LEVEL_ALARM, emit
 from .layout cimport (
     EV_ORDER_LATE, EV_START_GIVEN_UP, PR_CLOSE, PR_OPEN, PR_RUN, PR_STANDBY, PR_STOP, Q_BMS_STATE, Q_PCS_STATE, QUANTITIES,
     WF_ONCE,
 )
+from .question cimport busy
 from .writes cimport Rows, Values, fill_row, rows_of
 
 # SunSpec 701 InvSt, 802 State.
@@ -42,10 +43,6 @@ cdef void orders_restart(Device* dev, int64_t now_ns) noexcept nogil:
     dev.order_under_way = -1
     dev.switch_next_ns = 0
     dev.order_since_ns = now_ns
-
-
-cdef inline bint busy(const Transaction* t) noexcept nogil:
-    return t.status == QUEUED or t.status == SENT
 
 
 cdef int inverter_state(const SiteConfig* c, const Device* dev, const Inputs* inp, int64_t now_ns) noexcept nogil:

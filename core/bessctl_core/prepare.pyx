@@ -2,9 +2,10 @@
 
 from libc.stdint cimport uint16_t
 
-from .bus cimport DONE, FAULT_EXCEPTION, IDLE, QUEUED, SENT, Transaction, bus_submit_command
+from .bus cimport DONE, FAULT_EXCEPTION, IDLE, Transaction, bus_submit_command
 from .events cimport LEVEL_WARNING, emit
 from .layout cimport EV_SETTING_FOREIGN, PR_PREPARE, WF_VERIFY
+from .question cimport busy
 from .writes cimport Values, field_counts, field_found, fill_row, first_other, rows_of
 
 cdef enum:
@@ -42,7 +43,7 @@ cdef void prepare_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs*
     cdef Transaction* t = &dev.setup
     cdef int row = dev.prepare_rows.first + dev.prepare_row
     cdef bint write = dev.prepare_differs or not c.write_flags[row] & WF_VERIFY
-    if prepared(dev) or t.status == QUEUED or t.status == SENT or now_ns < dev.prepare_next_ns:
+    if prepared(dev) or busy(t) or now_ns < dev.prepare_next_ns:
         return
     t.address = <uint16_t> c.write_addr[row]
     t.function = c.write_function[row] if write else c.write_read_function[row]

@@ -4,13 +4,14 @@ from libc.math cimport NAN, ceil, floor, isfinite, isnan
 from libc.stdint cimport int16_t, uint16_t
 from libc.string cimport memset
 
-from .bus cimport DONE, FAILED, IDLE, QUEUED, SENT, bus_submit_poll
+from .bus cimport DONE, FAILED, IDLE, bus_submit_poll
 from .driver cimport PHASE_UP, device_note
 from .events cimport LEVEL_ALARM, LEVEL_INFO, emit
 from .frames cimport READ_HOLDING_REGISTERS, WRITE_MULTIPLE_REGISTERS
 from .layout cimport (
     CURVE_FAILED, CURVE_IN_FORCE, CURVE_STEPS, CURVE_XY, CURVES, EV_CURVE, NS_PER_S, PLAN_COUNT, PLAN_NUMBER, PLAN_OK, PLAN_ORDER, PLAN_RANGE,
 )
+from .question cimport busy, question_of
 
 # Offsets from the model's ID register.
 cdef enum:
@@ -123,10 +124,6 @@ cdef bint alike(const double* a, const double* b) noexcept nogil:
 
 # --- the registers ------------------------------------------------------------------------------------------------------------------------
 
-cdef inline bint busy(const Transaction* t) noexcept nogil:
-    return t.status == QUEUED or t.status == SENT
-
-
 cdef uint32_t counts(const ServiceWriter* w, int value) noexcept nogil:
     cdef double scale = w.v_scale if value <= SERVICE_V_LOW_PCT else w.hz_scale if value <= SERVICE_HZ_LOW else 1.0
     cdef double exact = w.goal[value] / scale
@@ -196,7 +193,7 @@ cdef void compose(ServiceWriter* w) noexcept nogil:
 
 cdef void service_init(const SiteConfig* c, int device, ServiceWriter* w) noexcept nogil:
     memset(w, 0, sizeof(ServiceWriter))
-    w.ask.unit_id, w.ask.timeout_ns = c.dev_modbus_id[device], c.dev_timeout_ns[device]
+    question_of(c, device, &w.ask)
     w.address = service_address(c, device, &w.v_scale, &w.hz_scale)
 
 

@@ -4,8 +4,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from .bus cimport DONE, FAILED, IDLE, QUEUED, SENT, bus_submit_command, bus_submit_poll
 from .layout cimport (
-    NS_PER_S, SRC_REVERSION, SRC_SETPOINT, WF_VERIFY,
+    MAX_UNITS, NS_PER_S, SRC_REVERSION, SRC_SETPOINT, WF_VERIFY,
 )
+from .question cimport busy, question_of
 from .wear cimport budgeted, spend, wear_restart
 from .writes cimport HOLDS_OTHER, HOLDS_OURS, HOLDS_REVERTED, field_found, fill_row, row_holds, rows_of
 
@@ -20,9 +21,9 @@ cdef void setpoint_init(Setpoint* s, const SiteConfig* c, int device, int progra
     memset(s, 0, sizeof(Setpoint))
     s.device, s.unit = device, c.dev_place[device]
     s.rows = rows_of(c, device, program)
-    s.write.unit_id = s.readback.unit_id = c.dev_modbus_id[device]
-    s.write.timeout_ns = s.readback.timeout_ns = c.dev_timeout_ns[device]
-    if s.rows.count:
+    question_of(c, device, &s.write)
+    question_of(c, device, &s.readback)
+    if s.rows.count and 0 <= s.unit < MAX_UNITS:
         # Timers of devices count whole seconds.
         s.reversion_ns = max(c.unit_reversion_ns[s.unit] // NS_PER_S * NS_PER_S, <int64_t> NS_PER_S)
 
@@ -41,10 +42,6 @@ cdef void setpoint_restart(Setpoint* s, const SiteConfig* c, double count_w, int
 cdef void setpoint_release(Setpoint* s) noexcept nogil:
     s.yielded = s.foreign_tries = 0
     s.written = 0
-
-
-cdef inline bint busy(const Transaction* t) noexcept nogil:
-    return t.status == QUEUED or t.status == SENT
 
 
 cdef Values values_of(const Setpoint* s, int32_t raw, int64_t now_ns) noexcept nogil:

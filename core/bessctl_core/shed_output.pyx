@@ -2,9 +2,10 @@
 
 from libc.stdint cimport uint16_t
 
-from .bus cimport DONE, IDLE, QUEUED, SENT, bus_submit_command
+from .bus cimport DONE, IDLE, bus_submit_command
 from .driver cimport PHASE_UP
 from .layout cimport NS_PER_S, PR_SHED
+from .question cimport busy
 from .shed cimport SHED_UNKNOWN
 from .writes cimport Values, fill_row, rows_of
 
@@ -32,7 +33,7 @@ cdef void shed_output_send(const SiteConfig* c, Device* dev, Bus* bus, const Inp
         dev.shed_order, dev.shed_next_ns, dev.shed_heard_ns = out.shed, 0, now_ns
     if dev.epoch != dev.shed_epoch:
         dev.shed_epoch, dev.shed_next_ns = dev.epoch, 0
-    if dev.phase != PHASE_UP or now_ns < dev.shed_next_ns or dev.switch.status == QUEUED or dev.switch.status == SENT:
+    if dev.phase != PHASE_UP or now_ns < dev.shed_next_ns or busy(&dev.switch):
         return
     v.now_ns, v.reversion_ns, v.raw, v.beat, v.unit = now_ns, 0, dev.shed_order, 0, dev.unit
     dev.switch.function = c.write_function[row]

@@ -76,6 +76,8 @@ class Bench:
                 c["bus_path"][i * core.LIMITS["text"] + k] = bytes([character])
             plan = p.plan()
             c["dev_kind"][i], c["dev_modbus_id"][i], c["dev_bus"][i], c["dev_timeout_ns"][i] = KIND[p.profile.kind], 1, i, 300 * MS
+            c["dev_worst_ns"][i] = round(p.options.get("worst_s", 0.0) * S)
+            c["dev_pipelined"][i] = p.options.get("pipelined", False)
             c["bus_min_gap_ns"][i], c["bus_reconnect_ns"][i] = round(plan.min_gap_s * S), round(plan.reconnect_s * S)
             pace(c, i, plan, reversion_s)
             plans.append((i, 0, Device(name=f"d{i}", kind=p.profile.kind, bus="b", modbus_id=1), plan))
