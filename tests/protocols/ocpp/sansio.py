@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Any
 
+from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.readings import reading_of
+from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.config import LinkConfig
 from bessctl.protocols.ocpp.messages import schemas
 from bessctl.protocols.ocpp.messages.dialect import dialect
@@ -63,6 +66,29 @@ def saved_after(writes: list[w.Write]) -> w.Saved:
     return w.Saved(state, keys, list(txs.values()), list(queue.values()), list(profiles.values()), docs)
 
 
+class Disk:
+    """SQLite in memory, with the station's real tables: a step whose writes it refuses would take the link down."""
+
+    SECRETS = Secrets(bytes(32))
+
+    def __init__(self, link: str) -> None:
+        self._link = link
+        self._db = sqlite3.connect(":memory:", isolation_level=None)
+        for step in tables.LADDER:
+            for statement in step.statements:
+                self._db.execute(statement)
+
+    def keep(self, writes: list[w.Write], now: Now) -> None:
+        for write in writes:
+            made = (
+                tables.audit_statements(self._link, write, now.utc_ns, now.mono_ns)
+                if isinstance(write, w.Audit)
+                else tables.statements(write, self._link, self.SECRETS)
+            )
+            for statement in made:
+                self._db.execute(statement.sql, statement.values)
+
+
 class Talk:
     """One link and its CSMS. `sent` = every CALL of the station as (action, payload); `answers` = its answers by id."""
 
@@ -85,6 +111,7 @@ class Talk:
         self.ledger.observe(self.reading)
         self.now = Now(1000 * NS, T0 if trusted else None)
         self.writes: list[w.Write] = []
+        self.disk = Disk(link.name)
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.ids: list[str] = []
         self.results: dict[str, Any] = {}
@@ -112,6 +139,7 @@ class Talk:
     def take(self, out: w.Output) -> w.Output:
         """Carry a step's output out, and answer CALLs at once where `auto` is set."""
         self.writes += out.writes
+        self.disk.keep(out.writes, self.now)
         self.restarts += [out.restart] if out.restart else []
         self.redials += [out.redial] if out.redial else []
         self.jobs += out.jobs

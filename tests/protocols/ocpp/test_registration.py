@@ -122,6 +122,21 @@ def test_the_csms_time_dates_what_happens_while_our_clock_is_not_trusted() -> No
     assert talk.of("StartTransaction")[0]["timestamp"] == "2030-06-01T13:00:00Z"
 
 
+def test_a_csms_that_lives_in_the_year_9999_is_served() -> None:
+    """Its time goes on beyond what 64 bits of nanoseconds hold: everything is kept and told all the same."""
+    talk = Talk(trusted=False)
+    talk.replies["BootNotification"] = lambda p: boot(time="9999-12-31T23:59:59Z", interval=2**31 - 1)
+    talk.replies["Heartbeat"] = lambda p: {"currentTime": "9999-12-31T23:59:59Z"}
+    talk.booted()
+    talk.pass_time(3600)
+    assert talk.call("RemoteStartTransaction", {"idTag": "T", "connectorId": 1})["status"] == "Accepted"
+    assert talk.call("GetCompositeSchedule", {"connectorId": 1, "duration": 3600})["status"] == "Accepted"
+    talk.pass_time(60)
+    assert talk.call("RemoteStopTransaction", {"transactionId": 41}) == {"status": "Accepted"}
+    assert talk.of("StopTransaction")[0]["timestamp"].startswith("2262-")
+    assert talk.restarted().booted()
+
+
 def test_a_lease_is_evidence_of_the_peer() -> None:
     """The lease moves with frames from the peer, not with time."""
     talk = Talk().booted()

@@ -1,10 +1,14 @@
-"""Date-times of the wire: RFC 3339 with `Z`, milliseconds at most. In the program: whole nanoseconds since 1970, UTC."""
+"""Date-times of the wire: RFC 3339 with `Z`, milliseconds at most. In the program: whole nanoseconds since 1970, UTC, of 64 bits.
+
+That is from 1677 to 2262. A date beyond is taken for the first or the last of these: peers write 9999-12-31 and mean "for ever".
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 NS = 1_000_000_000
+FIRST_NS, LAST_NS = -(2**63), 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -16,11 +20,9 @@ def format_utc(utc_ns: int) -> str:
 
 
 def parse_utc(text: str) -> int:
-    """Nanoseconds since 1970. A time without zone is UTC. Raises ValueError."""
+    """Nanoseconds since 1970, of 64 bits. A time without zone is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    try:
-        return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    except OverflowError as e:
-        raise ValueError(f"{text!r} is out of range") from e
+    ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return min(max(ns, FIRST_NS), LAST_NS)

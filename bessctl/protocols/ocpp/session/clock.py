@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bessctl.protocols.ocpp.messages.records import Stamp
+from bessctl.protocols.ocpp.messages.timestamps import LAST_NS
 
 NS = 1_000_000_000
 
@@ -39,10 +40,10 @@ class StationTime:
         self._peer = (now.mono_ns, peer_utc_ns)
 
     def utc_ns(self, now: Now) -> int | None:
-        """UTC, or None while nobody told it."""
+        """UTC, or None while nobody told it; of 64 bits, whatever the CSMS believes."""
         if now.utc_ns is not None:
             return now.utc_ns
-        return None if self._peer is None else self._peer[1] + now.mono_ns - self._peer[0]
+        return None if self._peer is None else min(LAST_NS, self._peer[1] + now.mono_ns - self._peer[0])
 
     def skew_ns(self, now: Now) -> int | None:
         """How far the CSMS's clock is ahead of ours, where both are known."""
