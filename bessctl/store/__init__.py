@@ -1,6 +1,6 @@
 """What must survive power loss: one SQLite file for every protocol. See `bessctl.store.database`."""
 
-from bessctl.store.database import Statement, Store
+from bessctl.store.database import BatchRefused, Statement, Store
 from bessctl.store.migrations import Migration, StoreTooNew
 
-__all__ = ["Migration", "Statement", "Store", "StoreTooNew"]
+__all__ = ["BatchRefused", "Migration", "Statement", "Store", "StoreTooNew"]

@@ -8,9 +8,9 @@ Group commit: a batch that comes after a quiet time is written at once; within `
 the rest of that time and commits everything that has come meanwhile. So 200 batches a second cost at most 50 fsyncs a second, and
 a single one waits for its own fsync alone.
 
-A batch that SQLite refuses (a constraint, a number of more than 64 bits) fails alone.
-When the file itself fails (disk full, I/O error) every waiting future
-fails; the caller must then not acknowledge, and its part is restarted.
+A batch that SQLite refuses (a constraint, a number of more than 64 bits) fails alone, with BatchRefused: whoever wrote it is at fault, and
+the store is not. When the file itself fails (disk full, I/O error) every waiting future fails. In either case the caller must not
+acknowledge, and its part is restarted.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ REFUSED = (
 """What SQLite says of a statement that it will never take; anything else is the file's trouble."""
 
 Value = str | int | float | bytes | None
+
+
+class BatchRefused(OperationFailed):
+    """SQLite will never take this batch; the file is well, and so are all other batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ class Store:
         except REFUSED as e:
             self._db.execute("ROLLBACK TO batch")
             self._db.execute("RELEASE batch")
-            return OperationFailed(f"the store {self.path} refused a batch: {e}")
+            return BatchRefused(f"the store {self.path} refused a batch: {e}")
         self._db.execute("RELEASE batch")
         return None
 

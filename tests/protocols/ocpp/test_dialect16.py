@@ -49,6 +49,13 @@ def test_unknown_is_not_implemented(action: str) -> None:
         ("Reset", {}, "OccurenceConstraintViolation"),
         ("Reset", {"type": 1}, "TypeConstraintViolation"),
         ("Reset", {"type": "Warm"}, "PropertyConstraintViolation"),
+        ("RemoteStartTransaction", {"idTag": "T", "connectorId": 2**31}, "PropertyConstraintViolation"),
+        ("RemoteStopTransaction", {"transactionId": 2**63}, "PropertyConstraintViolation"),
+        (
+            "SetChargingProfile",
+            {"connectorId": 1, "csChargingProfiles": profile([(0, 5.0)], chargingProfileId=-(2**63))},
+            "PropertyConstraintViolation",
+        ),
         ("Reset", {"type": "Soft", "more": 1}, "FormationViolation"),
         ("RemoteStartTransaction", {"idTag": "x" * 21}, "TypeConstraintViolation"),
         ("RemoteStartTransaction", {"idTag": "x", "connectorId": "1"}, "TypeConstraintViolation"),
@@ -166,6 +173,13 @@ def test_times_are_read(text: str, ns: int) -> None:
 def test_no_times(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_utc(text)
+
+
+@pytest.mark.parametrize(("text", "ns"), [("9999-12-31T23:59:59-14:00", 2**63 - 1), ("0001-01-01T00:00:00+14:00", -(2**63))])
+def test_a_date_beyond_those_that_can_be_kept_is_the_last_of_them(text: str, ns: int) -> None:
+    """9999-12-31 says "for ever" in many a local list; it is no reason to drop the list, nor the link."""
+    assert parse_utc(text) == ns
+    assert format_utc(ns)[:4] in {"2262", "1677"}
 
 
 @given(st.integers(0, 4_000_000_000_000))

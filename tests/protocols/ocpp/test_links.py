@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from ocpp.v16 import call
 
-from bessctl.errors import UsageError
+from bessctl.errors import OperationFailed, UsageError
 from bessctl.protocols.ocpp.binding import link as link_module
+from bessctl.protocols.ocpp.binding import station as station_module
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import SystemClock
 from bessctl.protocols.ocpp.binding.desk import Desk
@@ -34,7 +35,7 @@ from bessctl.protocols.ocpp.transport.credentials import authorization
 from bessctl.protocols.ocpp.transport.dial import dial
 from bessctl.protocols.ocpp.transport.tls import small_buffers
 from bessctl.sim.csms import Csms, Policy
-from bessctl.store import Store
+from bessctl.store import BatchRefused, Statement, Store
 from tests.protocols.ocpp.certificates import issue, server_context
 from tests.protocols.ocpp.fakes import FakePlans, FakePlant
 from tests.protocols.ocpp.harness import LOG, link_to, station
@@ -296,6 +297,55 @@ def test_two_links_share_the_plant(tmp_path: Path) -> None:
             store.close()
 
     asyncio.run(story())
+
+
+def test_what_the_store_refuses_takes_its_own_link_down_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A CSMS whose messages cannot be kept begins anew from the store, is answered nothing meanwhile, and keeps no power that was
+    not kept; the other CSMSs notice nothing (issue 5: bad input never stops another one)."""
+    monkeypatch.setattr(station_module, "CRASH_S", 0.2)
+
+    async def story() -> None:
+        async with Csms() as a, Csms() as b:
+            store, plans = Store(tmp_path / "s.sqlite"), FakePlans()
+            links = (link_to(a), link_to(b, name="utility"))
+            task = asyncio.create_task(run_station(StationConfig(links, plant_poll_s=0.01), store, plans, FakePlant(), SystemClock(), LOG))
+            one, two = await a.station("BESS1"), await b.station("BESS1")
+            refuse = "BEGIN SELECT RAISE(ABORT, 'never'); END"
+            await store.write([Statement(f"CREATE TRIGGER no BEFORE INSERT ON ocpp_tx WHEN NEW.link = 'cpo' {refuse}")])
+            lost = asyncio.create_task(one.remote_start("T"))
+            await one.connection.wait_closed()
+            lost.cancel()
+            async with asyncio.timeout(10):
+                while await two.remote_start("U", connector=2) != "Accepted":
+                    assert not (await asyncio.wait([task], timeout=0.01))[
+                        0
+                    ]  # until the link began anew: then the other direction is free again
+            await store.write([Statement("DROP TRIGGER no")])
+            await a.until(lambda: a.peers.get("BESS1", one) is not one and a.peers["BESS1"].booted)
+            assert await (await a.station("BESS1")).remote_start("T") == "Rejected"
+            assert two.connection.close_code is None
+            task.cancel()
+            await asyncio.wait([task])
+            store.close()
+
+    asyncio.run(story())
+    assert "ocpp link cpo crashed" in caplog.text
+    assert "refused a batch: never" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (OperationFailed("the disk is full"), True),
+        (ExceptionGroup("", [ValueError(), ExceptionGroup("", [OperationFailed("the disk is full")])]), True),
+        (BatchRefused("a number of more than 64 bits"), False),
+        (ExceptionGroup("", [BatchRefused("a number"), ValueError()]), False),
+    ],
+)
+def test_a_store_that_keeps_nothing_ends_the_station(error: Exception, ends: bool) -> None:
+    assert station_module._of_store(error) is ends
 
 
 def test_frames_wait_for_every_batch_before_them(tmp_path: Path) -> None:

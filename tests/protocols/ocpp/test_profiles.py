@@ -31,6 +31,21 @@ def target(talk: Talk) -> list[tuple[float, float | None]]:
     return [((s.start_ns - talk.now.mono_ns) / NS, s.watts) for s in demand.target] if demand else []
 
 
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "2027-01-15T08:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("until", ["2554-07-22T00:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize(
+    "kind", [{}, {"chargingProfileKind": "Relative"}, {"chargingProfileKind": "Recurring", "recurrencyKind": "Weekly"}]
+)
+def test_a_profile_may_be_valid_for_ever(start: str, until: str, kind: dict[str, str]) -> None:
+    """9999-12-31 is common in the field: kept, obeyed, there again after a restart."""
+    talk = running()
+    body = profile([(0, 60_000.0)], start=start, validFrom="0001-01-01T00:00:00Z", validTo=until, duration=2**31 - 1, **DEFAULT, **kind)
+    assert put(talk, 0, body) == "Accepted"
+    talk.pass_time(5)
+    assert talk.call("GetCompositeSchedule", {"connectorId": 1, "duration": 2**31 - 1})["status"] == "Accepted"
+    assert talk.restarted().booted().station.profiles.installed == talk.station.profiles.installed
+
+
 @pytest.mark.parametrize(
     ("connector", "body", "status"),
     [
@@ -59,7 +74,6 @@ def target(talk: Talk) -> list[tuple[float, float | None]]:
         (1, profile([(0, 5.0)], chargingProfileKind="Recurring", recurrencyKind="Daily"), "Accepted"),
         (0, profile([(0, 5.0)], chargingProfileKind="Relative", **STATION), "Rejected"),
         (1, profile([(0, 5.0)], chargingProfileId=2**31 - 1), "Accepted"),
-        (1, profile([(0, 5.0)], chargingProfileId=2**63), "Rejected"),
         (1, profile([(0, 1e300)]), "Rejected"),
         # sign (settled 4)
         (1, profile([(0, -60_000.0)]), "Accepted"),

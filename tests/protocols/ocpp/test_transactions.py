@@ -30,6 +30,16 @@ def started(talk: Talk | None = None, **start: Any) -> Talk:
     return talk
 
 
+def test_a_csms_may_number_transactions_by_milliseconds() -> None:
+    """Beyond 32 bits, as some in the field do; nothing of it is lost or rounded."""
+    talk = Talk()
+    talk.transaction = 1_799_999_999_999
+    talk.booted()
+    assert talk.call("RemoteStartTransaction", {"idTag": "T", "connectorId": 1}) == {"status": "Accepted"}
+    assert talk.call("RemoteStopTransaction", {"transactionId": 1_800_000_000_000}) == {"status": "Accepted"}
+    assert talk.of("StopTransaction")[0]["transactionId"] == 1_800_000_000_000
+
+
 def test_a_start_is_answered_then_told_in_order() -> None:
     talk = started()
     assert [(a, p.get("status")) for a, p in talk.sent if p.get("connectorId") in (None, 1) and a != "DataTransfer"] == [

@@ -303,6 +303,11 @@ def test_what_only_a_csms_serves_is_not_supported(action: str) -> None:
         ("Reset", {}, "OccurrenceConstraintViolation"),
         ("Reset", {"type": 1}, "TypeConstraintViolation"),
         ("Reset", {"type": "Warm"}, "PropertyConstraintViolation"),
+        (
+            "ReserveNow",
+            {"id": 2**31, "expiryDateTime": "2027-01-15T09:00:00Z", "idToken": {"idToken": "T", "type": "Central"}},
+            "PropertyConstraintViolation",
+        ),
         ("Reset", {"type": "OnIdle", "more": 1}, "FormatViolation"),
         ("GetVariables", {"getVariableData": []}, "OccurrenceConstraintViolation"),
     ],

@@ -167,6 +167,7 @@ class Link:
         shared, desk = self._shared, self._desk
         saved = tables.load(self._store, self.config.name, shared.secrets)
         version = saved.state.get("version", self.config.version[0])
+        desk.ledger.forget(self.config.name)
         return Station(
             self.config,
             shared.identity,

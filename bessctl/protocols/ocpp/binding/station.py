@@ -27,7 +27,7 @@ from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.transport.tls import small_buffers
-from bessctl.store import Store
+from bessctl.store import BatchRefused, Store
 
 KEEP_ACCOUNTS_S = 60
 CRASH_S = 5
@@ -101,7 +101,8 @@ def _check_versions(config: StationConfig) -> None:
 
 
 async def _keep_running(config: LinkConfig, shared: Shared, links: dict[str, Link]) -> None:
-    """A link that crashes by a fault of ours is built again from the store and takes no other link down; a store's fault does."""
+    """A link that crashes by a fault of ours, or wrote what the store can never keep, is built again from the store at once and takes no
+    other link down; a store that can keep nothing does."""
     while True:
         task = asyncio.create_task(links[config.name].run(), name=f"ocpp {config.name} run")
         try:
@@ -113,13 +114,14 @@ async def _keep_running(config: LinkConfig, shared: Shared, links: dict[str, Lin
         if error is not None and _of_store(error):
             raise error
         shared.log.error("ocpp link %s crashed, building it again in %d s", config.name, CRASH_S, exc_info=error)
-        await asyncio.sleep(CRASH_S)
         links[config.name] = Link(config, shared)
+        await asyncio.sleep(CRASH_S)
 
 
 def _of_store(error: BaseException) -> bool:
-    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
-    return any(isinstance(e, OperationFailed) or (isinstance(e, BaseExceptionGroup) and _of_store(e)) for e in inner)
+    if isinstance(error, BaseExceptionGroup):
+        return any(_of_store(inner) for inner in error.exceptions)
+    return isinstance(error, OperationFailed) and not isinstance(error, BatchRefused)
 
 
 async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link], store: Store) -> None:

@@ -25,6 +25,7 @@ from bessctl.protocols.ocpp.session.registration import Registration
 from bessctl.protocols.ocpp.session.writes import Audit, Output, Saved
 
 MAX_ASKS = 64
+INT_32 = 2**31 - 1
 
 
 def plain_digest(token: str) -> str:
@@ -112,5 +113,6 @@ class Core:
         self.audit("security", f"{kind}: {info}" if info else kind, None, 30)
 
     def audit(self, kind: str, detail: str, connector: int | None = None, level: int = 20) -> None:
-        """Leave a record for whoever asks later; the driver logs it too."""
-        self.out.writes.append(Audit(kind, detail, connector, level))
+        """Leave a record for whoever asks later; the driver logs it too. A connector may be any number that a peer made up."""
+        kept = None if connector is None else max(-INT_32, min(connector, INT_32))
+        self.out.writes.append(Audit(kind, detail, kept, level))
