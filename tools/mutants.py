@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -82,6 +83,15 @@ def mutants(text: str) -> Iterator[Mutant]:
     for index, token in enumerate(tokens):
         if token.start[0] in lines and (made := _mutant(tokens, index)) is not None:
             yield made
+
+
+def named(text: str) -> Iterator[tuple[str, Mutant]]:
+    """Every mutant with a name of its own: of lines that are alike, the second and later are numbered."""
+    count: Counter[str] = Counter()
+    for mutant in mutants(text):
+        key = mutant.key(text)
+        count[key] += 1
+        yield (key if count[key] == 1 else f"{key} ({count[key]})"), mutant
 
 
 def _mutant(tokens: list[tokenize.TokenInfo], index: int) -> Mutant | None:
