@@ -175,6 +175,38 @@ def test_each_pickup_and_drop_off_is_told_once() -> None:
     assert (down["row"], down["at_ns"] - up["at_ns"]) == (0, 2 * PERIOD_NS)
 
 
+BITS = Row(Q.Q_BMS_ALARM, 1, 0, test=L.RowTest.TEST_BITS, mask=0b0110)
+STATES = Row(Q.Q_BMS_ALARM, 1, 0, test=L.RowTest.TEST_STATES, mask=1 << 3 | 1 << 5)
+TOP, LAST = replace(BITS, mask=1 << 31), replace(STATES, mask=1 << 31)
+ALL = 2.0**32
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "beyond"),
+    [
+        # bits: those of the mask alone
+        (BITS, 0, False), (BITS, 0b1001, False), (BITS, 0b0010, True), (BITS, 0b0100, True), (BITS, 0b1111, True),
+        (TOP, ALL / 2 - 1, False), (TOP, ALL / 2, True), (TOP, ALL - 1, True),
+        # a field that is none has all its bits
+        (BITS, -1, True), (BITS, ALL, True), (BITS, 1.5 * ALL, True), (BITS, 3 * ALL, True), (BITS, NAN, True),
+        # a code is one of those named
+        (STATES, 0, False), (STATES, 2, False), (STATES, 3, True), (STATES, 4, False), (STATES, 5, True), (STATES, 31, False),
+        # beyond the last state, and what is no code, counts as the last
+        (LAST, 30, False), (LAST, 31, True), (LAST, 32, True), (LAST, 1000, True), (LAST, -1, True), (LAST, ALL, True),
+        (LAST, 2 * ALL, True), (STATES, 35, False), (STATES, -1, False), (STATES, ALL + 3, False),
+    ],
+)  # fmt: skip
+def test_bits_and_states_are_judged_by_their_mask(row: Row, value: float, beyond: bool) -> None:
+    r = Rig(config(rows=(row,), slots=(Slot(),)))
+    r.set(row.quantity, 0)
+    r.run().offer(0, {"target_w": 100e3})
+    r.tick(5)
+    assert r.power_w == 100e3
+    r.set(row.quantity, value)
+    r.tick()
+    assert (active(r), r.power_w) == (beyond, 0 if beyond else 100e3)
+
+
 # --- actions ------------------------------------------------------------------------------------------------------------------------------
 
 

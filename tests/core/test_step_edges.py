@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.rig import START_NS, Rig, S, Slot, config
+from tests.core.rig import PERIOD_NS, START_NS, Rig, S, Slot, config
 
 Q, M = L.Quantity, L.Mode
 
@@ -100,3 +100,37 @@ def test_R2_a_limit_that_forbids_everything_finds_power_at_0_already() -> None:
     rig.tick(5)
     assert (rig.power_w, rig.state["lo_w"], rig.state["hi_w"]) == (0, 0, 0)
     assert not math.isnan(rig.state["ess_w"])
+
+
+# --- begins again with a margin, or after a rest (docs/safety.md: min_power_w, reversal_min_w) ---
+
+
+def told(rig: Rig, watts: float, ticks: int = 1, period_ns: int = PERIOD_NS) -> float:
+    rig.offer(0, {"target_w": watts}, lease_until_ns=rig.now_ns + 600 * S)
+    rig.tick(ticks, period_ns)
+    return rig.power_w
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R2_power_below_the_least_begins_again_a_quarter_above_it_or_after_ten_seconds(sign: int) -> None:
+    rig = running(config(min_power_w=2e3))
+    assert told(rig, sign * 2e3) == sign * 2e3, "the first time it needs no margin"
+    assert told(rig, sign * 1999.0) == 0
+    assert told(rig, sign * 2499.0) == 0
+    assert told(rig, sign * 2500.0) == sign * 2500
+    assert told(rig, 0.0) == 0
+    assert told(rig, sign * 2e3, 999) == 0
+    assert told(rig, sign * 2e3) == sign * 2e3, "ten seconds later"
+    assert told(rig, sign * 1999.0) == 0, "and never less"
+    assert told(rig, sign * 1999.0, 2000) == 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R2_a_small_wish_turns_power_around_after_ten_seconds_of_rest(sign: int) -> None:
+    rig = running(config(reversal_min_w=4e3, reversal_dead_ns=0))
+    assert told(rig, sign * 50e3, 10) == sign * 50e3
+    assert told(rig, -sign * 3999.0, 1000) == 0
+    assert told(rig, -sign * 3999.0) == -sign * 3999, "ten seconds after power came to 0"
+    assert told(rig, sign * 4e3, 2) == sign * 4e3, "at the margin it waits for nothing"
+    assert told(rig, -sign * 3999.0, 5) == 0
+    assert told(rig, sign * 1e3, 5) == sign * 1e3, "back in the direction it came from"
