@@ -23,6 +23,7 @@ cdef bint bus_init_rtu(
     Bus* b, const char* path, uint32_t baud, char parity, uint8_t stop_bits, bint rs485, uint64_t seed) noexcept nogil
 cdef bint bus_submit_command(Bus* b, Transaction* t) noexcept nogil
 cdef bint bus_submit_poll(Bus* b, Transaction* t) noexcept nogil
+cdef bint bus_alike(const Bus* b, const Transaction* t) noexcept nogil
 cdef int bus_pump(Bus* b, int64_t now_ns) noexcept nogil
 cdef int bus_step(Bus* b, int64_t now_ns, short revents) noexcept nogil
 cdef int bus_fd(const Bus* b) noexcept nogil

@@ -5,6 +5,7 @@ Rules
 - TCP, where the device takes it (Transaction.pipelined): up to PIPELINE_MAX questions are out, each with its own id and deadline. A
   question that is not pipelined waits until nothing is out, and nothing passes it meanwhile.
 - After a time-out what else waits for the same unit goes behind what waits for others: a dead device costs its neighbours one time-out.
+  On a serial line polls of that unit whose answer would look like the one that is missing go last of all (bus_alike).
 - A deadline is absolute, set when the question is sent: bytes that trickle in never extend it.
 - Every transaction ends: answered, refused, timed out, or failed at once with the reason when its connection ends or cannot be had.
   Nothing is repeated here: whether to ask again is the driver's decision.
@@ -40,7 +41,7 @@ from bessctl_core.bus_state cimport (
     BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, MS, PIPELINE_MAX, QUEUE_MAX, SILENT_NS, Flight, Ring,
     connect_step, fail_queued, finish_all_out, finish_out, go_down, later, random_u64, set_deadline, take,
 )
-from bessctl_core.frames cimport encode_rtu, encode_tcp, expect_of, reply_length, request_ok
+from bessctl_core.frames cimport Expect, encode_rtu, encode_tcp, expect_of, reply_length, request_ok
 from bessctl_core.link cimport LINK_RTU, LINK_TCP, link_close, link_flush, link_init_rtu, link_init_tcp, link_send
 from bessctl_core.posix_io cimport ETIMEDOUT, POLLIN, POLLOUT
 
@@ -207,16 +208,26 @@ cdef void send_step(Bus* b, int64_t now_ns) noexcept nogil:
 
 # Time
 
-cdef void defer(Ring* q, uint8_t unit_id) noexcept nogil:
-    # What waits for this unit goes to the end; the order is kept otherwise.
+cdef bint bus_alike(const Bus* b, const Transaction* t) noexcept nogil:
+    """RTU, after a time-out: the answer that is missing, should it still come, could be taken for the answer to this question."""
+    cdef Expect asked
+    if b.link.kind != LINK_RTU or b.timeouts_in_row == 0:
+        return False
+    expect_of(&asked, t)
+    return (asked.unit_id == b.expect.unit_id and asked.function == b.expect.function
+            and reply_length(&asked) == reply_length(&b.expect))
+
+
+cdef void defer(const Bus* b, Ring* q, uint8_t unit_id, bint by_length) noexcept nogil:
+    # What waits for this unit goes to the end, and last what is answered alike; the order is kept otherwise.
     cdef Transaction* t
     cdef int i, behind
     cdef Ring made
     made.head = made.count = 0
-    for behind in range(2):
+    for behind in range(3):
         for i in range(q.count):
             t = q.slot[(q.head + i) % QUEUE_MAX]
-            if (t.unit_id == unit_id) == behind:
+            if (t.unit_id == unit_id) + (t.unit_id == unit_id and by_length and bus_alike(b, t)) == behind:
                 made.slot[made.count] = t
                 made.count += 1
     q[0] = made
@@ -227,8 +238,8 @@ cdef void give_up_question(Bus* b, int i, int64_t now_ns) noexcept nogil:
     b.timeouts_in_row += 1
     b.count.slow += b.rx_len > 0
     finish_out(b, i, b.suspect if b.suspect else FAULT_TIMEOUT, now_ns)
-    defer(&b.commands, unit_id)
-    defer(&b.polls, unit_id)
+    defer(b, &b.commands, unit_id, False)       # a write is answered by its own address
+    defer(b, &b.polls, unit_id, True)
 
 
 cdef void timed_out_tcp(Bus* b, int64_t now_ns) noexcept nogil:

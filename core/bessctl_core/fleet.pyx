@@ -6,8 +6,8 @@ from libc.string cimport memset
 from posix.time cimport timespec
 
 from .bus cimport (
-    BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUE_MAX, bus_close, bus_deadline_ns,
-    bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
+    BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUE_MAX, bus_alike, bus_close,
+    bus_deadline_ns, bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
 )
 from .bus_state cimport BusCounters
 from .curves cimport curves_init, curves_send, curves_take
@@ -177,13 +177,21 @@ cdef void send_read(const SiteConfig* c, Fleet* f, int read, int64_t now_ns) noe
         t.status = IDLE
 
 
+cdef bint goes_before(const Fleet* f, const Bus* bus, int read, int other) noexcept nogil:
+    """After a time-out a read whose answer differs in length from the one that is missing, else the one that is due longer."""
+    cdef bint alike = bus_alike(bus, &f.read[read])
+    if alike != bus_alike(bus, &f.read[other]):
+        return not alike
+    return f.read_due_ns[read] < f.read_due_ns[other]
+
+
 cdef void send_line_reads(const SiteConfig* c, Fleet* f, int bus, int64_t now_ns) noexcept nogil:
     """On a serial line the read that is due longest goes first, and few wait: what becomes urgent meanwhile is not far behind."""
     cdef int i, ahead, best
     for ahead in range(f.bus[bus].polls.count, LINE_AHEAD):
         best = -1
         for i in range(c.n_reads):
-            if c.dev_bus[c.read_device[i]] == bus and is_due(c, f, i, now_ns) and (best < 0 or f.read_due_ns[i] < f.read_due_ns[best]):
+            if c.dev_bus[c.read_device[i]] == bus and is_due(c, f, i, now_ns) and (best < 0 or goes_before(f, &f.bus[bus], i, best)):
                 best = i
         if best < 0:
             return

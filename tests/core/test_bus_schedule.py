@@ -5,12 +5,21 @@ CARD-1. What a device that fell silent costs its neighbours stands in test_probi
 
 from __future__ import annotations
 
+import os
+import select
 import time
+import tty
+from typing import Self
 
+import numpy as np
 import pytest
 
 from bessctl.config.profiles import from_text
+from bessctl_core import frames
+from bessctl_core import layout as L
+from bessctl_core.fleet_harness import FleetHarness
 from bessctl_core.master import Master
+from bessctl_core.sealed import pack, unpack
 from tests.core.bus_rig import MS, RtuRig
 from tests.devices.bench import Bench, placed
 from tests.devices.simulated import RackBms
@@ -19,6 +28,46 @@ from tests.devices.test_complaints import PLAIN, REVERTS, Plain
 from tests.scenarios.loop_rig import plant_server
 
 BITS = 11  # of a character on the line
+
+
+class Line:
+    """One device on a pseudo-terminal behind the loop's own buses, time invented: it is asked for blocks of these counts, 100 apart."""
+
+    def __init__(self, counts: tuple[int, ...]) -> None:
+        self.other_end, self.line = os.openpty()
+        tty.setraw(self.line)
+        c = np.zeros(1, L.dtype("SiteConfig"))[0]
+        c["rate_hz"], c["n_units"], c["n_devices"], c["n_buses"], c["n_reads"] = 100, 1, 1, 1, len(counts)
+        c["bus_kind"][0], c["bus_baud"][0], c["bus_parity"][0], c["bus_stop_bits"][0] = L.BusKind.BUS_RTU, 9600, ord("E"), 1
+        for k, byte in enumerate(os.ttyname(self.line).encode()):
+            c["bus_path"][k] = bytes([byte])
+        c["unit_pcs_device"][:], c["unit_bms_device"][:] = -1, -1
+        c["dev_kind"][0], c["dev_modbus_id"][0], c["dev_place"][0] = L.DeviceKind.DEV_METER, 1, L.LIMITS["plant"]
+        c["dev_timeout_ns"][0], c["dev_worst_ns"][0] = 50 * MS, 50 * MS
+        for i, count in enumerate(counts):
+            c["read_addr"][i], c["read_count"][i], c["read_period_ns"][i] = 100 * i, count, 500 * MS
+        self.fleet = FleetHarness(unpack(pack(c.tobytes(), {})))
+        self.answer = True
+
+    def next_question(self) -> tuple[int, int]:
+        """(address, count) of the next that goes out; what is not answered is left to its time-out."""
+        while not select.select([self.other_end], [], [], 0)[0]:
+            self.fleet.tick(10 * MS)
+        question = os.read(self.other_end, 8)
+        if self.answer:
+            body = bytes([1, 3, 2 * question[5]]) + bytes(2 * question[5])
+            os.write(self.other_end, body + frames.crc(body).to_bytes(2, "little"))
+            assert select.select([self.fleet.waits_for(0)[0]], [], [], 5)[0]
+            self.fleet.tick(10 * MS)
+        return int.from_bytes(question[2:4]), question[5]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.fleet.close()
+        os.close(self.other_end)
+        os.close(self.line)
 
 
 def test_on_a_line_a_command_goes_before_what_waits_for_a_silent_unit() -> None:
@@ -35,6 +84,54 @@ def test_on_a_line_a_command_goes_before_what_waits_for_a_silent_unit() -> None:
             rig.due()
         assert rig.peer_read(11)[:2] == b"\x01\x10"
         assert rig.outcome(probe)[0] == "queued"
+
+
+def asked_after_a_time_out(first: tuple[int, int, int], waiting: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """(unit, address, count) of the questions that go out after the first stayed unanswered, in their order."""
+    with RtuRig() as rig:
+        unit, address, count = first
+        rig.ask(unit=unit, address=address, count=count, timeout_ns=50 * MS, worst_ns=100 * MS)
+        for other in waiting:
+            rig.master.submit(other[0], 3, *other[1:], (), timeout_ns=50 * MS, worst_ns=100 * MS)
+        asked = []
+        for _ in waiting:
+            while rig.master.state != "idle":
+                rig.due()
+            rig.due()
+            question = rig.peer_read(8)
+            asked.append((question[0], question[3], question[5]))
+            body = bytes([question[0], 3, 2 * question[5]]) + bytes(2 * question[5])
+            rig.give(body + frames.crc(body).to_bytes(2, "little"))
+        return asked
+
+
+@pytest.mark.parametrize(
+    ("first", "waiting", "order"),
+    [
+        # the unit of the missing answer: what is answered by another length goes first, and its order is kept otherwise
+        ((1, 10, 3), [(1, 20, 3), (1, 30, 7), (1, 40, 3), (1, 50, 2)], [(1, 30, 7), (1, 50, 2), (1, 20, 3), (1, 40, 3)]),
+        # other units before it, whatever their length
+        ((1, 10, 3), [(1, 20, 3), (1, 30, 7), (2, 40, 3)], [(2, 40, 3), (1, 30, 7), (1, 20, 3)]),
+        # where all are alike nothing is better
+        ((1, 10, 3), [(1, 20, 3), (1, 30, 3)], [(1, 20, 3), (1, 30, 3)]),
+    ],
+    ids=["by length", "units first", "all alike"],
+)
+def test_after_a_time_out_a_line_asks_first_what_a_late_answer_cannot_be_taken_for(
+    first: tuple[int, int, int], waiting: list[tuple[int, int, int]], order: list[tuple[int, int, int]]
+) -> None:
+    """facts/modbus.md: consecutive requests differ in byte count where possible (docs/adr/0037)."""
+    assert asked_after_a_time_out(first, waiting) == order
+
+
+def test_on_a_line_the_read_after_a_time_out_is_one_of_another_length() -> None:
+    """The loop's own choice of what to read next: two blocks of three registers, one of seven that is due later."""
+    with Line(counts=(3, 3, 7)) as line:
+        assert [line.next_question() for _ in range(4)] == [(0, 3), (0, 3), (100, 3), (200, 7)], "the first proves that it is there"
+        line.answer = False
+        assert line.next_question() == (0, 3)
+        line.answer = True
+        assert [count for _, count in (line.next_question() for _ in range(2))] == [7, 3]
 
 
 @pytest.mark.parametrize("baud", [9600, 19200, 38400, 57600, 115200])
