@@ -21,6 +21,7 @@ from bessctl.protocols.ocpp.session.clock import NS, Now
 from bessctl.protocols.ocpp.session.hand import HandOrder
 from bessctl.protocols.ocpp.session.jobs import Done, Job
 from bessctl.protocols.ocpp.session.ledger import Ledger
+from bessctl.protocols.ocpp.session.network import Endpoint
 from bessctl.protocols.ocpp.session.station import Station
 from bessctl.protocols.ocpp.session.vault import Vault
 from tests.protocols.ocpp.fakes import FakePlant
@@ -105,6 +106,7 @@ class Talk:
         self.version, self.vault = version, vault
         self.jobs: list[Job] = []
         self.redials: list[str] = []
+        self.goods = 0
         self._asked: dict[str, str] = {}
         self.plant = FakePlant()
         self.ledger = ledger or Ledger()
@@ -140,6 +142,7 @@ class Talk:
         """Carry a step's output out, and answer CALLs at once where `auto` is set."""
         self.writes += out.writes
         self.disk.keep(out.writes, self.now)
+        self.goods += out.good
         self.restarts += [out.restart] if out.restart else []
         self.redials += [out.redial] if out.redial else []
         self.jobs += out.jobs
@@ -182,8 +185,8 @@ class Talk:
             return lambda p: {"currentTime": "2027-01-15T08:00:00Z"}
         return lambda p: {"idTagInfo": {"status": "Accepted"}} if action == "Authorize" else {}
 
-    def connect(self) -> None:
-        self.take(self.station.connected(self.now, self.reading))
+    def connect(self, endpoint: Endpoint | None = None) -> None:
+        self.take(self.station.connected(self.now, self.reading, None, endpoint))
 
     def disconnect(self) -> None:
         self.take(self.station.disconnected(self.now))

@@ -490,10 +490,38 @@ def test_the_security_profile_goes_up_alone() -> None:
     assert (trial.url, trial.security) == ("wss://x", 2)
     t.take(t.station.dial_failed(trial, t.now))
     assert t.station.network.endpoint().url == "ws://x"
+    assert t.call("GetConfiguration", {"key": ["SecurityProfile"]})["configurationKey"][0]["value"] == "1"
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_higher_security_profile_stands_with_the_first_frame_over_it(heard: bool) -> None:
+    """A05: no BootNotification goes out on a reconnect; whatever valid frame comes of the CSMS proves the profile, for good. A connection
+    of which none comes proves nothing: back to the profile before."""
+    t = talk(link=replace(OWNER, url="ws://x", allow_plain=True, password_file=Path("p")))
     t.call("ChangeConfiguration", {"key": "SecurityProfile", "value": "2"})
-    t.station.network.good(t.station.network.endpoint())
-    t.take(t.station.tick(t.now))
-    assert t.restarted().station.network.endpoint().url == "wss://x"
+    t.disconnect()
+    trial = t.station.network.endpoint()
+    t.auto = False
+    t.connect(trial)
+    assert t.station.network.endpoint() is trial
+    if heard:
+        t.call("GetConfiguration", {})
+    t.disconnect()
+    for again in (t, t.restarted()):
+        end = again.station.network.endpoint()
+        assert (end.url, end.security) == (("wss://x", 2) if heard else ("ws://x", 1))
+        again.take(again.station.dial_failed(end, again.now))
+        assert again.station.network.endpoint().url == end.url, "one failure later it is what it was"
+    assert t.of("BootNotification")[1:] == []
+
+
+def priority(t: Talk, order: str) -> str:
+    data = {
+        "component": {"name": "OCPPCommCtrlr"},
+        "variable": {"name": "NetworkConfigurationPriority"},
+        "attributeValue": order,
+    }
+    return str(t.call("SetVariables", {"setVariableData": [data]})["setVariableResult"][0]["attributeStatus"])
 
 
 NETWORK = {
@@ -531,14 +559,7 @@ def test_endpoints_are_tried_in_their_order_and_the_last_good_one_again(tmp_path
     """B10: so many tries each, then the last good one."""
     t = talk("2.0.1", replace(OWNER, password_file=tmp_path / "p", keys={"OCPPCommCtrlr.NetworkProfileConnectionAttempts": "2"}))
     t.call("SetNetworkProfile", {"configurationSlot": 2, "connectionData": NETWORK})
-    data = [
-        {
-            "component": {"name": "OCPPCommCtrlr"},
-            "variable": {"name": "NetworkConfigurationPriority"},
-            "attributeValue": "2",
-        }
-    ]
-    t.call("SetVariables", {"setVariableData": data})
+    assert priority(t, "2") == "Accepted"
     again = t.restarted()
     dialled = []
     for _ in range(6):
@@ -546,5 +567,61 @@ def test_endpoints_are_tried_in_their_order_and_the_last_good_one_again(tmp_path
         dialled.append(end.slot)
         again.take(again.station.dial_failed(end, again.now))
     assert dialled == [2, 2, 1, 1, 2, 2]
-    again.station.network.good(Endpoint(2, "wss://other/ocpp", 2))
-    assert again.station.network.endpoint().slot == 2
+    again.connect(again.station.network.endpoint())
+    again.disconnect()
+    assert again.station.network.endpoint().slot == 2, "from the first of the order again after a good connection"
+    again.connect(again.station.network.endpoint())
+    again.disconnect()
+    for _ in range(4):
+        end = again.station.network.endpoint()
+        again.take(again.station.dial_failed(end, again.now))
+        assert end.slot == 2, "the last good one is the only one of the order"
+
+
+def test_each_reconnect_is_good_with_its_first_valid_frame() -> None:
+    """Settled 7: no BootNotification goes out on a reconnect, and yet the back-off begins anew; noise is no evidence."""
+    t = talk("2.0.1")
+    assert t.goods == 1
+    t.auto = False
+    for reconnects in range(3):
+        t.disconnect()
+        t.connect()
+        t.raw("noise")
+        t.raw('[3,"never-asked",{}]')
+        assert t.goods == 1 + reconnects
+        t.call("GetLocalListVersion", {})
+        t.call("GetLocalListVersion", {})
+        assert t.goods == 2 + reconnects
+
+
+def test_another_csms_gets_a_boot_notification_and_the_order_names_no_empty_slot() -> None:
+    """B10: what was accepted at one slot is nothing to the next; NetworkConfigurationPriority with an empty slot is Rejected."""
+    t = talk("2.0.1", replace(OWNER, password_file=Path("p")))
+    assert priority(t, "2,1") == "Rejected"
+    t.call("SetNetworkProfile", {"configurationSlot": 2, "connectionData": NETWORK})
+    assert priority(t, "2,1") == "Accepted"
+    assert priority(t, "3") == "Rejected"
+    site, other = Endpoint(1, "wss://x", 1), Endpoint(2, "wss://other/ocpp", 2)
+    told = []
+    for end in (site, other, other, site, site):
+        t.disconnect()
+        before = len(t.of("BootNotification"))
+        t.connect(end)
+        told.append(len(t.of("BootNotification")) - before)
+    assert told == [0, 1, 0, 1, 0]
+
+
+def test_a_csms_that_hangs_up_without_a_word_is_a_failed_try() -> None:
+    """B10: so the next of the order has its turn. A pong is a word, where the site says so."""
+    t = talk("2.0.1", replace(OWNER, password_file=Path("p"), keys={"OCPPCommCtrlr.NetworkProfileConnectionAttempts": "1"}))
+    t.call("SetNetworkProfile", {"configurationSlot": 2, "connectionData": NETWORK})
+    assert priority(t, "1,2") == "Accepted"
+    dialled = []
+    for word in (True, True, False, False):
+        t.disconnect()
+        t.auto = False
+        t.connect(end := t.station.network.endpoint())
+        if word:
+            t.take(t.station.pong(t.now))
+        dialled.append(end.slot)
+    assert dialled == [1, 1, 1, 2]

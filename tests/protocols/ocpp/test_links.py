@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from ocpp.v16 import call
+from ocpp.v201 import call as call201
 
 from bessctl.errors import OperationFailed, UsageError
 from bessctl.protocols.ocpp.binding import link as link_module
@@ -40,6 +42,7 @@ from tests.protocols.ocpp.certificates import issue, server_context
 from tests.protocols.ocpp.fakes import FakePlans, FakePlant
 from tests.protocols.ocpp.harness import LOG, link_to, station
 from tests.protocols.ocpp.sansio import LINK
+from tests.protocols.ocpp.test_files import NETWORK
 from tests.protocols.ocpp.test_frames import BAD
 
 
@@ -461,6 +464,50 @@ def test_connections_have_small_buffers(tmp_path: Path) -> None:
             async with dial(link, ("ocpp1.6",)) as connection:
                 buffer = connection.transport._ssl_protocol.get_buffer(-1)  # type: ignore[attr-defined]
                 assert len(buffer) <= 16 * 1024
+
+    asyncio.run(story())
+
+
+def test_a_csms_that_comes_back_is_dialled_without_delay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Settled 7: each good connection takes the back-off to its beginning, though only the first of all sends a BootNotification."""
+    caplog.set_level(logging.INFO)
+
+    async def story() -> None:
+        waits = BackOff(minimum_s=0.02, random_range_s=0.001, repeat_times=10)
+        async with Csms() as csms, station(csms, tmp_path, back_off=waits) as rig:
+            await csms.station("BESS1")
+            for _ in range(6):
+                was = csms.peers["BESS1"]
+                await was.connection.close()
+                await csms.until(lambda was=was: csms.peers.get("BESS1", was) is not was)
+                await csms.peers["BESS1"].call(call.GetLocalListVersion())
+            await rig.until(lambda: caplog.text.count("dialling again in") >= 6)
+            assert len(csms.of("BootNotification")) == 1
+
+    asyncio.run(story())
+    assert set(re.findall(r"dialling again in (.*) s", caplog.text)) == {"0.0"}
+
+
+def test_a_csms_that_is_gone_is_left_for_the_other(tmp_path: Path) -> None:
+    """B09, B10: the owner names a second CSMS; the first goes away; the second gets a BootNotification of its own, and the link stays."""
+
+    async def story() -> None:
+        async with Csms(versions=("2.0.1",)) as other:
+            async with Csms(versions=("2.0.1",)) as first:
+                keys = {"OCPPCommCtrlr.NetworkProfileConnectionAttempts": "1"}
+                async with station(first, tmp_path, version=("2.0.1",), role=Role.OWNER, keys=keys) as rig:
+                    peer = await first.station201("BESS1")
+                    await peer.ask(call201.SetNetworkProfile(2, {**NETWORK, "ocppCsmsUrl": other.url, "securityProfile": 0}))
+                    place = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "NetworkConfigurationPriority"}}
+                    answer = await peer.ask(call201.SetVariables([{**place, "attributeValue": "1,2"}]))
+                    assert answer.set_variable_result[0]["attribute_status"] == "Accepted"
+                    await first.stop()
+                    peer = await other.station201("BESS1")
+                    await peer.connection.close()
+                    await other.until(lambda: other.peers201.get("BESS1", peer) is not peer)
+                    await other.peers201["BESS1"].ask(call201.GetLocalListVersion())
+                    await rig.until(lambda: rig.store.read("SELECT value FROM ocpp_state WHERE name = 'network_good'") == [("2",)])
+            assert len(other.of("BootNotification")) == 1
 
     asyncio.run(story())
 

@@ -167,7 +167,6 @@ class Link:
         shared, desk = self._shared, self._desk
         saved = tables.load(self._store, self.config.name, shared.secrets)
         version = saved.state.get("version", self.config.version[0])
-        desk.ledger.forget(self.config.name)
         return Station(
             self.config,
             shared.identity,
@@ -260,9 +259,9 @@ class Link:
     async def _talk(self, connection: Connection, spoken: Dialect, endpoint: Endpoint) -> None:
         self._outbox = Outbox()
         helpers = [asyncio.create_task(self._outbox.run(connection.send)), asyncio.create_task(self._ping(connection))]
-        reader = asyncio.create_task(self._receive(connection, endpoint))
+        reader = asyncio.create_task(self._receive(connection))
         try:
-            self._carry_out(self.station.connected(self._desk.clock.now(), self._desk.reading, spoken))
+            self._carry_out(self.station.connected(self._desk.clock.now(), self._desk.reading, spoken, endpoint))
             await asyncio.wait([reader, *helpers], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._outbox = None
@@ -275,17 +274,14 @@ class Link:
             if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
                 raise outcome
 
-    async def _receive(self, connection: Connection, endpoint: Endpoint) -> None:
+    async def _receive(self, connection: Connection) -> None:
         flow = Flow(self.config.calls_per_s)
         while True:
             message = await connection.recv(decode=False)
-            was = self.station.accepted
             output = self.station.received(message, self._desk.clock.now())
             self._carry_out(output, heard=True)
-            if self.station.accepted and not was:
+            if output.good:
                 self._retry.good()
-                self.station.network.good(endpoint)
-                self._carry_out(self.station.tick(self._desk.clock.now()))
             pause_s = flow.pause_s(self._loop.time(), output.charge)
             if pause_s:
                 await asyncio.sleep(pause_s)
@@ -305,7 +301,10 @@ class Link:
                     continue
                 self._log.warning("ocpp link %s: no pong within %.0f s, closing", self.config.name, PONG_TIMEOUT_S)
                 return
-            self._carry_out(self.station.pong(self._desk.clock.now()))
+            output = self.station.pong(self._desk.clock.now())
+            self._carry_out(output)
+            if output.good:
+                self._retry.good()
 
     def _carry_out(self, output: w.Output, *, heard: bool = False) -> None:
         """Plan, disk, wire. `heard`: the step took one message of the peer, so that its answers acknowledge what it wrote itself."""

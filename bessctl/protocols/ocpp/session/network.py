@@ -1,7 +1,9 @@
 """Which CSMS endpoint to dial (2.0.1 B09, B10; A05; whitepaper A05): network profiles, tries, fall-back, security upgrade.
 
 - Slot 1 is the site's own and cannot be set; 2 and 3 are the CSMS's. They are dialled in the order of NetworkConfigurationPriority, each
-  NetworkProfileConnectionAttempts times; then the last one that was good; then from the beginning.
+  NetworkProfileConnectionAttempts times; then the last one that was good; then from the beginning. The order names only what is set.
+- A connection is good with its first valid frame from a CSMS that accepted this boot, then or earlier (or a pong, where that is evidence).
+  One that ends before is a failed try. In another slot is another CSMS: it gets a BootNotification of its own.
 - SetNetworkProfile is Rejected for an unknown slot, another transport than JSON, a version we do not speak, a VPN or APN (the site's
   router does those), a security profile below the present one, and one whose credentials are missing.
 - A higher SecurityProfile becomes the site's once a connection with it was good; until then a failed try falls back (A05.FR.05).
@@ -20,6 +22,7 @@ from bessctl.protocols.ocpp.session.settings import SLOTS
 from bessctl.protocols.ocpp.session.writes import PutDoc, PutKey, PutState
 
 KIND = "network"
+PRIORITY = "OCPPCommCtrlr.NetworkConfigurationPriority"
 SITE_SLOT = 1
 VERSIONS = {"1.6", "2.0.1"}
 
@@ -56,6 +59,9 @@ class Network:
         self._slots.setdefault(SITE_SLOT, own)
         self._trial: Endpoint | None = None
         self._good = int(core.saved.state.get("network_good", str(SITE_SLOT)))
+        self._order = core.keys.text(PRIORITY)
+        self._unproved: Endpoint | None = None
+        self._at: int | None = None
         self._tries = 0
         self.active = SITE_SLOT
 
@@ -68,22 +74,53 @@ class Network:
         """What to dial now."""
         if self._trial is not None:
             return self._trial
-        order = [int(w) for w in self._core.keys.words("OCPPCommCtrlr.NetworkConfigurationPriority")]
+        order = [int(w) for w in self._core.keys.words(PRIORITY)]
         order = [slot for slot in order if slot in self._slots] or [SITE_SLOT]
         each = self._core.keys.number("OCPPCommCtrlr.NetworkProfileConnectionAttempts")
         order += [self._good] if self._good in self._slots and self._good != order[-1] else []
         return self._slots[order[self._tries // each % len(order)]]
 
+    def connected(self, endpoint: Endpoint) -> None:
+        """A connection stands; whether it is good is not known yet."""
+        self._unproved, before = endpoint, self._at
+        self._at = endpoint.slot or SITE_SLOT
+        if self._at != before:
+            self._core.registration.again()
+
+    def heard(self) -> bool:
+        """A valid frame from a CSMS that accepted us; True = the first on this connection."""
+        endpoint, self._unproved = self._unproved, None
+        if endpoint is not None:
+            self._found_good(endpoint)
+        return endpoint is not None
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        endpoint, self._unproved = self._unproved, None
+        if endpoint is not None:
+            self.failed(endpoint)
+
+    def prefer(self, order: str) -> bool:
+        """NetworkConfigurationPriority; False = it names a slot in which nothing is set, and the old order stands."""
+        empty = [slot for slot in order.split(",") if int(slot) not in self._slots]
+        if empty:
+            self._core.keys.put(PRIORITY, self._order)
+            self._core.audit("network_refused", f"slot {empty[0]} is empty", None, 30)
+            return False
+        self._order = order
+        self._core.audit("network", f"priority {order}, at work with the next dialling")
+        return True
+
     def failed(self, endpoint: Endpoint) -> None:
-        """No connection came of it."""
+        """No good connection came of it."""
         if endpoint is self._trial:
             self._trial = None
+            self._core.keys.put("SecurityProfile", str(self._slots[SITE_SLOT].security))
             self._core.audit("network", f"security profile {endpoint.security} did not connect, back to the one before", None, 30)
             return
         self._tries += 1
 
-    def good(self, endpoint: Endpoint) -> None:
-        """The CSMS accepted us there."""
+    def _found_good(self, endpoint: Endpoint) -> None:
         writes = self._core.out.writes
         if endpoint is self._trial:
             kept = Endpoint(SITE_SLOT, endpoint.url, endpoint.security)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.jobs import Password
 from bessctl.protocols.ocpp.session.metering import Metering
-from bessctl.protocols.ocpp.session.network import Network
+from bessctl.protocols.ocpp.session.network import PRIORITY, Network
 from bessctl.protocols.ocpp.session.writes import PutKey
 
 COUNTED_ANEW = {"MeterValueSampleInterval", "ClockAlignedDataInterval"}
@@ -31,9 +31,9 @@ class Settings:
             return True
         if name == "SecurityProfile":
             return self._network.upgrade(int(kept))
+        if name == PRIORITY and not self._network.prefer(kept):
+            return False
         core.out.writes.append(PutKey(name, kept))
         if name in COUNTED_ANEW:
             self._metering.changed()
-        if name == "OCPPCommCtrlr.NetworkConfigurationPriority":
-            core.audit("network", f"priority {kept}, at work with the next dialling")
         return True

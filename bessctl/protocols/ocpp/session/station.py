@@ -132,9 +132,10 @@ class Station:
 
     # What comes in.
 
-    def connected(self, now: Now, reading: Reading | None, spoken: Dialect | None = None) -> Output:
-        """A connection stands; `spoken` is the version that was agreed, where it may be another than before."""
+    def connected(self, now: Now, reading: Reading | None, spoken: Dialect | None = None, endpoint: Endpoint | None = None) -> Output:
+        """A connection stands; `spoken` is the version that was agreed, where it may be another than before, at `endpoint`."""
         core = self._begin(now)
+        self.network.connected(endpoint or self.network.endpoint())
         if spoken is not None and spoken.traits.version != core.traits.version:
             core.spoken = spoken
             core.registration.again()
@@ -151,6 +152,7 @@ class Station:
         """The connection is gone: what waited for an answer waits for the next connection."""
         core = self._begin(now)
         core.online, self._rpc = False, None
+        self.network.lost()
         core.asks.clear()
         core.queue.link_broke()
         core.registration.link_broke()
@@ -176,6 +178,8 @@ class Station:
                 core.out.charge = BAD_CHARGE
                 core.audit("malformed", f"{field}: {why}", None, WARNING)
                 core.out.frames += [reply] if reply else []
+                return self._end()
+        core.out.good = core.registration.accepted and self.network.heard()
         return self._end()
 
     def pong(self, now: Now) -> Output:
@@ -183,6 +187,7 @@ class Station:
         self._begin(now)
         if self._core.link.pong_is_evidence and self._rpc is not None:
             self._standing.heard()
+            self._core.out.good = self._core.registration.accepted and self.network.heard()
         return self._end()
 
     def plant(self, reading: Reading | None, now: Now) -> Output:

@@ -171,6 +171,8 @@ class Output:
     """`soft` or `hard`: the station of this link begins anew once the frames are out."""
     redial: str | None = None
     """Why the link must be dialled again: new credentials, another network profile."""
+    good: bool = False
+    """The connection stands: the first valid frame of a CSMS that accepted us."""
     charge: float = 0.0
     """What the frame just taken counts of the peer's allowance: an answer nothing, a CALL one, what is malformed more."""
     jobs: list[Job] = field(default_factory=list)
