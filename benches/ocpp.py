@@ -2,13 +2,14 @@
 
 Everything is there: `bessctl supervise` with SQLite FULL, the loop at 100 Hz, a simulated plant behind Modbus TCP; the good CSMSs are this
 process, over TLS, half 1.6 and half 2.0.1. On every good link a transaction runs and tells its values each second, through the store;
-together they may have nearly all the plant can give. Beside them hostile CSMSs (benches/ocpp_hostile.py): a third pours garbage, a third
-floods with good CALLs, a third reads nothing.
+together they may have nearly all the plant can give; in the end one of a higher priority claims the whole plant too. Beside them hostile
+CSMSs (benches/ocpp_hostile.py): a third pours garbage, a third floods with good CALLs, a third reads nothing.
 
     ms            a CALL of the CSMS (GetConfiguration, GetVariables) until its answer, one link after the other
     register_ms   a RemoteStart on a link of its own until the PCS's set point changes
     cpu_core      of the supervisor, in cores; cores what each process took, `csms` is this one; rss_mb the supervisor's memory
-    over_w        the most that all grants together were above the envelope of the same tick, looked at every 10 ms
+    over_w        the most that all grants together, the target of OCPP's slot, were above the same tick's envelope; looked at every 10 ms
+    contended     what was claimed in the end, the envelope, and the target of OCPP's slot meanwhile
     reconnect     all good connections cut at once: when they are back, and the most in any second
     plain         as many charge points of the package `ocpp` on `websockets`, 1.6, without store, plant and hostile peers, in the same run
 """
@@ -45,6 +46,7 @@ from tests.scenarios.loop_rig import Loop, found_devices, loop_process
 from tests.sites import EXAMPLE
 
 ENOUGH_S = 30
+CONTEND_S = 3
 LOOKS = 30
 PATIENCE_S = 300
 """For all links to be there: on a loaded machine the site file alone takes a minute to read."""
@@ -74,6 +76,7 @@ class Seen:
     transactions: int = 0
     most_w: float = 0.0
     over_w: float = float("-inf")
+    contended: dict[str, float] = field(default_factory=dict)
     cores: dict[str, float] = field(default_factory=dict)
     hostile: dict[str, int] = field(default_factory=dict)
     reconnect: dict[str, float] = field(default_factory=dict)
@@ -139,6 +142,7 @@ def site_of(folder: Path, plant_port: int, csms_port: int, hostile_port: int, op
     links = [link(f"good-{n}", csms_port, ca_file, ("1.6", "2.0.1")[n % 2], each_w) for n in range(options.links)]
     links += [link(f"hostile-{n}", hostile_port, ca_file, ("1.6", "2.0.1")[n % 2], each_w) for n in range(options.hostile)]
     links.append(link("probe", csms_port, ca_file, "1.6", PROBE_W))
+    links.append({**link("greedy", csms_port, ca_file, "1.6", PLANT_W), "priority": 1})
     site["ocpp"]["links"] = links
     file, sealed = folder / "site.yaml", folder / "site.sealed"
     with file.open("w") as out:
@@ -228,9 +232,24 @@ async def watch(loop: Loop, seen: Seen) -> None:
         await asyncio.sleep(0.01)
 
 
-async def measured(park: Park, plant: rig.PlantProcess, processes: dict[str, Process], options: argparse.Namespace, seen: Seen) -> None:
-    process = processes["supervisor"]
-    await park.until(lambda: len(good(park)) >= options.links and "probe" in park.peers and park.peers["probe"].booted, PATIENCE_S)
+async def contend(park: Park, loop: Loop, seen: Seen) -> None:
+    """More is claimed than there is, for a while; `watch` looks on."""
+    answer, _ = await park.peers["greedy"].ask("RemoteStartTransaction", {"idTag": "GREEDY", "connectorId": 1})
+    await asyncio.sleep(CONTEND_S)
+    state = loop.now()
+    target_w, envelope_w = float(state["slot_target_w"][OCPP_SLOT]), float(state["hi_w"])
+    claimed_w = SHARED_W + (PLANT_W if answer["status"] == "Accepted" else 0)
+    seen.contended = {"claimed_w": claimed_w, "envelope_w": round(envelope_w, 1), "target_w": round(target_w, 1)}
+    await park.peers["greedy"].ask("RemoteStopTransaction", {"transactionId": park.last_transaction})
+
+
+async def measured(
+    park: Park, plant: rig.PlantProcess, processes: dict[str, Process], options: argparse.Namespace, seen: Seen, *, loop: Loop
+) -> None:
+    process, singles = processes["supervisor"], ("probe", "greedy")
+    await park.until(
+        lambda: len(good(park)) >= options.links and all(n in park.peers and park.peers[n].booted for n in singles), PATIENCE_S
+    )
     await asyncio.sleep(3)
     seen.transactions = await begin_all(park)
     await asyncio.sleep(5)
@@ -242,6 +261,7 @@ async def measured(park: Park, plant: rig.PlantProcess, processes: dict[str, Pro
     seen.register_ms = await registers(park, plant, options.starts)
     log = plant.ask(command_log=True, since=0)["command_log"]
     seen.most_w = max((value for _, _, kind, value in log if kind == "wset"), default=0.0)
+    await contend(park, loop, seen)
     seen.reconnect = await reconnects(park, options.links)
 
 
@@ -308,7 +328,7 @@ async def everything(folder: Path, options: argparse.Namespace) -> tuple[Seen, d
                     "plant": plant.pid,
                 }
                 try:
-                    await measured(park, plant, {name: Process(pid) for name, pid in pids.items()}, options, seen)
+                    await measured(park, plant, {name: Process(pid) for name, pid in pids.items()}, options, seen, loop=loop)
                 except TimeoutError:
                     print((folder / "supervisor.log").read_text()[-4000:], file=sys.stderr)
                     raise
@@ -329,8 +349,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "messages_per_s": round(seen.messages_per_s, 1), "cpu_core": seen.cores["supervisor"], "rss_mb": round(seen.rss_mb, 1),
         "ms": percentiles(seen.ms, 1, (50, 99)), "hostile": {"peers": options.hostile, **seen.hostile},
         "register_ms": percentiles(seen.register_ms, 1, (50, 99)) if seen.register_ms else {}, "register_n": len(seen.register_ms),
-        "most_w": seen.most_w, "envelope_w": PLANT_W, "over_w": round(seen.over_w, 3), "reconnect": seen.reconnect, "cores": seen.cores,
-        "plain": reference, "wall_s": round(time.monotonic() - began, 1),
+        "most_w": seen.most_w, "envelope_w": PLANT_W, "over_w": round(seen.over_w, 3), "contended": seen.contended,
+        "reconnect": seen.reconnect, "cores": seen.cores, "plain": reference, "wall_s": round(time.monotonic() - began, 1),
     }  # fmt: skip
     ours, theirs = (r["cpu_core"] / max(r["messages_per_s"], 1e-9) for r in (result, reference))
     result["ratio_cpu_per_message"] = round(ours / max(theirs, 1e-9), 2)

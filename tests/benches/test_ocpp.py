@@ -12,3 +12,4 @@ def test_the_bench_tells_what_it_documents() -> None:
     assert result["hostile"]["peers"] == 3
     assert result["most_w"] <= result["envelope_w"]
     assert result["reconnect"]["n"] == 4
+    assert result["contended"]["claimed_w"] > result["contended"]["envelope_w"]

@@ -286,7 +286,7 @@ def test_a_token_doubted_after_the_start(version: str, stop: str, energy_wh: str
         demand = t.station.demand(t.now)
         if not begun(t) or demand is None:
             return "ended"
-        return "starved" if demand.target[0].watts == 0 else "running"
+        return "starved" if demand.wanted[0].watts == 0 else "running"
 
     assert state() == at_once
     t.plant.energy(export_wh=1000.0)

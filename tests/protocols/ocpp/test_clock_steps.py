@@ -36,7 +36,7 @@ def begun(version: str) -> Talk:
 def watts(talk: Talk) -> float | None:
     demand = talk.station.demand(talk.now)
     assert demand is not None
-    return demand.target[0].watts
+    return demand.wanted[0].watts
 
 
 @pytest.mark.parametrize("version", ["1.6", "2.0.1"])

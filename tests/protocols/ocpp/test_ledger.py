@@ -19,10 +19,10 @@ def reading(offered_w: float = 200_000.0, *, out_mwh: int = 0, in_mwh: int = 0, 
 def test_first_come_first_served_within_the_envelope() -> None:
     ledger = Ledger()
     ledger.observe(reading())
-    assert ledger.ask("a", "1", OUT, 150_000.0).watts == 150_000.0
-    assert ledger.ask("b", "2", OUT, 150_000.0).watts == 50_000.0
+    assert ledger.ask("a", "1", OUT, 150_000.0).claim_w == 150_000.0
+    assert ledger.ask("b", "2", OUT, 150_000.0).claim_w == 50_000.0
     refused = ledger.ask("c", "3", OUT, 150_000.0)
-    assert (refused.watts, refused.why) == (0.0, "every watt of the envelope is claimed")
+    assert (refused.claim_w, refused.why) == (0.0, "every watt of the envelope is claimed")
     assert "interlock" in ledger.ask("c", "3", IN, 1.0).why
     ledger.observe(reading(160_000.0))
     assert (ledger.granted_w("a", "1"), ledger.granted_w("b", "2")) == (150_000.0, 10_000.0)
@@ -34,7 +34,7 @@ def test_a_limit_of_our_own_slot_does_not_refuse() -> None:
     """A transaction may begin under a limit of 0 and waits."""
     ledger = Ledger()
     ledger.observe(reading(0.0, ours=True))
-    assert ledger.ask("a", "1", OUT, 150_000.0).watts == 150_000.0
+    assert ledger.ask("a", "1", OUT, 150_000.0).claim_w == 150_000.0
     assert ledger.granted_w("a", "1") == 0.0
 
 

@@ -55,13 +55,19 @@ def test_links_add_up_and_each_lapses_by_itself() -> None:
 def test_a_link_past_its_lease_gives_no_target_but_its_cap() -> None:
     silent = want([(0, 70.0)], lease=5, link="b", cap=[(0, 80.0)])
     plan = plan_of([want([(0, 100.0)]), silent], 10 * NS)
-    assert told(plan.blocks) == [(10, -80.0, 80.0, 100.0)]
+    assert told(plan.blocks) == [(10, -80.0, 80.0, 80.0)]
 
 
 def test_caps_are_limits_of_both_signs_and_the_fallback() -> None:
     plan = plan_of([want([(0, 100.0)], cap=[(0, 60.0), (50, 0.0)])], 0)
-    assert told(plan.blocks) == [(0, -60.0, 60.0, 100.0), (50, 0.0, 0.0, 100.0)]
+    assert told(plan.blocks) == [(0, -60.0, 60.0, 60.0), (50, 0.0, 0.0, 0.0)]
     assert told(plan.fallback) == [(0, -60.0, 60.0, None), (50, 0.0, 0.0, None)]
+
+
+def test_what_is_wanted_is_cut_to_what_is_dealt() -> None:
+    """OCPP-17: the sum of the grants; each block by its own cap too."""
+    wanted = [want([(0, 100.0), (50, 20.0)], lease=60, way=IN), want([(0, 50.0)], lease=30, way=IN, link="b")]
+    assert told(plan_of(wanted, 0, 120.0).blocks) == [(0, None, None, -120.0), (30, None, None, -100.0), (50, None, None, -20.0)]
 
 
 def test_nothing_wanted_is_an_empty_plan() -> None:
@@ -101,7 +107,7 @@ def test_a_plan_never_asks_for_more_than_was_wanted(demands: list[Demand], now_s
         assert all(a.end_ns <= b.start_ns for a, b in itertools.pairwise(blocks))
     for block in plan.blocks:
         alive = [d for d in demands if d.lease_until_ns > block.start_ns or d.lease_until_ns == plan.lease_until_ns]
-        most = sum(max((s.watts or 0.0) for s in d.target) for d in alive)
+        most = sum(max((s.watts or 0.0) for s in d.wanted) for d in alive)
         assert (block.target_w or 0.0) <= most + 1e-6
     assert same(plan, plan, now)
 

@@ -28,7 +28,7 @@ def put(talk: Talk, connector: int, body: dict[str, Any]) -> str:
 
 def target(talk: Talk) -> list[tuple[float, float | None]]:
     demand = talk.station.demand(talk.now)
-    return [((s.start_ns - talk.now.mono_ns) / NS, s.watts) for s in demand.target] if demand else []
+    return [((s.start_ns - talk.now.mono_ns) / NS, s.watts) for s in demand.wanted] if demand else []
 
 
 @pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "2027-01-15T08:00:00Z", "9999-12-31T23:59:59Z"])
@@ -184,7 +184,7 @@ def test_an_owners_station_limit_caps_the_plant(role: Role, caps: list[float]) -
     demand = talk.station.demand(talk.now)
     assert demand is not None
     assert [c.watts for c in demand.cap] == caps
-    assert demand.target[0].watts == 40_000.0
+    assert demand.wanted[0].watts == 40_000.0
 
 
 def test_a_cap_stays_when_the_lease_lapses() -> None:
@@ -196,7 +196,7 @@ def test_a_cap_stays_when_the_lease_lapses() -> None:
     for station in (talk.station, talk.restarted().station):
         demand = station.demand(talk.now)
         assert demand is not None
-        assert (demand.target, demand.cap[0].watts) == ((), 40_000.0)
+        assert (demand.wanted, demand.cap[0].watts) == ((), 40_000.0)
 
 
 def composite(talk: Talk, **wish: Any) -> dict[str, Any]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bessctl.model.snapshot import Binding
+from bessctl.protocols.ocpp.binding.desk import Desk
+from bessctl.protocols.ocpp.config import StationConfig
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.plant import Direction
-from tests.protocols.ocpp.sansio import LINK, Talk, saved_after
+from tests.protocols.ocpp.fakes import FakePlans
+from tests.protocols.ocpp.sansio import LINK, Talk, profile, saved_after
+from tests.protocols.ocpp.test_transactions import Still
 
 KWH = 1000.0
 
@@ -82,3 +91,82 @@ def test_a_station_that_begins_anew_holds_what_its_store_holds() -> None:
     start(other)
     Talk(a.link, saved_after(a.writes), ledger=ledger)
     assert [c.link for c in ledger.claims()] == ["b"]
+
+
+class Plant:
+    """Three CSMSs of two priorities and one plant, with the desk where they meet."""
+
+    def __init__(self) -> None:
+        self.ledger, self.plans = Ledger(), FakePlans()
+        self.talks = [link(name, self.ledger, priority=priority) for name, priority in (("a", 0), ("b", 1), ("c", 0))]
+        first = self.talks[0]
+        for talk in self.talks:
+            talk.plant = first.plant
+        links = tuple(talk.link for talk in self.talks)
+        self.desk = Desk(StationConfig(links), self.plans, first.plant, Still(first), ledger=self.ledger, log=logging.getLogger("desk"))
+        for talk in self.talks:
+            self.desk.stations[talk.link.name] = lambda station=talk.station: station
+        self.envelope_w = 200_000.0
+
+    def do(self, what: str, who: int, number: int) -> None:
+        talk, watts = self.talks[who], number * 20_000.0
+        match what:
+            case "start":
+                talk.call("RemoteStartTransaction", {"idTag": "T", "connectorId": 1})
+            case "stop":
+                active = talk.station.transactions.active()
+                talk.call("RemoteStopTransaction", {"transactionId": int(active.peer or 0) if active else 0})
+            case "limit":
+                body: dict[str, Any] = profile([(0, watts), (50, watts / 2)], chargingProfilePurpose="TxDefaultProfile")
+                talk.call("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": body})
+            case "envelope":
+                self.envelope_w = watts
+                talk.plant.limits(-watts, watts, Binding("row", "soc_low"))
+            case "gone":
+                talk.disconnect()
+            case "back":
+                talk.connect()
+
+    def step(self, seconds: int) -> None:
+        for talk in self.talks:
+            talk.pass_time(seconds)
+            talk.look()
+        self.desk.look()
+        self.desk.replan()
+
+
+WHAT = st.sampled_from(("start", "start", "stop", "limit", "envelope", "gone", "back"))
+DEEDS = st.lists(st.tuples(WHAT, st.integers(0, 2), st.integers(0, 10), st.sampled_from((0, 1, 30))), min_size=4, max_size=10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(DEEDS)
+def test_the_target_is_the_sum_of_the_grants_and_within_the_envelope(deeds: list[tuple[str, int, int, int]]) -> None:
+    """OCPP-17: whatever is claimed, limited, away, cut by the plant or given back; with more claimed than there is."""
+    plant = Plant()
+    for who in range(2):  # 300 kW claimed of 200
+        plant.do("start", who, 0)
+    plant.step(0)
+    for what, who, number, seconds in deeds:
+        plant.do(what, who, number)
+        plant.step(seconds)
+        granted = sum(c.grant_w for c in plant.ledger.claims())
+        assert granted <= plant.envelope_w + 1e-6
+        assert (plant.plans.target_w(plant.talks[0].now.mono_ns) or 0.0) == pytest.approx(granted, abs=1e-6)
+
+
+def test_the_plan_follows_the_envelope_by_itself() -> None:
+    """A look at the plant is enough; what is not cut is not written again."""
+    plant = Plant()
+    plant.do("start", 0, 0)
+    plant.step(0)
+    written = len(plant.plans.plans)
+    for envelope_w, target_w, more in (
+        (180_000.0, 150_000.0, 0),
+        (40_000.0, 40_000.0, 1),
+        (30_000.0, 30_000.0, 2),
+        (190_000.0, 150_000.0, 3),
+    ):
+        plant.talks[0].plant.limits(-envelope_w, envelope_w, Binding("row", "soc_low"))
+        plant.desk.look()
+        assert (plant.plans.target_w(plant.talks[0].now.mono_ns), len(plant.plans.plans) - written) == (target_w, more)

@@ -57,7 +57,7 @@ def test_connectors_are_directions(connector: int | None, direction: Direction) 
     demand = talk.station.demand(talk.now)
     assert demand is not None
     assert demand.direction is direction
-    assert demand.target[0].watts == 150_000.0
+    assert demand.wanted[0].watts == 150_000.0
 
 
 def refuse_zero(talk: Talk) -> None:
@@ -119,7 +119,7 @@ def test_granted_less_than_asked_is_accepted() -> None:
     started(talk)
     demand = talk.station.demand(talk.now)
     assert demand is not None
-    assert demand.target[0].watts == 80_000.0
+    assert demand.wanted[0].watts == 80_000.0
     assert any(isinstance(x, w.Audit) and "row:cell_temp_high" in x.detail for x in talk.writes)
 
 
@@ -219,7 +219,7 @@ def test_a_transaction_is_resumed_after_a_restart() -> None:
     again.booted()
     demand = again.station.demand(again.now)
     assert demand is not None
-    assert demand.target[0].watts == 150_000.0
+    assert demand.wanted[0].watts == 150_000.0
     assert again.of("StartTransaction") == []
     assert again.call("RemoteStopTransaction", {"transactionId": 41}) == {"status": "Accepted"}
     assert again.of("StopTransaction")[0]["transactionId"] == 41
@@ -418,4 +418,4 @@ def test_the_other_direction_is_unavailable_on_all_links() -> None:
     assert b.call("RemoteStartTransaction", {"idTag": "T", "connectorId": 1}) == {"status": "Accepted"}
     demand = b.station.demand(b.now)
     assert demand is not None
-    assert demand.target[0].watts == 50_000.0
+    assert demand.wanted[0].watts == 50_000.0

@@ -97,7 +97,8 @@ async def running(path: Path, *links: LinkConfig, **config: Any) -> AsyncIterato
 
 
 def test_both_versions_share_the_plant(tmp_path: Path) -> None:
-    """Settled 2: the sum is one target; the other direction is Unavailable on both; a higher priority takes from a lower one."""
+    """Settled 2: the sum is one target; the other direction is Unavailable on both; a higher priority takes from a lower one.
+    The target is the sum of the grants: within the envelope, though more is claimed."""
 
     async def story() -> None:
         async with Csms() as old, Csms(versions=("2.0.1",)) as new:
@@ -110,9 +111,9 @@ def test_both_versions_share_the_plant(tmp_path: Path) -> None:
                 await new.wait("StatusNotification", where=lambda p: p["evse_id"] == 2 and p["connector_status"] == "Unavailable")
                 answer = await second.start_transaction("T", evse=1)
                 assert answer.status == "Accepted"
-                # 150 kW each, of which the envelope leaves 200: the later one is served first.
+                # 150 kW each are claimed, of which the envelope leaves 200: the later one is served first.
                 await new.wait("TransactionEvent", where=lambda p: p["transaction_info"].get("charging_state") == "Charging")
-                assert plans.target_w() == 300_000.0
+                assert plans.target_w() == 200_000.0
                 assert await second.stop_transaction(answer.transaction_id) == "Accepted"
                 await new.wait("TransactionEvent", where=lambda p: p["event_type"] == "Ended")
                 assert plans.target_w() == 150_000.0
@@ -124,11 +125,11 @@ def test_both_versions_share_the_plant(tmp_path: Path) -> None:
 def test_a_higher_priority_is_served_first() -> None:
     ledger = Ledger()
     ledger.observe(reading())
-    assert ledger.ask("low", "1", Direction.DISCHARGE, 150_000.0).watts == 150_000.0
-    assert ledger.ask("high", "2", Direction.DISCHARGE, 150_000.0, 5).watts == 150_000.0
+    assert ledger.ask("low", "1", Direction.DISCHARGE, 150_000.0).claim_w == 150_000.0
+    assert ledger.ask("high", "2", Direction.DISCHARGE, 150_000.0, 5).claim_w == 150_000.0
     assert (ledger.granted_w("high", "2"), ledger.granted_w("low", "1")) == (150_000.0, 50_000.0)
     assert ledger.offered_w("low", Direction.DISCHARGE) == 50_000.0
-    assert ledger.ask("same", "3", Direction.DISCHARGE, 150_000.0).watts == 0.0
+    assert ledger.ask("same", "3", Direction.DISCHARGE, 150_000.0).claim_w == 0.0
 
 
 def test_a_flood_is_read_at_its_rate() -> None:

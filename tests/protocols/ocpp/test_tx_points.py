@@ -36,7 +36,7 @@ def told(t: Talk) -> list[tuple[str, str, str]]:
 def target_w(t: Talk) -> float | None:
     """What the link wants of the plant now; None = nothing."""
     demand = t.station.demand(t.now)
-    return None if demand is None or not demand.target else demand.target[0].watts
+    return None if demand is None or not demand.wanted else demand.wanted[0].watts
 
 
 def set_point(t: Talk, variable: str, value: str) -> dict[str, Any]:

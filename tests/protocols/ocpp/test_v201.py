@@ -68,7 +68,7 @@ def test_a_start_is_a_demand_and_a_transaction_event(evse: int | None, direction
     talk = started(evse=evse)
     demand = talk.station.demand(talk.now)
     assert demand is not None
-    assert (demand.direction, demand.target[0].watts) == (direction, 150_000.0)
+    assert (demand.direction, demand.wanted[0].watts) == (direction, 150_000.0)
     first = events(talk)[0]
     assert (first["eventType"], first["seqNo"], first["triggerReason"]) == ("Started", 0, "RemoteStart")
     assert first["transactionInfo"]["remoteStartId"] == 7
@@ -149,7 +149,7 @@ def test_a_profile_shapes_the_power_and_is_reported_and_cleared() -> None:
     assert talk.call("SetChargingProfile", {"evseId": 1, "chargingProfile": own}) == {"status": "Accepted"}
     demand = talk.station.demand(talk.now)
     assert demand is not None
-    assert [s.watts for s in demand.target] == [60_000.0, 30_000.0]
+    assert [s.watts for s in demand.wanted] == [60_000.0, 30_000.0]
     assert talk.call("GetChargingProfiles", {"requestId": 5, "chargingProfile": {}}) == {"status": "Accepted"}
     report = talk.of("ReportChargingProfiles")[0]
     assert (report["requestId"], report["evseId"], report["tbc"]) == (5, 1, False)

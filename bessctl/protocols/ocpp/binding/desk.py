@@ -34,13 +34,18 @@ class Desk:
         self.stations: dict[str, Callable[[], Station]] = {}
         self._written: Plan | None = None
         self._refused = ""
+        self._dealt_w = 0.0
         self.reading: Reading | None = None
 
     def look(self) -> bool:
-        """Read the plant; True when energy moved and the accounts must be kept."""
+        """Read the plant; True when energy moved and the accounts must be kept. Where the envelope cuts the claims otherwise than before,
+        the plan says so."""
         snapshot = self._plant.snapshot()
         self.reading = None if snapshot is None else reading_of(snapshot, self._config.source)
-        return self.ledger.observe(self.reading)
+        moved = self.ledger.observe(self.reading)
+        if self.ledger.dealt_w() != self._dealt_w:
+            self.replan()
+        return moved
 
     def mark(self) -> object:
         """What a link must look at at once when it changes; whatever else moves (SoC, power) is soon enough within a second."""
@@ -55,10 +60,11 @@ class Desk:
         """Write the plan if it says something new, or if its lease moved on. `renew_only`: the latter not more often than renew_s."""
         now = self.clock.now()
         stations = [station() for station in self.stations.values()]
+        self._dealt_w = self.ledger.dealt_w()
         demands = [d for d in (s.demand(now) for s in stations) if d is not None]
         if self._written is None and not demands and not any(s.registered for s in stations):
             return  # what the slot holds from before a restart stays until a CSMS is back (design R7)
-        plan = plan_of(demands, now.mono_ns)
+        plan = plan_of(demands, now.mono_ns, self._dealt_w)
         if self._written is not None and same(plan, self._written, now.mono_ns):
             moved = plan.lease_until_ns - self._written.lease_until_ns
             standing = any(d.lease_until_ns > now.mono_ns for d in demands)

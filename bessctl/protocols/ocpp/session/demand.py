@@ -27,15 +27,15 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One link's part. `target`: of its transaction, in `direction`; `cap`: an owner's limit on the whole plant, both ways.
+    """One link's part. `wanted`: by its transaction, in `direction`; `cap`: an owner's limit on the whole plant, both ways.
 
-    A target stands until `lease_until_ns` (0 = none stands); a cap stands as long as its profile says.
+    What is wanted stands until `lease_until_ns` (0 = none stands); a cap stands as long as its profile says.
     """
 
     link: str
     lease_until_ns: int
     direction: Direction | None = None
-    target: tuple[Stretch, ...] = ()
+    wanted: tuple[Stretch, ...] = ()
     cap: tuple[Stretch, ...] = ()
 
 
@@ -46,9 +46,9 @@ def demand_of(core: Core, transactions: Transactions, profiles: Profiles, lease_
     cap = [c for c in cap if c.watts is not None]
     if tx is None:
         return Demand(core.link.name, lease_until_ns, cap=tuple(cap)) if cap else None
-    target = _limits(core, profiles, profiles.frame(tx.connector, tx))
+    limits = _limits(core, profiles, profiles.frame(tx.connector, tx))
     most = 0.0 if tx.doubted or tx.waits else tx.claim_w
-    wanted = tuple(Stretch(s.start_ns, s.end_ns, most if s.watts is None else min(most, s.watts)) for s in target)
+    wanted = tuple(Stretch(s.start_ns, s.end_ns, most if s.watts is None else min(most, s.watts)) for s in limits)
     return Demand(core.link.name, lease_until_ns, CONNECTORS[tx.connector], wanted, tuple(cap))
 
 
@@ -57,7 +57,7 @@ def _limits(core: Core, profiles: Profiles, frame: composite.Frame, *, station_o
     if utc is None:
         at = composite.station_limit_at if station_only else composite.limit_at
         return [Stretch(now.mono_ns, now.mono_ns + HORIZON_NS, at(profiles.installed, frame, None))]
-    # A target that is left open is 0 W; a cap is never left open.
+    # Where nothing is said of what is wanted, it is 0 W; a cap is never left open.
     most = None if station_only else MAX_STEPS
     steps = composite.compose(profiles.installed, frame, utc, utc + HORIZON_NS, station_only=station_only, most=most)
     shift = now.mono_ns - utc

@@ -2,12 +2,12 @@
 
 Rules
 - Interlock: while any transaction uses one direction, none starts in the other (settled question 2).
-- A claim is what a transaction was granted when it began: at most what the envelope leaves beside the claims that go before it, which
-  are those of a higher priority and, at the same one, the earlier. One of a higher priority takes from those below it.
+- A claim is the most a transaction may have of the plant, fixed when it begins: no more than the envelope leaves beside the claims that
+  go before it, which are those of a higher priority and, at the same one, the earlier. One of a higher priority takes from those below it.
   Nothing left = refused, with the name of who bound the envelope. Where our own slot's limit binds, it does not count against us:
   a transaction may begin under a limit of 0 and waits (SuspendedEVSE).
-- Grants are what the claims get of the envelope now: by priority, then first come; their sum never exceeds it. What is cut is told by
-  each link: Power.Offered and SuspendedEVSE, in 2.0.1 also NotifyChargingLimit.
+- A grant is what a claim gets of the envelope now: by priority, then first come; the sum of the grants never exceeds it, and is the
+  target of our slot (`dealt_w`). What is cut is told by each link: Power.Offered and SuspendedEVSE, in 2.0.1 also NotifyChargingLimit.
 - Energy the plant metered is shared out by granted power, in whole mWh; the shares add up to it exactly (largest remainder).
   A link's register = the plant's register minus what others got: alone, a CSMS reads the plant's own register.
 - A register of the plant that runs backward (its counter was lost) is continued, never turned back.
@@ -24,7 +24,7 @@ from bessctl.protocols.ocpp.session.writes import Account
 
 @dataclass(slots=True)
 class Claim:
-    """One transaction's part of the plant. `now_w`: what its profiles leave of it now. Orders are given in turn."""
+    """One transaction's part of the plant. `now_w`: what its profiles and its CSMS's lease leave of it now. Orders are given in turn."""
 
     link: str
     tx: str
@@ -37,10 +37,10 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """The answer to a wish; `watts` 0 = refused, `why` names who bound it."""
+class Admitted:
+    """The answer to who asks for a part; `claim_w` 0 = refused, `why` names who bound it."""
 
-    watts: float
+    claim_w: float
     why: str = ""
     order: int = 0
 
@@ -57,7 +57,7 @@ class Ledger:
         self._order = 0
         self.moves = 0
         """How often the totals changed."""
-        self._granted_w = 0.0
+        self._granted_w = self._claims_w = 0.0
         self._claimed_w: dict[int, float] = {}
         self._of_link: dict[str, list[Claim]] = {}
 
@@ -69,28 +69,36 @@ class Ledger:
         """All claims in the order in which they are served."""
         return sorted(self._claims.values(), key=lambda c: (-c.priority, c.order))
 
-    def ask(self, link: str, tx: str, direction: Direction, asked_w: float, priority: int = 0) -> Granted:
+    def ask(self, link: str, tx: str, direction: Direction, asked_w: float, priority: int = 0) -> Admitted:
         """Admit a transaction, or say who stands against it."""
         used = self.direction()
         if used is not None and used is not direction:
-            return Granted(0.0, f"interlock: the plant is in use for {used}")
+            return Admitted(0.0, f"interlock: the plant is in use for {used}")
         if self._reading is None:
-            return Granted(0.0, "no state of the plant: the loop is not attached")
+            return Admitted(0.0, "no state of the plant: the loop is not attached")
         if not self._reading.running:
-            return Granted(0.0, f"plant mode {self._reading.mode}")
+            return Admitted(0.0, f"plant mode {self._reading.mode}")
         side = self._reading.side(direction)
         free = asked_w if side.ours else max(0.0, side.offered_w - self._before(priority))
         watts = min(asked_w, free)
         if watts <= 0:
             why = side.bound_by if side.offered_w <= 0 else "every watt of the envelope is claimed"
-            return Granted(0.0, why)
-        return Granted(watts, "" if watts >= asked_w else side.bound_by, self._admit(link, tx, direction, watts, priority))
+            return Admitted(0.0, why)
+        return Admitted(watts, "" if watts >= asked_w else side.bound_by, self._admit(link, tx, direction, watts, priority))
 
     def resume(self, link: str, tx: str, direction: Direction, claim_w: float, order: int, *, priority: int = 0) -> None:
         """Take a transaction of before a restart back in, whatever the envelope is: it was granted then."""
         self._order = max(self._order, order)
         self._claims[link, tx] = Claim(link, tx, direction, claim_w, order, claim_w, priority=priority)
         self._grant()
+
+    def dealt_w(self) -> float:
+        """What all claims together may have of the envelope now, at most all they are. Our own slot's limit is not counted, nor a plant
+        that does not run or is not seen: the plan carries the one, and the loop gives nothing by itself in the other."""
+        direction, plant = self.direction(), self._reading
+        if direction is None or plant is None or not plant.running or plant.side(direction).ours:
+            return self._claims_w
+        return min(self._claims_w, plant.side(direction).offered_w)
 
     def release(self, link: str, tx: str) -> None:
         """The transaction is over."""
@@ -176,6 +184,7 @@ class Ledger:
             claim.grant_w = max(0.0, min(claim.now_w, left))
             left -= claim.grant_w
         self._granted_w = sum(c.grant_w for c in self._claims.values())
+        self._claims_w = sum(c.claim_w for c in self._claims.values())
 
     def _weights(self, direction: Direction) -> list[tuple[str, float]]:
         claims = [c for c in self.claims() if c.direction is direction]

@@ -4,7 +4,7 @@ A start goes through: asked -> authorised -> plugged in -> begun. Power is claim
 
 The CSMS's start, first row that holds:
     Rejected  the CSMS is an observer; not registered (Pending); no such connector (0 included); connector inoperative, faulted, in use
-              or kept for another token; the profile is no TxProfile or not acceptable; the ledger grants nothing
+              or kept for another token; the profile is no TxProfile or not acceptable; there is nothing left to claim
     Accepted  else. With AuthorizeRemoteTxRequests the token is asked about first
 A token at the station:
     on a running transaction   `stopping`
@@ -15,7 +15,7 @@ A contract certificate with the token (ISO 15118, 2.0.1 C07; the hand stands for
               not good by the roots installed here, without which such a chain is refused. A certificateStatus other than Accepted refuses
     offline   ContractValidationOffline and good by the roots installed here, then as any token; else refused
 Where `armed_by_hand` is set a start waits for the plug, at most ConnectionTimeOut (0 = without end); in 2.0.1 the transaction may begin by
-either (`txpoints`). Whatever is refused is audited with what refused it; granted less than asked is Accepted, and audited.
+either (`txpoints`). Whatever is refused is audited with what refused it; a claim of less than asked is Accepted, and audited.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Pending:
     wish: RemoteStart
     tx: str
     connector: int
-    watts: float
+    claim_w: float
     order: int
     trigger: str
     authorised: bool = False
@@ -208,12 +208,12 @@ class Starting:
     def _claim(self, wish: RemoteStart, connector: int, trigger: str) -> Pending | str:
         core, begun = self._core, self._p.transactions.active(connector)
         tx, asked = begun.id if begun else core.new_id(), core.link.remote_start_w
-        granted = core.ledger.ask(core.link.name, tx, CONNECTORS[connector], asked, core.link.priority)
-        if granted.watts <= 0:
-            return f"nothing to grant, bound by {granted.why}"
-        if granted.why:
-            core.audit("remote_start_reduced", f"granted {granted.watts:.0f} of {asked:.0f} W, bound by {granted.why}", connector)
-        return Pending(wish, tx, connector, granted.watts, granted.order, trigger, parent=self._parent(wish))
+        admitted = core.ledger.ask(core.link.name, tx, CONNECTORS[connector], asked, core.link.priority)
+        if admitted.claim_w <= 0:
+            return f"nothing to grant, bound by {admitted.why}"
+        if admitted.why:
+            core.audit("remote_start_reduced", f"claims {admitted.claim_w:.0f} of {asked:.0f} W, bound by {admitted.why}", connector)
+        return Pending(wish, tx, connector, admitted.claim_w, admitted.order, trigger, parent=self._parent(wish))
 
     def _parent(self, wish: RemoteStart) -> str | None:
         return self._core.digest(wish.parent) if wish.parent is not None else self._p.tokens.parent(wish.id_token)
@@ -258,7 +258,7 @@ class Starting:
             tx.id,
             pending.connector,
             wish.id_token,
-            pending.watts,
+            pending.claim_w,
             pending.order,
             wish.token_type,
             pending.parent,
@@ -284,7 +284,7 @@ class Starting:
             pending.tx,
             connector,
             wish.id_token,
-            pending.watts,
+            pending.claim_w,
             pending.order,
             wish.token_type,
             pending.parent,

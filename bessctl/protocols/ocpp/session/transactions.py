@@ -26,7 +26,7 @@ class Begin:
     tx: str
     connector: int
     token: str
-    watts: float
+    claim_w: float
     order: int
     token_type: str = "Central"
     parent: str | None = None
@@ -90,7 +90,7 @@ class Transactions:
             core.digest(what.token),
             now,
             meter,
-            what.watts,
+            what.claim_w,
             what.order,
             name,
             seq=1,
@@ -127,7 +127,9 @@ class Transactions:
     def authorise(self, tx: StoredTx, who: Begin) -> StoredTx:
         """One that plugging in began: somebody was authorised, and it has its part of the plant."""
         token, parent = self._core.digest(who.token), who.parent
-        now = self.change(tx, token=token, parent=parent, claim_w=who.watts, order=who.order, waits="", remote_start_id=who.remote_start_id)
+        now = self.change(
+            tx, token=token, parent=parent, claim_w=who.claim_w, order=who.order, waits="", remote_start_id=who.remote_start_id
+        )
         self._update(replace(now, state="Charging"), None, who.trigger, token=who.token, token_type=who.token_type)
         self._core.out.plan_changed = True
         return self._all[tx.id]
