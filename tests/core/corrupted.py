@@ -26,7 +26,11 @@ CASES: dict[str, tuple[int, int]] = {
     "charging beyond its limit": (-30_001, -30_000),
     "largest count": (2**31 - 1, 0),
     "smallest count": (0, -(2**31)),
+    "half of what rounding may add": (60_000, 60_000),
+    "more than rounding adds": (60_000, 60_000),
 }
+# The source's limits for what the units give together, where they are not the same as above.
+LIMITS = {"half of what rounding may add": 120e3 - 0.5e-6, "more than rounding adds": 120e3 - 1.5e-6}
 
 lie: tuple[int, int] | None = None
 
@@ -60,7 +64,7 @@ def main() -> None:
     for name, counts in CASES.items():
         lie = None
         r = Rig(config(2, slots=(Slot(),))).run()
-        r.offer(0, {"target_w": 100e3, "ess_hi_w": 120e3, "ess_lo_w": -60e3})
+        r.offer(0, {"target_w": 100e3, "ess_hi_w": LIMITS.get(name, 120e3), "ess_lo_w": -60e3})
         r.tick(10)
         before = list(r.h.out["cmd_raw"][:2])
         lie = counts

@@ -91,7 +91,24 @@ def test_R16_a_trial_nobody_ends_is_over_after_two_minutes() -> None:
     rig.tick(119, S)
     assert rig.h.out["cmd_w"][1] == 0
     rig.tick(3, S)
-    assert rig.h.out["cmd_w"][1] > 0
+    assert min(rig.h.out["cmd_w"][:2]) > 0, "and no other one begins"
+    assert [(event["place"], event["detail"]) for event in rig.events(E.EV_COMMISSION)] == [(0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize("unit", [0, 1])
+def test_R16_another_trial_ends_the_one_before_and_each_has_its_two_minutes(unit: int) -> None:
+    rig = plant(units=2, commissioned=True)
+    rig.local(C.CMD_TRY, arg=unit)
+    rig.tick(100, S)
+    rig.local(C.CMD_TRY, arg=1 - unit)
+    rig.tick(119, S)
+    assert (rig.h.out["cmd_w"][unit], rig.h.out["cmd_w"][1 - unit] > 0) == (0, True)
+    told = [(event["place"], event["detail"]) for event in rig.events(E.EV_COMMISSION)]
+    assert told == [(unit, 1), (unit, 2), (1 - unit, 1)]
+    rig.local(C.CMD_TRY, arg=1 - unit)
+    rig.tick(100, S)
+    assert told == [(event["place"], event["detail"]) for event in rig.events(E.EV_COMMISSION)], "asked for again it goes on, and is not told"
+    assert rig.h.out["cmd_w"][unit] == 0
 
 
 @pytest.mark.parametrize(("code", "arg"), [(C.CMD_TRY, 0), (C.CMD_COMMISSIONED, 0)])

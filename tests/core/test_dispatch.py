@@ -124,7 +124,7 @@ def lies() -> dict[str, dict[str, Any]]:
     return {found["name"]: found for found in map(json.loads, done.stdout.splitlines())}
 
 
-HARMLESS = ("right", "within both", "both the other direction")
+HARMLESS = ("right", "within both", "both the other direction", "half of what rounding may add")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in HARMLESS])
