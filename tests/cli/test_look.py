@@ -109,6 +109,52 @@ def test_status_shows_the_plant_at_a_glance(loop: Loop, tmp_path: Path, capsys: 
     assert any(line.startswith("cell_temp_high") and "derate" in line for line in out.splitlines())
 
 
+OCPP = 2  # its slot in the example
+DISCONNECTED: dict[str, Any] = DERATED | {
+    "connect_slot": OCPP, "connect_bind": L.BindKind.BIND_SLOT, "connect_since_ns": 90 * S, "connect_until_ns": 160 * S,
+    "lo_w": 0.0, "hi_w": 0.0, "command_w": 0.0, "ess_w": 0.0, "lo_bind": L.BindKind.BIND_OPEN, "hi_bind": L.BindKind.BIND_OPEN,
+    "lo_bind_id": OCPP, "hi_bind_id": OCPP, "hi_since_ns": 90 * S, "hi_until_ns": 160 * S,
+    "unit_disconnect": [L.BindKind.BIND_OPEN] + [0] * 15, "row_active": [0] * 768,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, ("open:ocpp", "its plan disconnects: 0 W, the PCS stops, the contactors open")),
+        (
+            {"hi_bind": L.BindKind.BIND_CEASE, "lo_bind": L.BindKind.BIND_CEASE},
+            ("cease:ocpp", "its plan disconnects: no contactor here is ours, the unit ceases to energise"),
+        ),
+        (
+            {"connect_bind": L.BindKind.BIND_FALLBACK},
+            ("open:ocpp", "its lease is over, and it had disconnected: 0 W, the PCS stops, the contactors open"),
+        ),
+    ],
+    ids=["contactors open", "ceases to energise", "in its fallback"],
+)
+def test_SEP2_10_a_plan_that_disconnects_is_named_by_status_and_limits(
+    fields: dict[str, Any], said: tuple[str, str], loop: Loop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """opModConnect: who disconnects the plant, how, since when and until when; a plant that obeys is a healthy one."""
+    by, why = said
+    loop.segments.publish(state(**(DISCONNECTED | fields)))
+    code, out = look("status", tmp_path, capsys)
+    told = dict(line.split(None, 1) for line in out.splitlines() if len(line.split(None, 1)) == 2)
+    assert (code, told["disconnected_by"], told["hi_by"], told["lo_by"]) == (0, "ocpp", by, by)
+    _, out = look("limits", tmp_path, capsys, "-o", "json")
+    hi = {line["step"]: line for line in json.loads(out)["limits"]}["plant hi"]
+    assert (hi["value_w"], hi["by"], hi["since_s"], hi["until_s"], hi["effect"]) == (0.0, by, 10.0, 60.0, "clamps the request")
+    assert hi["why"] == why
+    _, out = look("limits", tmp_path, capsys)
+    assert next(line for line in out.splitlines() if line.startswith("plant hi")).endswith(why)
+
+
+def test_status_names_nobody_where_nobody_disconnects(loop: Loop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loop.segments.publish(state(**DERATED))
+    assert "disconnected_by" not in look("status", tmp_path, capsys)[1]
+
+
 def test_events_are_told_from_where_one_left(loop: Loop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loop.segments.publish(
         state(), [EVENT | {"code": L.EventCode.EV_STARTED}, EVENT | {"code": L.EventCode.EV_ROW_PICKUP, "row": ROW, "place": 0}]
