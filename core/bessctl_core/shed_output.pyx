@@ -30,7 +30,10 @@ cdef void shed_output_send(const SiteConfig* c, Device* dev, Bus* bus, const Inp
     if out.shed == SHED_UNKNOWN:
         return
     if out.shed != dev.shed_order:
-        dev.shed_order, dev.shed_next_ns, dev.shed_heard_ns = out.shed, 0, now_ns
+        # Another order has its own time to be acknowledged, unless the module was silent before: then it still is.
+        if not shed_output_unconfirmed(dev, now_ns):
+            dev.shed_heard_ns = now_ns
+        dev.shed_order, dev.shed_next_ns = out.shed, 0
     if dev.epoch != dev.shed_epoch:
         dev.shed_epoch, dev.shed_next_ns = dev.epoch, 0
     if dev.phase != PHASE_UP or now_ns < dev.shed_next_ns or busy(&dev.switch):

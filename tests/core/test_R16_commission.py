@@ -107,7 +107,9 @@ def test_R16_another_trial_ends_the_one_before_and_each_has_its_two_minutes(unit
     assert told == [(unit, 1), (unit, 2), (1 - unit, 1)]
     rig.local(C.CMD_TRY, arg=1 - unit)
     rig.tick(100, S)
-    assert told == [(event["place"], event["detail"]) for event in rig.events(E.EV_COMMISSION)], "asked for again it goes on, and is not told"
+    assert told == [(event["place"], event["detail"]) for event in rig.events(E.EV_COMMISSION)], (
+        "asked for again it goes on, and is not told"
+    )
     assert rig.h.out["cmd_w"][unit] == 0
 
 

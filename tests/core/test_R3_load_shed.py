@@ -180,6 +180,7 @@ def test_an_output_that_does_not_acknowledge_is_loud() -> None:
 # --- on the wire --------------------------------------------------------------------------------------------------------------------------
 
 MODULE = 7
+BACKOFF_MAX_S = 7  # between two tries to connect, jitter included
 COIL, REGISTER = 12, 30
 
 
@@ -276,6 +277,33 @@ def test_the_output_of_a_third_partys_module_follows_over_modbus_tcp(shed: LoadS
         assert wire.reads(server, shed) == shed.off
         assert not wire.step.state["flags"] & L.Flag.FLAG_SHED_UNCONFIRMED
         wire.h.close()
+
+
+def test_R3_a_cut_connection_is_loud_and_what_is_ordered_stands_again_as_soon_as_it_is_back() -> None:
+    """The cable is pulled while all is well; load rises; the module comes back with its output off, and gets no two seconds of grace."""
+
+    def there(port: int) -> Any:
+        return serving(lambda: ModbusTcpServer(module(), framer=FramerType.SOCKET, address=("127.0.0.1", port)))
+
+    shed, unconfirmed = OUTPUTS[0], L.Flag.FLAG_SHED_UNCONFIRMED
+    with there(0) as server:
+        port = server.transport.sockets[0].getsockname()[1]
+        wire = Wire(port, shed)
+        wire.seconds(RELEASE_S + 2)
+        assert not wire.step.state["flags"] & unconfirmed
+    wire.step.load_w = 160e3
+    wire.seconds(AFTER_S + 7)
+    assert (wire.step.h.out["shed"], bool(wire.step.state["flags"] & unconfirmed)) == (ON, True)
+    with there(port) as server:
+        wire.seconds(BACKOFF_MAX_S)
+        while wire.h.unit(0)["shed_unconfirmed"]:
+            wire.seconds(0.1)
+        assert wire.reads(server, shed) == shed.on
+        wire.seconds(0.1)
+        assert not wire.step.state["flags"] & unconfirmed
+        flags = [event for event in wire.step.events(L.EventCode.EV_FLAG) if event["detail"] == unconfirmed]
+        assert [bool(event["value"]) for event in flags] == [True, False], "told once and taken back once, whatever was ordered meanwhile"
+    wire.h.close()
 
 
 # --- sealed -------------------------------------------------------------------------------------------------------------------------------
