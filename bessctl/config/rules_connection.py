@@ -99,9 +99,13 @@ def safe_values(site: Site) -> Findings:
 
 def _sum(site: Site) -> Findings:
     exceeded = False
+    own = [unit for unit in site.units if serves_itself(site, unit)]
     for key, alone_key, rating in SIDES:
-        held, alone = getattr(site.pcc, key), getattr(site.pcc, alone_key) or 0.0
-        own = [unit for unit in site.units if serves_itself(site, unit)]
+        held, stated = getattr(site.pcc, key), getattr(site.pcc, alone_key)
+        if held is not None and own and stated is None:
+            yield ("pcc", key), f"what flows beside {own[0].name} under its own control is not known; state {alone_key} (R11)"
+            continue
+        alone = stated or 0.0
         theirs = sum(getattr(unit, rating) for unit in own)
         if held is None or alone + theirs <= held:
             continue

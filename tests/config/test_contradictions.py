@@ -105,6 +105,14 @@ SAFE: dict[str, tuple[tuple[tuple[str, str], ...], str, str, str]] = {
         (*SUNGROW, OWN, (LOAD, "  load_max_w: 245000 ")), "pcc.import_max_w", "pcc:",
         "while nobody controls: load_max_w 245000 and 10000 W of unit1 under its own control;",
     ),
+    "its power on top of a load nobody states": (
+        (*SUNGROW, OWN, (LOAD, "  # load_max_w: 100000 ")), "pcc.import_max_w", "pcc:",
+        "what flows beside unit1 under its own control is not known; state load_max_w (R11)",
+    ),
+    "its power on top of a PV nobody states": (
+        (*SUNGROW, OWN, (PV, "")), "pcc.export_max_w", "pcc:",
+        "what flows beside unit1 under its own control is not known; state pv_max_w (R11)",
+    ),
     "a reason where the PCS goes to 0 W": (
         (("    confirm_s: 2 ", "    own_control: why not\n    confirm_s: 2 "),), "units[0].own_control", "units:",
         "'pcs1' goes to 0 W without us, by its profile; take the key out",
