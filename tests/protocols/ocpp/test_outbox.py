@@ -38,6 +38,27 @@ ORDER = [
 ]
 
 
+class Peer:
+    """A wire that notes what goes out; while `full` it takes nothing."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.sent: list[str] = []
+        self.full = full
+        self._room = asyncio.Event()
+
+    def write(self, text: str, /) -> None:
+        self.sent.append(text)
+
+    async def drain(self) -> None:
+        while self.full:
+            await self._room.wait()
+            self._room.clear()
+
+    def reads(self) -> None:
+        self.full = False
+        self._room.set()
+
+
 @pytest.mark.parametrize(("lined_up", "on_disk", "goes"), ORDER)
 def test_what_may_go(lined_up: list[str], on_disk: str, goes: list[str]) -> None:
     async def story() -> None:
@@ -45,34 +66,51 @@ def test_what_may_go(lined_up: list[str], on_disk: str, goes: list[str]) -> None
         batches["x"].set_exception(OSError("the disk is full"))
         for name in on_disk:
             batches[name].set_result(None)
-        outbox = Outbox()
+        peer = Peer()
+        outbox = Outbox(peer)
         for text in lined_up:
             kind, _, batch = text.partition(" ")
             outbox.put(Outgoing(batches.get(batch), (text,), answers=kind == "answer"))
-        gone: list[str] = []
-        while (out := outbox.next()) is not None:
-            gone += out.frames
-        assert gone == goes
+        assert peer.sent == goes
 
     asyncio.run(story())
 
 
 def test_a_hang_up_follows_what_was_said_before_it() -> None:
     async def story() -> None:
-        outbox, batch, sent = Outbox(), Batch(), list[str]()
-
-        async def send(text: str) -> None:
-            sent.append(text)
-
+        batch, peer = Batch(), Peer()
+        outbox = Outbox(peer)
         outbox.put(Outgoing(batch, ("answer",), answers=True))
         outbox.put(Outgoing(batch, (), hang_up=True))
-        running = asyncio.create_task(outbox.run(send))
+        running = asyncio.create_task(outbox.run())
         await asyncio.sleep(0)
         assert not running.done()
         batch.set_result(None)
         outbox.wake()
         await running
-        assert sent == ["answer"]
+        outbox.put(Outgoing(None, ("too late",)))
+        assert peer.sent == ["answer"]
+
+    asyncio.run(story())
+
+
+def test_a_peer_that_reads_slowly_is_waited_for() -> None:
+    """OCPP-10: what it does not take waits here, in order, and goes on by itself."""
+
+    async def story() -> None:
+        peer = Peer(full=True)
+        outbox = Outbox(peer)
+        running = asyncio.create_task(outbox.run())
+        for n in range(3):
+            outbox.put(Outgoing(None, (str(n),)))
+        await asyncio.sleep(0)
+        assert peer.sent == []
+        peer.reads()
+        async with asyncio.timeout(10):
+            while len(peer.sent) < 3:  # noqa: ASYNC110 - as many turns of the event loop as it takes
+                await asyncio.sleep(0)
+        assert peer.sent == ["0", "1", "2"]
+        running.cancel()
 
     asyncio.run(story())
 

@@ -47,8 +47,6 @@ from bessctl.protocols.ocpp.transport.tls import client_context
 from bessctl.store import Statement, Store
 
 PONG_TIMEOUT_S = 20.0
-QUIET_S = 0.95
-"""A link on which nothing happens looks at the plant as often; one that talks does so at each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,8 @@ class Link:
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
-        self._stepped_s = 0.0
+        self.looked_s = 0.0
+        """When the station looked at everything last, on the event loop's clock."""
         self._outbox: Outbox | None = None
         self._last_kept: Future[None] | None = None
         self._restart_due = ""
@@ -122,15 +121,10 @@ class Link:
             for job in self._jobs:
                 job.cancel()
 
-    def plant_moved(self, *, now: bool) -> None:
-        """The plant was read again; this link's own task takes it in, so that its faults stay its own.
-
-        `now` False = it can wait for the link's next step, which comes within QUIET_S.
-        """
-        self.station.see(self._desk.reading)
-        if now or self._loop.time() - self._stepped_s >= QUIET_S:
-            self._plant_due = True
-            self._due.set()
+    def plant_moved(self) -> None:
+        """The plant is another, or was not looked at for long; this link's own task takes it in, so that its faults stay its own."""
+        self._plant_due = True
+        self._due.set()
 
     def hand(self, order: HandOrder) -> str | None:
         """What the hand at the station does; returns why it does nothing."""
@@ -189,6 +183,7 @@ class Link:
                 self._plant_due = False
                 self._carry_out(self.station.plant(self._desk.reading, now))
             elif wake_ns is not None and wake_ns <= now.mono_ns:
+                self.station.see(self._desk.reading)
                 self._carry_out(self.station.tick(now))
             else:
                 self._arm()
@@ -257,8 +252,8 @@ class Link:
         self._desk.replan()
 
     async def _talk(self, connection: Connection, spoken: Dialect, endpoint: Endpoint) -> None:
-        self._outbox = Outbox()
-        helpers = [asyncio.create_task(self._outbox.run(connection.send)), asyncio.create_task(self._ping(connection))]
+        self._outbox = Outbox(connection)
+        helpers = [asyncio.create_task(self._outbox.run()), asyncio.create_task(self._ping(connection))]
         reader = asyncio.create_task(self._receive(connection))
         try:
             self._carry_out(self.station.connected(self._desk.clock.now(), self._desk.reading, spoken, endpoint))
@@ -278,6 +273,7 @@ class Link:
         flow = Flow(self.config.calls_per_s)
         while True:
             message = await connection.recv(decode=False)
+            self.station.see(self._desk.reading)
             output = self.station.received(message, self._desk.clock.now())
             self._carry_out(output, heard=True)
             if output.good:
@@ -308,7 +304,8 @@ class Link:
 
     def _carry_out(self, output: w.Output, *, heard: bool = False) -> None:
         """Plan, disk, wire. `heard`: the step took one message of the peer, so that its answers acknowledge what it wrote itself."""
-        self._stepped_s = self._loop.time()
+        if output.whole:
+            self.looked_s = self._loop.time()
         if output.plan_changed:
             self._desk.replan()
         kept = self._keep(output.writes)

@@ -4,18 +4,28 @@
   nothing (a question was answered, a wish refused) waits for no disk: the measurements of the same link write all the time.
 - A CALL of ours waits for everything before it: the answers that went first, and every batch up to its own step.
 
-Time and disk are handed in: `wake` is called when a batch may have come to disk.
+Disk and wire are handed in: `wake` is called when a batch may have come to disk. What may go goes at once, within that call; where the
+peer reads too slowly `run` waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 
-Send = Callable[[str], Awaitable[None]]
+
+class Wire(Protocol):
+    """Where frames go. `write` never waits; `full`: the peer takes no more until `drain` returns."""
+
+    @property
+    def full(self) -> bool: ...
+
+    def write(self, text: str, /) -> None: ...
+
+    async def drain(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +41,21 @@ class Outgoing:
 class Outbox:
     """One connection's. Supervisor thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self._waiting: deque[Outgoing] = deque()
-        self._ready = asyncio.Event()
+        self._stuck = asyncio.Event()
+        self._over = False
 
     def put(self, out: Outgoing) -> None:
         """Line it up."""
         self._waiting.append(out)
-        self._ready.set()
+        self._send()
 
     def wake(self) -> None:
         """A batch came to disk."""
         if self._waiting:
-            self._ready.set()
+            self._send()
 
     def next(self) -> Outgoing | None:
         """What may go now, taken out; None = all waits."""
@@ -57,18 +69,23 @@ class Outbox:
                 return None
         return None
 
-    async def run(self, send: Send) -> None:
-        """Send what may go, until the end of the connection is wanted."""
-        while True:
+    async def run(self) -> None:
+        """Go on where the peer read too slowly. Returns when the end of the connection is wanted."""
+        while not self._over:
+            await self._stuck.wait()
+            self._stuck.clear()
+            await self._wire.drain()
+            self._send()
+
+    def _send(self) -> None:
+        while not (self._over or self._wire.full):
             out = self.next()
             if out is None:
-                self._ready.clear()
-                await self._ready.wait()
-                continue
-            for frame in out.frames:
-                await send(frame)
-            if out.hang_up:
                 return
+            for frame in out.frames:
+                self._wire.write(frame)
+            self._over = out.hang_up
+        self._stuck.set()
 
 
 def _kept(batch: Future[None] | None) -> bool:

@@ -26,13 +26,14 @@ from bessctl.protocols.ocpp.messages.dialect import dialect
 from bessctl.protocols.ocpp.messages.records import Boot
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.ledger import Ledger
-from bessctl.protocols.ocpp.transport.tls import small_buffers
 from bessctl.store import BatchRefused, Store
 
 KEEP_ACCOUNTS_S = 60
 CRASH_S = 5
 FORGET_S = 3600
 AT_ONCE = 20
+QUIET_S = 1.0
+"""A link that had nothing to do for as long looks at the plant again; where a grant, a limit or an alarm changed all do at once."""
 RENEWALS = 60
 """How often at least a plan is written again within the shortest of the links' leases, while nothing in it changes but the leases."""
 
@@ -56,7 +57,6 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
     then restarts itself. `log_parts` adds to what a link's log holds. Raises UsageError for a configuration no link can be made of,
     OperationFailed when the store cannot keep what must be kept; the caller starts it again.
     """
-    small_buffers()
     store.migrate(tables.NAMESPACE, tables.LADDER)
     desk = Desk(config, plans, plant, clock, ledger=Ledger(tables.load_accounts(store)), log=log)
     folder = config.state_dir or store.path.parent / "ocpp"
@@ -133,8 +133,9 @@ async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link]
         if desk.clock.now().mono_ns >= renew_ns:
             renew_ns = desk.clock.now().mono_ns + round(max(config.renew_s, shortest_s / RENEWALS) * NS)
             desk.replan(renew_only=True)
-        for n, link in enumerate(list(links.values())):
-            link.plant_moved(now=mark != before)
+        quiet_s = float("inf") if mark != before else asyncio.get_running_loop().time() - QUIET_S
+        for n, link in enumerate([link for link in links.values() if link.looked_s <= quiet_s]):
+            link.plant_moved()
             if n % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)  # hundreds of links that step in one turn of the event loop keep every answer waiting
         now = desk.clock.now().mono_ns

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from bessctl.protocols.ocpp.config import BackOff
+from bessctl.protocols.ocpp.session.keys import Keys
 
 
 class Retry:
@@ -27,3 +28,16 @@ class Retry:
     def good(self) -> None:
         """The connection stood: begin anew next time."""
         self._tries = 0
+
+
+def in_force(keys: Keys, site: BackOff) -> BackOff:
+    """How to dial again: as the CSMS set it, else as the site did."""
+
+    def chosen(name: str, own: float) -> float:
+        return float(keys.number(f"OCPPCommCtrlr.{name}")) if keys.changed(f"OCPPCommCtrlr.{name}") else own
+
+    return BackOff(
+        chosen("RetryBackOffWaitMinimum", site.minimum_s),
+        chosen("RetryBackOffRandomRange", site.random_range_s),
+        round(chosen("RetryBackOffRepeatTimes", site.repeat_times)),
+    )

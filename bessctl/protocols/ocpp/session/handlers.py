@@ -80,6 +80,17 @@ class Parts:
         return self.core.link.role is Role.OWNER
 
 
+def counts(tokens: Tokens, security: Security, displays: Displays, network: Network) -> dict[str, Callable[[], int]]:
+    """What the device model counts."""
+    return {
+        "list_entries": lambda: len(tokens),
+        "certificates": security.count,
+        "displays": lambda: len(displays),
+        "network": lambda: network.active,
+        "security_profile": lambda: network.security,
+    }
+
+
 def change_key(parts: Parts, wish: c.ChangeKey) -> a.Answer:
     """ChangeConfiguration (5.3)."""
     core = parts.core
@@ -328,3 +339,6 @@ HANDLERS: dict[type, Handler] = {
     d.GetDisplays: lambda p, wish: a.Answer(p.displays.report(wish)),
     d.ClearDisplay: lambda p, wish: a.Answer(p.displays.clear(wish)),
 }
+QUESTIONS = frozenset({c.GetKeys, c.GetComposite, c.GetListVersion, c.Unserved, c.GetTxStatus, c.GetProfiles, c.GetCertificates})
+QUESTIONS |= {d.GetVariables, d.GetBaseReport, d.GetReport, d.GetMonitors, d.GetDisplays}
+"""Commands that change nothing: what there is to send is all that may follow."""

@@ -29,9 +29,11 @@ class Standing:
         self._memo = DemandMemo(core, transactions, profiles)
         self._heard_ns: int | None = None
 
-    def heard(self) -> None:
-        """Evidence of the peer, now."""
+    def heard(self) -> bool:
+        """Evidence of the peer, now; True where it did not stand before."""
+        before = self.until_ns()
         self._heard_ns = self._core.now.mono_ns
+        return before == 0
 
     def until_ns(self) -> int:
         """The lease where it stands now, else 0."""

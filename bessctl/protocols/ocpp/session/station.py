@@ -4,6 +4,8 @@ The driver calls `connected`, `received`, `pong`, `plant`, `tick` and `disconnec
 returns (plan, then disk, then wire, in that order) and calls `tick` no later than `wake_ns()`.
 
 Order on the wire: the answer to a CALL before what it set in motion; then everything in the order it arose, one CALL at a time.
+
+A step looks at everything, but where the frame it took changed nothing beside what there is to send (values were taken, a question asked).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from bessctl.protocols.ocpp.messages import frames
 from bessctl.protocols.ocpp.messages import records as r
 from bessctl.protocols.ocpp.messages.dialect import BadReply, Dialect
 from bessctl.protocols.ocpp.session import handlers
+from bessctl.protocols.ocpp.session.backoff import in_force
 from bessctl.protocols.ocpp.session.clock import NS, Now, StationTime
 from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core, plain_digest
@@ -76,6 +79,9 @@ class Station:
         self._rpc: Rpc | None = None
         self._offline_ns: int | None = None
         self._began = False
+        self._whole = True
+        self._parts_wake_ns: int | None = None
+        self._looked = True
         self.boots = int(saved.state.get("boots", "0")) + 1
         core.out.writes.append(PutState("boots", str(self.boots)))
         for name in core.keys.refused:
@@ -100,7 +106,8 @@ class Station:
         self._files = Files(core, self.transactions, self._security)
         self._limits = Limits(core, self.transactions, self.profiles)
         settings = Settings(core, self._metering, self.network)
-        variables = Variables(core, self._sources(tokens, settings))
+        counts = handlers.counts(tokens, self._security, self.displays, self.network)
+        variables = Variables(core, Sources(self.transactions, self.profiles, self._connectors, counts, settings.changed))
         self._monitors = Monitors(core, variables, self._connectors)
         self._parts = handlers.Parts(
             core,
@@ -119,16 +126,6 @@ class Station:
         self._resetting = Resetting(core, self.transactions, self._ending, self._starting.give_up)
         self._hand = Hand(core, self.transactions, self._connectors, self._starting, self._ending)
         self._standing = Standing(core, self.transactions, self.profiles, lambda: self._replies.registered)
-
-    def _sources(self, tokens: Tokens, settings: Settings) -> Sources:
-        counts = {
-            "list_entries": lambda: len(tokens),
-            "certificates": self._security.count,
-            "displays": lambda: len(self.displays),
-            "network": lambda: self.network.active,
-            "security_profile": lambda: self.network.security,
-        }
-        return Sources(self.transactions, self.profiles, self._connectors, counts, settings.changed)
 
     # What comes in.
 
@@ -167,7 +164,7 @@ class Station:
         core = self._begin(now)
         if self._rpc is None:
             return self._end()
-        self._standing.heard()
+        stands_again = self._standing.heard()
         match self._rpc.receive(text):
             case Called() as call:
                 core.out.charge = 1.0
@@ -175,10 +172,11 @@ class Station:
             case Answered() as answered:
                 self._answered(answered)
             case Rejected(field, why, reply):
-                core.out.charge = BAD_CHARGE
+                core.out.charge, self._whole = BAD_CHARGE, stands_again
                 core.audit("malformed", f"{field}: {why}", None, WARNING)
                 core.out.frames += [reply] if reply else []
                 return self._end()
+        self._whole |= stands_again
         core.out.good = core.registration.accepted and self.network.heard()
         return self._end()
 
@@ -243,25 +241,21 @@ class Station:
         return self.transactions.open() or self._core.queue.holds(None)
 
     def back_off(self) -> BackOff:
-        """How to dial again: as the CSMS set it, else as the site did."""
-        keys, site = self._core.keys, self._core.link.back_off
-
-        def chosen(name: str, own: float) -> float:
-            return float(keys.number(f"OCPPCommCtrlr.{name}")) if keys.changed(f"OCPPCommCtrlr.{name}") else own
-
-        return BackOff(
-            chosen("RetryBackOffWaitMinimum", site.minimum_s),
-            chosen("RetryBackOffRandomRange", site.random_range_s),
-            round(chosen("RetryBackOffRepeatTimes", site.repeat_times)),
-        )
+        """How to dial again."""
+        return in_force(self._core.keys, self._core.link.back_off)
 
     def wake_ns(self) -> int | None:
         """When `tick` is due at the latest, monotonic."""
+        if self._looked:
+            self._looked, self._parts_wake_ns = False, self._parts_due_ns()
+        sending_ns = None if self._rpc is None else self._sender.wake_ns(self._rpc)
+        return min((t for t in (sending_ns, self._parts_wake_ns) if t is not None), default=None)
+
+    def _parts_due_ns(self) -> int | None:
         times = [part.wake_ns() for part in (self._metering, self._starting, self._ending, self._resetting, self._reservations)]
-        times += [part.wake_ns() for part in (self._files, self._security, self._monitors)]
+        times += [part.wake_ns() for part in (self._files, self._security, self._monitors, self._standing)]
         if self._rpc is not None:
-            times += [self._sender.wake_ns(self._rpc), self._replies.wake_ns(), self._connectors.wake_ns()]
-        times.append(self._standing.wake_ns())
+            times += [self._replies.wake_ns(), self._connectors.wake_ns()]
         return min((t for t in times if t is not None), default=None)
 
     def lease_until_ns(self) -> int:
@@ -298,11 +292,30 @@ class Station:
 
     def _end(self) -> Output:
         core = self._core
-        if not self._began:
-            self._began = True
-            if core.traits.version != "1.6":
-                core.security("StartupOfTheDevice", f"boot {self.boots}")
-        self._expire()
+        core.out.whole = self._expire() or self._whole
+        self._whole = True
+        if core.out.whole:
+            self._look()
+        if self._rpc is not None:
+            due = self._ending.unlock_due()
+            if due is not None:
+                self._looked = True
+                self._send_answer(due[0], c.Unlock(0), due[1])
+            self._sender.send(self._rpc)
+        idle = self._rpc is None or self._rpc.asked is None
+        self._resetting.step(idle)
+        self._files.settle(idle)
+        out, core.out = core.out, Output()
+        if out.plan_changed:
+            self._standing.forget()
+        return out
+
+    def _look(self) -> None:
+        """At everything that time, the plant or the peer may have changed."""
+        self._looked = True
+        if not self._began and self._core.traits.version != "1.6":
+            self._core.security("StartupOfTheDevice", f"boot {self.boots}")
+        self._began = True
         self._starting.step()
         self._ending.step()
         self._reservations.step(self._connectors.unusable())
@@ -315,18 +328,6 @@ class Station:
         self._limits.step()
         self._connectors.step()
         self._replies.heartbeat()
-        if self._rpc is not None:
-            due = self._ending.unlock_due()
-            if due is not None:
-                self._send_answer(due[0], c.Unlock(0), due[1])
-            self._sender.send(self._rpc)
-        idle = self._rpc is None or self._rpc.asked is None
-        self._resetting.step(idle)
-        self._files.settle(idle)
-        out, core.out = core.out, Output()
-        if out.plan_changed:
-            self._standing.forget()
-        return out
 
     def _after_offline(self) -> None:
         """2.0.1 B04: away for longer than OfflineThreshold, every connector's status is told again."""
@@ -348,6 +349,7 @@ class Station:
             core.audit("call_refused", f"{call.action[:50]!r}: {refused.code}: {refused}", None, WARNING)
             core.out.frames.append(frames.error_text(call.id, refused.code, str(refused)))
             return
+        self._whole = type(command) not in handlers.QUESTIONS
         if answer is not None:
             self._send_answer(call.id, command, answer)
 
@@ -379,9 +381,13 @@ class Station:
             self._replies.failed(asked, str(e))
             return
         self._replies.good(asked, reply)
+        # Values were taken, and nothing else was said of their transaction.
+        self._whole = not isinstance(asked.request, r.TxMetered) or len(self._core.out.writes) > 1 or self._core.out.plan_changed
 
-    def _expire(self) -> None:
+    def _expire(self) -> bool:
+        """Give a CALL up that was not answered in time; True if there was one."""
         asked = self._rpc.expired(self._core.now.mono_ns) if self._rpc else None
         if asked is not None:
             self._core.audit("timeout", f"no answer to {type(asked.request).__name__}", None, WARNING)
             self._replies.failed(asked, "no answer in time")
+        return asked is not None

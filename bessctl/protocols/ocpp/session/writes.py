@@ -173,6 +173,8 @@ class Output:
     """Why the link must be dialled again: new credentials, another network profile."""
     good: bool = False
     """The connection stands: the first valid frame of a CSMS that accepted us."""
+    whole: bool = True
+    """The step looked at everything, and not only at what there is to send."""
     charge: float = 0.0
     """What the frame just taken counts of the peer's allowance: an answer nothing, a CALL one, what is malformed more."""
     jobs: list[Job] = field(default_factory=list)

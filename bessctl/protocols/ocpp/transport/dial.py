@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from asyncio import sslproto
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 from urllib.parse import quote
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.protocol import State
 from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
 from bessctl.errors import NotReachable
 from bessctl.protocols.ocpp.config import LinkConfig, Tls
 from bessctl.protocols.ocpp.transport.cap import Cap
 from bessctl.protocols.ocpp.transport.credentials import authorization
 from bessctl.protocols.ocpp.transport.tls import client_context, security_event
+from bessctl.protocols.ocpp.transport.wire import Wire, connected
 
 OPEN_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 2.0
 MAX_QUEUE = (2, 0)
-READ_BUFFER = 16 * 1024
 CONTROLS = 16
 PAUSE_S = 0.1
 __all__ = ["Connection", "ConnectionClosed", "NoConnection", "dial", "endpoint"]
@@ -41,8 +43,6 @@ class Connection(ClientConnection):
         super().connection_made(transport)
         assert self.protocol.max_message_size is not None
         self._cap = Cap(self.protocol.max_message_size - 1)
-        if isinstance(transport, sslproto._SSLProtocolTransport):
-            transport.set_read_buffer_limits(READ_BUFFER)
 
     def data_received(self, data: bytes) -> None:
         """The event loop's."""
@@ -50,6 +50,17 @@ class Connection(ClientConnection):
         if self._cap.controls > CONTROLS:
             self.transport.pause_reading()
             self.loop.call_later(PAUSE_S, self._go_on)
+
+    @property
+    def full(self) -> bool:
+        """Does the peer read more slowly than we write?"""
+        return self.paused
+
+    def write(self, text: str) -> None:
+        """Send a message without waiting. On a connection that is closing it goes nowhere: whoever reads learns of the end."""
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_text(text.encode())
+            self.send_data()
 
     @property
     def held_up(self) -> bool:
@@ -82,28 +93,27 @@ async def dial(
 
     Raises NoConnection (with what failed) or UsageError.
     """
-    header, where = authorization(link), url or link.url
-    secure = client_context(tls or link.tls) if where.startswith("wss://") else None
+    where = endpoint(link, url)
     try:
-        connection = await connect(
-            endpoint(link, url),
-            subprotocols=[cast(Subprotocol, s) for s in subprotocols],
-            additional_headers={"Authorization": header} if header else None,
-            user_agent_header="bessctl",
-            ssl=secure,
-            compression=None,
-            proxy=None,
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=None,
-            max_size=link.max_frame_bytes + 1,
-            max_queue=MAX_QUEUE,
-            create_connection=Connection,
-        )
-    except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ssl.SSLError, asyncio.IncompleteReadError, EOFError) as e:
-        raise NoConnection(f"ocpp link {link.name}: {endpoint(link, url)}: {type(e).__name__}: {e}", security_event(e)) from e
-    assert isinstance(connection, Connection)
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            connection = await _open(link, where, subprotocols, tls or link.tls)
+    except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ssl.SSLError, EOFError) as e:
+        why = str(e) or f"no answer within {OPEN_TIMEOUT_S:.0f} s"
+        raise NoConnection(f"ocpp link {link.name}: {where}: {type(e).__name__}: {why}", security_event(e)) from e
     async with connection:
         if connection.subprotocol not in subprotocols:
             raise NoConnection(f"ocpp link {link.name}: the CSMS agreed to none of {', '.join(subprotocols)}")
         yield connection
+
+
+async def _open(link: LinkConfig, where: str, subprotocols: tuple[str, ...], tls: Tls) -> Connection:
+    uri, header = parse_uri(where), authorization(link)
+    protocol = ClientProtocol(uri, subprotocols=[cast(Subprotocol, s) for s in subprotocols], max_size=link.max_frame_bytes + 1)
+    connection = Connection(protocol, ping_interval=None, close_timeout=CLOSE_TIMEOUT_S, max_queue=MAX_QUEUE)
+    wire = Wire(await connected(uri.host, uri.port, client_context(tls) if uri.secure else None), connection)
+    try:
+        await connection.handshake({"Authorization": header} if header else None, "bessctl")
+    except BaseException:
+        wire.abort()
+        raise
+    return connection

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from asyncio import sslproto
 from functools import lru_cache
 
 from bessctl.errors import UsageError
@@ -11,13 +10,6 @@ from bessctl.protocols.ocpp.config import Tls
 
 # ECDHE first; the RSA suites are those OCPP 2.0.1 A00.FR.318/319 names and Python's default leaves out.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:AES128-GCM-SHA256:AES256-GCM-SHA384"
-
-BUFFER = 4 * 1024
-
-
-def small_buffers() -> None:
-    """Have asyncio give each TLS connection of this process a read buffer of BUFFER bytes, not of 256 KiB: 400 links, 100 MB less."""
-    sslproto.SSLProtocol.max_size = BUFFER
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
@@ -35,6 +27,7 @@ def _context(tls: Tls, changed: tuple[int, ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         if tls.ca_file is None:
             context.load_default_certs()
