@@ -235,6 +235,26 @@ def test_firmware_is_fetched_verified_and_handed_over(web: tuple[str, dict[str, 
     assert not done(Download(2, f"{web[0]}/missing"), bench).ok
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/ü", "http://a..b/", "http://127.0.0.1:9/a b", "ftp://a..b/x", "ftp://u:p%0d%0aQUIT@127.0.0.1:9/"]
+)
+def test_a_url_that_no_library_takes_fails_the_job(url: str, bench: Bench) -> None:
+    """A job always ends: one that does not would leave the log "Uploading", the firmware "Downloading" for ever."""
+    for job in (Upload(1, "DiagnosticsLog", url, "d.tar.gz"), Download(1, url)):
+        outcome = done(job, bench)
+        assert not outcome.ok
+        assert outcome.detail.split(":")[0] in {"request", "network"}, outcome
+
+
+def test_a_job_that_trips_over_a_fault_of_ours_has_failed(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    def parts(link: str) -> dict[str, bytes]:
+        raise KeyError("secret")
+
+    outcome = done(Upload(1, "DiagnosticsLog", "http://127.0.0.1:9/", "d.tar.gz"), replace(bench, more=parts))
+    assert (outcome.ok, outcome.detail) == (False, "a fault of the station: KeyError")
+    assert "Upload failed by a fault of ours" in caplog.text
+
+
 def test_a_password_without_a_file_is_refused(bench: Bench) -> None:
     assert not done(Password(0, "x"), bench).ok
 

@@ -7,6 +7,7 @@ another CSMS (settled question 5).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import logging
@@ -77,13 +78,19 @@ class NotYet(OperationFailed):
 
 
 async def carry_out(job: Job, bench: Bench) -> Done:
-    """Do it beside the event loop. Never raises what a peer or a disk can cause."""
+    """Do it beside the event loop. Comes to an outcome whatever goes wrong: a job without one would be under way for ever."""
+    error = (await asyncio.gather(_work(job, bench), return_exceptions=True))[0]
+    if error is None:
+        return Done(job, True)
+    if isinstance(error, BessctlError | OSError):
+        return Done(job, False, str(error), again=isinstance(error, NotYet))
+    bench.log.error("ocpp link %s: %s failed by a fault of ours", bench.link.name, type(job).__name__, exc_info=error)
+    return Done(job, False, f"a fault of the station: {type(error).__name__}")
+
+
+async def _work(job: Job, bench: Bench) -> None:
     members = gather(job, bench) if isinstance(job, Upload) else {}
-    try:
-        await beside(partial(_do, job, bench, members), f"ocpp {bench.link.name}", in_turn=isinstance(job, Upload | Download))
-    except (BessctlError, OSError) as e:
-        return Done(job, False, str(e), again=isinstance(e, NotYet))
-    return Done(job, True)
+    await beside(partial(_do, job, bench, members), f"ocpp {bench.link.name}", in_turn=isinstance(job, Upload | Download))
 
 
 def _do(job: Job, bench: Bench, members: dict[str, bytes]) -> None:

@@ -146,6 +146,8 @@ def _told(at: SplitResult) -> Iterator[None]:
         raise TransferFailed(kind, f"FTP {str(e)[:60]}") from e
     except (OSError, EOFError, ftplib.Error, http.client.HTTPException) as e:
         raise TransferFailed("network", f"{at.hostname}: {type(e).__name__}: {e}") from e
+    except ValueError as e:  # what the libraries cannot put into their protocol: a host without name between dots, a path beyond ASCII
+        raise TransferFailed("request", f"the url cannot be used: {type(e).__name__}") from e
 
 
 @contextmanager
