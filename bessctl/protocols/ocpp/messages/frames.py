@@ -81,6 +81,26 @@ class RpcRules:
     unknown_type: str | None
 
 
+CODES = frozenset(
+    {
+        "FormatViolation",
+        "FormationViolation",
+        "GenericError",
+        "InternalError",
+        "Malformed",
+        "MessageTypeNotSupported",
+        "NotImplemented",
+        "NotSupported",
+        "OccurenceConstraintViolation",
+        "OccurrenceConstraintViolation",
+        "PropertyConstraintViolation",
+        "ProtocolError",
+        "RpcFrameworkError",
+        "SecurityError",
+        "TypeConstraintViolation",
+    }
+)
+"""What an error of a peer may be called, by either version (1.6J table 7, 2.0.1 part 4 table 8) and as some spell it."""
 RULES_16 = RpcRules("FormationViolation", None, None)
 RULES_201 = RpcRules("FormatViolation", "RpcFrameworkError", "MessageTypeNotSupported")
 

@@ -372,7 +372,8 @@ class Station:
         asked = answered.asked
         if answered.payload is None:
             never = answered.code in {"NotImplemented", "NotSupported"}
-            self._replies.failed(asked, f"{answered.code[:50]!r} {answered.why[:80]!r}", never=never)
+            # Its description may quote the token; so may a code that is no standard's.
+            self._replies.failed(asked, answered.code if answered.code in frames.CODES else "an error of no known code", never=never)
             return
         try:
             reply = self._core.spoken.reply(asked.request, answered.payload)
