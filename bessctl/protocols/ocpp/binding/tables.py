@@ -41,8 +41,20 @@ LADDER = (
             "ALTER TABLE ocpp_buried ADD COLUMN utc_ns INTEGER",
         ),
     ),
+    Migration(
+        3,
+        (
+            # Each link has an audit and a security log of its own, with its own numbers: a noisy CSMS drives out nothing but its noise.
+            "ALTER TABLE ocpp_audit ADD COLUMN log TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE ocpp_audit ADD COLUMN number INTEGER NOT NULL DEFAULT 0",
+            "UPDATE ocpp_audit SET log = iif(kind = 'security', 'security', ''), number = id",
+            "CREATE INDEX ocpp_audit_number ON ocpp_audit (link, log, number)",
+        ),
+    ),
 )
-AUDIT_KEPT = 10_000
+SECURITY = "security"
+KEPT = {"": 5_000, SECURITY: 1_000}
+"""Records of each log, of each link."""
 LOST = "unknown"
 
 
@@ -96,11 +108,14 @@ def account_statements(accounts: Iterable[w.Account]) -> list[Statement]:
 
 
 def audit_statements(link: str, audit: w.Audit, utc_ns: int | None, mono_ns: int) -> list[Statement]:
-    """Keep an audit record, and no more than AUDIT_KEPT of them."""
-    sql = "INSERT INTO ocpp_audit (link, utc_ns, mono_ns, kind, connector, detail) VALUES (?, ?, ?, ?, ?, ?)"
+    """Keep an audit record, and no more than KEPT of its log."""
+    log = SECURITY if audit.kind == SECURITY else ""
+    newest = "SELECT max(number) FROM ocpp_audit WHERE link = ? AND log = ?"
+    columns = "link, log, number, utc_ns, mono_ns, kind, connector, detail"
+    put = f"INSERT INTO ocpp_audit ({columns}) VALUES (?, ?, ifnull(({newest}), 0) + 1, ?, ?, ?, ?, ?)"
     return [
-        Statement(sql, (link, utc_ns, mono_ns, audit.kind, audit.connector, audit.detail)),
-        Statement("DELETE FROM ocpp_audit WHERE id <= (SELECT max(id) FROM ocpp_audit) - ?", (AUDIT_KEPT,)),
+        Statement(put, (link, log, link, log, utc_ns, mono_ns, audit.kind, audit.connector, audit.detail)),
+        Statement(f"DELETE FROM ocpp_audit WHERE link = ? AND log = ? AND number <= ({newest}) - ?", (link, log, link, log, KEPT[log])),
     ]
 
 

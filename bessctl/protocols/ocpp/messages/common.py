@@ -25,7 +25,7 @@ def time_ns(payload: Payload, name: str, path: str = "") -> int | None:
         return parse_utc(text)
     except ValueError as e:
         field = f"{path}.{name}" if path else name
-        raise CallRefused("PropertyConstraintViolation", field, f"{field}: {e}") from e
+        raise CallRefused("PropertyConstraintViolation", field, f"{field} is no date-time") from e
 
 
 def current_time(payload: Payload) -> int:
@@ -33,7 +33,7 @@ def current_time(payload: Payload) -> int:
     try:
         return parse_utc(payload["currentTime"])
     except ValueError as e:
-        raise BadReply(f"currentTime: {e}") from e
+        raise BadReply("currentTime is no date-time") from e
 
 
 def profile(payload: Payload, path: str, ident: str, schedule: Payload, purposes: dict[str, pr.Purpose]) -> pr.Profile:

@@ -26,6 +26,7 @@ from bessctl.protocols.ocpp.session.writes import Audit, Output, Saved
 
 MAX_ASKS = 64
 INT_32 = 2**31 - 1
+DETAIL_SIZE = 300
 
 
 def plain_digest(token: str) -> str:
@@ -109,10 +110,10 @@ class Core:
 
     def security(self, kind: str, info: str = "") -> None:
         """A security event: kept, told as soon as the CSMS accepts us, and audited. `info` holds no secret."""
-        self.enqueue(SecurityEvent(kind, self.time.stamp(self.now), info))
+        self.enqueue(SecurityEvent(kind, self.time.stamp(self.now), info[:DETAIL_SIZE]))
         self.audit("security", f"{kind}: {info}" if info else kind, None, 30)
 
     def audit(self, kind: str, detail: str, connector: int | None = None, level: int = 20) -> None:
-        """Leave a record for whoever asks later; the driver logs it too. A connector may be any number that a peer made up."""
+        """Leave a record for whoever asks later; the driver logs it too. Connector and detail may be whatever a peer made up."""
         kept = None if connector is None else max(-INT_32, min(connector, INT_32))
-        self.out.writes.append(Audit(kind, detail, kept, level))
+        self.out.writes.append(Audit(kind, detail[:DETAIL_SIZE], kept, level))
