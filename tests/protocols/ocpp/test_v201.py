@@ -189,7 +189,7 @@ def test_several_schedules_are_for_cars() -> None:
 
 
 def test_a_limit_of_somebody_else_is_told_and_its_end() -> None:
-    """K12, K13; OCPP-6: an OSCP limit is the source SO."""
+    """K11, K13; OCPP-6: an OSCP limit is the source SO."""
     talk = started()
     talk.plant.limits(-200_000.0, 40_000.0, Binding("source", "oscp:dso"))
     talk.look()
@@ -200,6 +200,24 @@ def test_a_limit_of_somebody_else_is_told_and_its_end() -> None:
     talk.plant.limits(-200_000.0, 200_000.0, Binding("device", "u1"))
     talk.look()
     assert talk.of("ClearedChargingLimit") == [{"chargingLimitSource": "SO", "evseId": 1}]
+
+
+def test_a_limit_of_somebody_else_is_told_without_a_transaction_too() -> None:
+    """K12, K13: each EVSE for itself, where a start would get less; the plant's own limits are its normal state."""
+    talk = talk201()
+    talk.plant.limits(-30_000.0, 40_000.0, Binding("source", "ems"))
+    talk.look()
+    told = [(p["evseId"], p["chargingLimit"]["chargingLimitSource"]) for p in talk.of("NotifyChargingLimit")]
+    assert told == [(1, "EMS"), (2, "EMS")]
+    limits = [p["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"] for p in talk.of("NotifyChargingLimit")]
+    assert limits == [40_000.0, 30_000.0]
+    assert events(talk) == []
+    talk.plant.limits(-30_100.0, 40_100.0, Binding("source", "ems"))
+    talk.look()
+    assert len(talk.of("NotifyChargingLimit")) == 2, "less than LimitChangeSignificance"
+    talk.plant.limits(-30_000.0, 40_000.0, Binding("device", "u1"))
+    talk.look()
+    assert talk.of("ClearedChargingLimit") == [{"chargingLimitSource": "EMS", "evseId": evse} for evse in (1, 2)]
 
 
 def test_unlock_is_refused_while_a_transaction_runs() -> None:

@@ -47,7 +47,8 @@ def profile(payload: Payload, path: str, ident: str, schedule: Payload, purposes
         schedule=pr.Schedule(
             unit=schedule["chargingRateUnit"],
             periods=tuple(
-                pr.Period(p["startPeriod"], float(p["limit"]), p.get("numberPhases")) for p in schedule["chargingSchedulePeriod"]
+                pr.Period(p["startPeriod"], float(p["limit"]), p.get("numberPhases"), p.get("phaseToUse"))
+                for p in schedule["chargingSchedulePeriod"]
             ),
             start_ns=time_ns(schedule, "startSchedule", f"{path}.chargingSchedule"),
             duration_s=schedule.get("duration"),

@@ -30,11 +30,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start_s` on, at most `limit` (W or A) on `phases` phases (None = 3)."""
+    """From `start_s` on, at most `limit` (W or A) on `phases` phases (None = 3). `phase`: which one, where 2.0.1 names it (phaseToUse)."""
 
     start_s: int
     limit: float
     phases: int | None = None
+    phase: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From `start_ns` to `end_ns` at most `limit_w`; None = no limit. `phases` as the ruling period said."""
+    """From `start_ns` to `end_ns` at most `limit_w`; None = no limit."""
 
     start_ns: int
     end_ns: int

@@ -132,12 +132,16 @@ def clear_profiles(parts: Parts, wish: c.ClearProfiles) -> a.Answer:
 
 
 def get_composite(parts: Parts, wish: c.GetComposite) -> a.CompositeAnswer:
-    """GetCompositeSchedule (5.7): what may flow, exact to the second; where no profile rules, what the connector can do."""
+    """GetCompositeSchedule (5.7): what may flow, exact to the second; where no profile rules, what the connector can do.
+
+    At most the first MAX_COMPOSITE_S of it, as far as plans are made; the answer says how long it is."""
     core = parts.core
     utc = core.time.utc_ns(core.now)
     if wish.connector not in (STATION, *CONNECTORS) or utc is None or wish.duration_s <= 0:
         return a.CompositeAnswer(wish.connector)
     duration = min(wish.duration_s, MAX_COMPOSITE_S)
+    if duration < wish.duration_s:
+        core.audit("composite_shortened", f"{wish.duration_s} s asked for, the first {duration} s are told", wish.connector)
     start = utc - utc % NS
     frame = parts.profiles.frame(wish.connector, parts.transactions.active(wish.connector) if wish.connector else None)
     steps = composite.compose(parts.profiles.installed, frame, start, start + duration * NS)

@@ -1,8 +1,11 @@
-"""What limits a transaction beside its CSMS, told to it (2.0.1 K09, K12-K14; OCPP-6), and what is installed, reported.
+"""What limits an EVSE beside its CSMS, told to it (2.0.1 K11-K13; OCPP-6), and what is installed, reported (K09).
 
 External constraints are written by us alone: whoever binds the envelope below what the CSMS asked for is told with NotifyChargingLimit and,
 when it is over, with ClearedChargingLimit. OSCP and IEEE 2030.5 are the source SO, a local EMS is EMS, everything else Other. A change of
 less than LimitChangeSignificance percent is not told.
+
+    a transaction runs on the EVSE   whoever leaves it less than it would have, with ChargingRateChanged (K11)
+    none does                        another source's limit below what a start would get (K12); the plant's own limits are its normal state
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.transactions import Transactions
 
 SOURCES = {"oscp": "SO", "oscp_co": "SO", "sep2": "SO", "ems": "EMS"}
+EXTERNAL = ("source:", "fallback:", "default:")
+"""Bindings that are another source's word, live, lapsed or sealed; the rest is the plant's own."""
 PAGE = 5
 
 
@@ -33,25 +38,29 @@ class Limits:
         self._core = core
         self._transactions = transactions
         self._profiles = profiles
-        self._told: tuple[int, str, float] | None = None
+        self._told: dict[int, tuple[str, float]] = {}
 
     def step(self) -> None:
         """Tell a limit that came, changed or went."""
         core = self._core
         if core.traits.version == "1.6" or not core.online or not core.registration.accepted:
             return
-        now = self._limit()
-        told = self._told
-        if now == told or (now and told and now[:2] == told[:2] and not self._significant(now[2], told[2])):
+        for evse in CONNECTORS:
+            self._tell(evse, self._limit(evse))
+
+    def _tell(self, evse: int, now: tuple[str, float] | None) -> None:
+        core, told = self._core, self._told.get(evse)
+        if now == told or (now and told and now[0] == told[0] and not self._significant(now[1], told[1])):
             return
-        if told is not None and (now is None or now[:2] != told[:2]):
-            core.ask(LimitTold(told[0], told[1], None, core.time.stamp(core.now)))
+        if told is not None and (now is None or now[0] != told[0]):
+            core.ask(LimitTold(evse, told[0], None, core.time.stamp(core.now)))
+            del self._told[evse]
         if now is not None:
-            core.ask(LimitTold(now[0], now[1], now[2], core.time.stamp(core.now)))
-            tx = self._transactions.active(now[0])
+            core.ask(LimitTold(evse, *now, core.time.stamp(core.now)))
+            tx = self._transactions.active(evse)
             if tx is not None:
                 self._transactions.told(tx, "ChargingRateChanged")
-        self._told = now
+            self._told[evse] = now
 
     def report(self, wish: GetProfiles) -> str:
         """GetChargingProfiles; ReportChargingProfiles follow, one for each EVSE and page."""
@@ -78,17 +87,21 @@ class Limits:
             self._core.ask(Paged("ReportChargingProfiles", "chargingProfile", rows, seq, seq + 1 < len(pages), head), triggered=True)
         return "Accepted"
 
-    def _limit(self) -> tuple[int, str, float] | None:
-        core, tx = self._core, self._transactions.active()
-        if tx is None or core.reading is None:
+    def _limit(self, evse: int) -> tuple[str, float] | None:
+        """Who limits the EVSE now, and to how much, W."""
+        core, tx = self._core, self._transactions.active(evse)
+        if core.reading is None:
             return None
-        side = core.reading.side(CONNECTORS[tx.connector])
+        side = core.reading.side(CONNECTORS[evse])
+        if tx is None:
+            external = side.bound_by.startswith(EXTERNAL) and not side.ours
+            return (source_of(side.bound_by), side.offered_w) if external and side.offered_w < core.link.remote_start_w else None
         wanted = self._profiles.limit_w(tx)
         asked = core.link.remote_start_w if wanted is None else min(wanted, core.link.remote_start_w)
         granted = core.ledger.granted_w(core.link.name, tx.id)
         if granted >= asked or side.ours or tx.doubted or tx.waits:
             return None
-        return (tx.connector, source_of(side.bound_by), granted)
+        return (source_of(side.bound_by), granted)
 
     def _significant(self, a: float, b: float) -> bool:
         percent = float(self._core.keys.text("SmartChargingCtrlr.LimitChangeSignificance"))

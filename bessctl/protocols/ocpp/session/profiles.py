@@ -1,11 +1,15 @@
-"""Charging profiles of one link: which may be installed, which go, and the demand that follows (1.6 3.13, 5.16, 5.5, 5.7).
+"""Charging profiles of one link: which may be installed, which go, and the demand that follows (1.6 3.13, 5.16, 5.5, 5.7; 2.0.1 K01, K10).
 
 Rules of acceptance
 - STATION_MAX on connector 0 alone; TX on a connector with a running transaction, and that one if it is named; TX_DEFAULT on any.
 - Stack level, number of periods and of profiles within what the keys say; the first period starts at 0, the rest ascend.
 - A recurring profile needs a start and its recurrence; STATION_MAX cannot be relative.
 - Negative limits (old notation for discharge): on connector 1 the magnitude; on 0 and 2, and with mixed signs, Rejected.
-A profile replaces the one of the same id, and the one of same purpose, stack level and connector (and transaction).
+- 2.0.1 alone: an absolute or recurring schedule needs its start (K01.FR.40), a relative one has none (FR.41); no phase is named, for a PCS
+  does not switch phases (FR.20).
+A profile replaces the one of the same id. One of another id, but the same purpose, stack level and connector (and transaction), it
+replaces in 1.6 (3.13.2). In 2.0.1 it is refused beside it, where both can be valid at the same instant (K01.FR.06; of one transaction
+always, FR.39), and a TxDefaultProfile of an EVSE beside one of all EVSEs on the same stack level too (FR.52, FR.53).
 """
 
 from __future__ import annotations
@@ -54,6 +58,17 @@ def unacceptable(profile: Profile, connector: int) -> str | None:
     return next((why for holds, why in checks if not holds), None)
 
 
+def unacceptable_201(profile: Profile) -> str | None:
+    """What 2.0.1 refuses beside, or None."""
+    dated = profile.schedule.start_ns is not None
+    checks = (
+        (dated or profile.kind is Kind.RELATIVE, "an absolute or recurring profile needs startSchedule"),
+        (not dated or profile.kind is not Kind.RELATIVE, "a relative profile has no startSchedule"),
+        (all(p.phase is None for p in profile.schedule.periods), "phaseToUse: this station does not switch phases"),
+    )
+    return next((why for holds, why in checks if not holds), None)
+
+
 class Profiles:
     """What is installed. Supervisor thread; no I/O."""
 
@@ -67,18 +82,28 @@ class Profiles:
 
     def install(self, connector: int, profile: Profile, tx: StoredTx | None, *, with_start: bool = False) -> str | None:
         """Put a profile in force; returns why not. `tx` is the connector's running transaction; `with_start`: it came with it."""
-        why = unacceptable(profile, connector) or self._misplaced(profile, tx, with_start)
+        new = Installed(connector, self._anchored(profile), tx.id if tx and profile.purpose is Purpose.TX else None)
+        why = self.unacceptable(profile, connector) or self._misplaced(profile, tx, with_start) or self._beside(new)
         if why is not None:
             return why
-        new = Installed(connector, self._anchored(profile), tx.id if tx and profile.purpose is Purpose.TX else None)
-        stays = [i for i in self._all if not _replaces(new, i)]
+        of_16 = self._core.traits.version == "1.6"
+
+        def gone(old: Installed) -> bool:
+            return new.profile.id == old.profile.id or (of_16 and _same_place(new, old))
+
+        stays = [i for i in self._all if not gone(i)]
         if len(stays) >= MAX_PROFILES:
             return f"{MAX_PROFILES} profiles are installed"
-        self._drop(lambda i: _replaces(new, i))
+        self._drop(gone)
         self._all.append(new)
         self._core.out.writes.append(PutProfile(new))
         self._core.out.plan_changed = True
         return None
+
+    def unacceptable(self, profile: Profile, connector: int) -> str | None:
+        """What is wrong with a profile by itself in the agreed version, or None."""
+        of_201 = self._core.traits.version != "1.6"
+        return unacceptable(profile, connector) or (unacceptable_201(profile) if of_201 else None)
 
     def clear(self, wish: ClearProfiles) -> bool:
         """Remove what meets every criterion given; False = nothing did."""
@@ -119,6 +144,13 @@ class Profiles:
             return "a TxProfile must name its transaction"  # 2.0.1 K01.FR.03
         return "the TxProfile names another transaction" if profile.tx not in (None, tx.peer) else None
 
+    def _beside(self, new: Installed) -> str | None:
+        """2.0.1: which other profile stands in its way, or None."""
+        if self._core.traits.version == "1.6":
+            return None
+        other = next((i for i in self._all if i.profile.id != new.profile.id and _conflict(new, i)), None)
+        return None if other is None else f"profile {other.profile.id} has this purpose and stack level"
+
     def _anchored(self, profile: Profile) -> Profile:
         """A station's absolute schedule without start begins now; it has no transaction to begin with."""
         schedule, utc = profile.schedule, self._core.time.utc_ns(self._core.now)
@@ -134,7 +166,21 @@ class Profiles:
         return bool(dropped)
 
 
-def _replaces(new: Installed, old: Installed) -> bool:
+def _same_place(new: Installed, old: Installed) -> bool:
     a, b = new.profile, old.profile
-    same_place = (a.purpose, a.stack, new.connector, new.tx) == (b.purpose, b.stack, old.connector, old.tx)
-    return a.id == b.id or same_place
+    return (a.purpose, a.stack, new.connector, new.tx) == (b.purpose, b.stack, old.connector, old.tx)
+
+
+def _conflict(new: Installed, old: Installed) -> bool:
+    a, b = new.profile, old.profile
+    if _same_place(new, old):
+        return a.purpose is Purpose.TX or _overlap(a, b)
+    default = a.purpose is b.purpose is Purpose.TX_DEFAULT and a.stack == b.stack
+    return default and new.connector != old.connector and 0 in {new.connector, old.connector}
+
+
+def _overlap(a: Profile, b: Profile) -> bool:
+    """Is there an instant at which both are valid?"""
+    starts = [ns for ns in (a.valid_from_ns, b.valid_from_ns) if ns is not None]
+    ends = [ns for ns in (a.valid_to_ns, b.valid_to_ns) if ns is not None]
+    return not starts or not ends or max(starts) < min(ends)

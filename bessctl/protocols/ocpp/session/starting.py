@@ -36,7 +36,7 @@ from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.ending import Ending
 from bessctl.protocols.ocpp.session.metering import Metering
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
-from bessctl.protocols.ocpp.session.profiles import Profiles, unacceptable
+from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.reservations import Reservations
 from bessctl.protocols.ocpp.session.stopping import Stopping
 from bessctl.protocols.ocpp.session.tokens import Tokens
@@ -317,7 +317,7 @@ class Starting:
             (profile is None or profile.purpose is Purpose.TX, "the profile of a RemoteStart must be a TxProfile"),
         )
         why = next((reason for holds, reason in checks if not holds), None)
-        return why or (unacceptable(profile, wish.connector or 1) if profile else None)
+        return why or (self._p.profiles.unacceptable(profile, wish.connector or 1) if profile else None)
 
     def _usable(self, connector: int) -> str | None:
         core, p = self._core, self._p
