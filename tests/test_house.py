@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,24 @@ def test_a_module_is_one_job(path: Path) -> None:
 def test_a_function_is_short(path: Path) -> None:
     functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MAX] == []
+
+
+MODELS = [*(ROOT / "tests/properties").glob("model*.py")]
+
+
+@pytest.mark.parametrize("path", MODELS, ids=name_of)
+def test_the_model_of_the_core_knows_nothing_of_the_core(path: Path) -> None:
+    """It is plain Python and itself, and nothing else; not the rig either, which speaks the core's numbers."""
+    assert len(MODELS) >= 5
+    tree = ast.parse(path.read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level], "by its full name"
+    calls = [node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert not {"__import__", "exec", "eval"} & set(calls)
+    own = tuple(f"tests.properties.{other.stem}." for other in MODELS)
+    others = [
+        name for name in imported(path) if name.split(".")[0] not in sys.stdlib_module_names - {"importlib"} and not name.startswith(own)
+    ]
+    assert others == []
 
 
 def test_nothing_is_left_for_later() -> None:

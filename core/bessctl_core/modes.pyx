@@ -153,8 +153,10 @@ cdef void ask_operator(StepState* s, const Command* command, int mode, int64_t n
 
 
 cdef void ask_reset(const SiteConfig* c, StepState* s, const Command* command, int64_t now_ns) noexcept nogil:
-    cdef int row = rows_ask_reset(c, &s.rows, command.local)
-    if row >= 0 or s.internal and not command.local:
+    # The machine's own trips first: rows that are asked are marked, and what is marked is not latched in the next record.
+    cdef bint forbidden = s.internal and not command.local
+    cdef int row = -1 if forbidden else rows_ask_reset(c, &s.rows, command.local)
+    if forbidden or row >= 0:
         emit(&s.sink, now_ns, EV_RESET_REFUSED, LEVEL_WARNING, -1, row, -1, row, 0, 0)
         answer(s, command.id, False, row, now_ns)
         return

@@ -157,6 +157,8 @@ class Rig:
         self.frozen: set[tuple[int, int]] = set()
         self.seen: list[dict[str, Any]] = []
         self.load_w: float | None = None
+        self.out: dict[str, Any] = {}
+        """The commands of the last tick."""
         for unit in range(self.units):
             self.h.set_devices(unit, L.DeviceState.DEV_UP, L.DeviceState.DEV_UP, 1.0)
             self.h.set_reactive(unit, 1.0)
@@ -164,19 +166,30 @@ class Rig:
     def tick(self, n: int = 1, period_ns: int = PERIOD_NS) -> dict[str, Any]:
         """n ticks with fresh inputs; the PCS gives what it was told (follow). Returns the published state."""
         for _ in range(n):
-            self.now_ns += period_ns
-            for (place, quantity), value in self.values.items():
-                if (place, quantity) not in self.frozen:
-                    self.h.set(place, quantity, value, self.now_ns - 1_000_000)
-            if self.load_w is not None and (PLANT, Q.Q_PCC_W) not in self.frozen:
-                power = sum(self.values[unit, Q.Q_AC_W] for unit in range(self.units))
-                self.h.set(PLANT, Q.Q_PCC_W, power - self.load_w, self.now_ns - 1_000_000)
-            self.h.tick(self.now_ns)
-            self.seen += self.h.events()
-            if self.follow:
-                for unit in range(self.units):
-                    self.values[unit, L.Quantity.Q_AC_W] = self.h.out["cmd_w"][unit]
+            self.step(period_ns)
         return self.h.state
+
+    def step(self, period_ns: int = PERIOD_NS) -> None:
+        """One tick; what it published is not read, for stories of many of them."""
+        self.now_ns += period_ns
+        for (place, quantity), value in self.values.items():
+            if (place, quantity) not in self.frozen:
+                self.h.set(place, quantity, value, self.now_ns - 1_000_000)
+        if self.load_w is not None and (PLANT, Q.Q_PCC_W) not in self.frozen:
+            power = sum(self.values[unit, Q.Q_AC_W] for unit in range(self.units))
+            self.h.set(PLANT, Q.Q_PCC_W, power - self.load_w, self.now_ns - 1_000_000)
+        self.h.tick(self.now_ns)
+        self.seen += self.h.events()
+        self.out = self.h.out
+        if self.follow and not self.out["silent"]:
+            for unit in range(self.units):
+                self.values[unit, L.Quantity.Q_AC_W] = self.out["cmd_w"][unit]
+
+    def restart(self, now_ns: int, **facts: Any) -> None:
+        """Another loop begins: nothing is left of the one before but what `facts` hand it. Devices and meter are to be told anew."""
+        self.h, self.now_ns, self.out = StepHarness(self.config.view(np.uint8), now_ns=now_ns, **facts), now_ns, {}
+        for unit in range(self.units):
+            self.h.set_reactive(unit, 1.0)
 
     def set(self, quantity: int, value: float, place: int = 0) -> None:
         """From the next tick on this is measured."""

@@ -6,6 +6,7 @@ able to rely on the answer.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bessctl_core import layout as L
@@ -44,6 +45,22 @@ def test_a_latch_outlives_the_loop() -> None:
     reset(after)
     after.tick(40)
     assert after.state["mode"] == M.MODE_RUN
+
+
+def test_R6_a_reset_that_is_refused_takes_no_latch_out_of_the_journal() -> None:
+    """A row latched and the machine tripped by itself: the network asks for a reset and is refused, and the power goes."""
+    r = rig(TRIP)
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick()
+    record = np.frombuffer(r.h.journal(), L.dtype("JournalRecord")).copy()
+    record["internal"] = L.Internal.TRIP_STARTS
+    after = Rig(config(rows=(TRIP,), slots=(Slot(),)), journal=record.tobytes())
+    after.tick()
+    after.remote(RESET)
+    after.tick()
+    assert L.EventCode.EV_COMMAND_REFUSED in after.codes()
+    assert after.record["latched"][0] == 1
+    assert after.record["internal"] == L.Internal.TRIP_STARTS
 
 
 @pytest.mark.parametrize(("worst", "kept"), [(45.0, 0.7), (50.0, 0.4), (99.0, 0.2)])

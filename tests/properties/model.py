@@ -1,256 +1,190 @@
-"""The device interval and the latches a second time, in plain Python and from the prose: what the compiled step is held against.
+"""The control core a second time, in plain Python and from the prose (docs, ADRs, design rules): what the compiled step is held against.
 
-It knows the numbers of the layout and the configuration's words (Row), and nothing else of the core. One instance follows one plant; feed
-it what the plant is fed, then `tick`.
+It imports nothing of the core and nothing of the rig, and nobody tells it what the step came to: it is fed what the plant is fed (samples,
+device states, plans, requests, what the disk holds) and comes by itself to modes, latches, lapses, the interval of each unit, and what is
+left of it by the sources. telling.py translates numbers and bytes into its words. tests/test_house.py looks after its imports.
+
+`Site` is what is sealed; a `Plant` is one run of a loop, from its start to its end.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from math import isfinite
 
-from bessctl_core.layout import Action, BlindRule, CommandCode, DeviceState, Direction, Mode, Quantity, ResetRule, RowTest
-from tests.core.rig import PLANT, Row, S
+from tests.properties.model_modes import Machine, Record, Start, Times
+from tests.properties.model_plans import Plan, SlotRule, Sources
+from tests.properties.model_rows import NEVER, Row, RowRule, Sample, Table
+from tests.properties.model_units import CONNECTED, SUSPENDING, S, Unit
 
-RUNNING, THROTTLED = 3, 4
-CONNECTED, SUSPENDING = 3, 6
-STOPS = (Action.ACT_ZERO, Action.ACT_STANDBY, Action.ACT_OPEN)
-
-
-@dataclass
-class Sample:
-    """A measurement: its value and when it was asked for."""
-
-    value: float
-    at_ns: int
-
-    def seen(self, now_ns: int, max_age_ns: int) -> bool:
-        """There, finite and young enough."""
-        return self.at_ns > 0 and now_ns - self.at_ns <= max_age_ns and math.isfinite(self.value)
+WAYS = ("charge", "discharge")
+POWERED = ("run", "stopping")
+"""The modes in which a unit may give power."""
 
 
-@dataclass
-class RowState:
-    """One protection row between ticks."""
-
-    row: Row
-    active: bool = False
-    blind: bool = False
-    latched: bool = False
-    marked: bool = False
-    since_ns: int | None = None
-    well_ns: int | None = None
-    held: float = 1.0
-
-    def judged(self, value: float) -> float:
-        """What is compared: the value, the number its bits make, or whether the code is one of the mask."""
-        code = int(value) if 0 <= value <= 2**32 - 1 else None
-        if self.row.test == RowTest.TEST_BITS:
-            return float((2**32 - 1 if code is None else code) & self.row.mask)
-        if self.row.test == RowTest.TEST_STATES:
-            return float(self.row.mask >> (31 if code is None else min(code, 31)) & 1)
-        return value
-
-    def move(self, sample: Sample, now_ns: int, may_latch: bool) -> bool:
-        """Pickup, drop-off, blindness and latch; True when it fell again while its reset waited."""
-        seen = sample.seen(now_ns, int(self.row.max_age_s * S))
-        drop_s = self.row.dropoff_s if may_latch else 0
-        if not seen and self.row.blind == BlindRule.BLIND_HOLDS:
-            self.blind, self.since_ns, self.well_ns = True, None, None
-        else:
-            self._watch(self.judged(sample.value), seen, drop_s, now_ns)
-        if not (self.active and may_latch and self.row.reset != ResetRule.RESET_AUTO):
-            return False
-        again = self.latched and self.marked
-        self.latched, self.marked = True, False
-        return again
-
-    def _watch(self, value: float, seen: bool, drop_s: float, now_ns: int) -> None:
-        row = self.row
-        beyond = not seen or (value >= row.pickup if row.above else value <= row.pickup)
-        back = seen and (value <= row.dropoff if row.above else value >= row.dropoff)
-        if not (back if self.active else beyond):
-            self.since_ns = None
-        else:
-            self.since_ns = now_ns if self.since_ns is None else self.since_ns
-            if now_ns - self.since_ns >= int((drop_s if self.active else row.pickup_s) * S):
-                self.active, self.since_ns = not self.active, None
-        if self.blind and self.active:
-            self.blind = False
-        elif self.blind and not beyond:
-            self.well_ns = now_ns if self.well_ns is None else self.well_ns
-            self.blind = now_ns - self.well_ns < int(drop_s * S)
-        else:
-            self.well_ns = None
-
-    def left(self, value: float) -> float:
-        """What the curve leaves now."""
-        return 0.0 if self.blind else polyline(self.row.curve, value)
-
-    def hold(self, value: float) -> None:
-        """A latched curve keeps its smallest share."""
-        if self.row.action == Action.ACT_DERATE:
-            self.held = min(self.held, self.left(value)) if self.latched else 1.0
-
-    @property
-    def acts(self) -> bool:
-        return self.active or self.latched or self.blind
-
-    def share(self, value: float, direction: int) -> float:
-        """What is left of the rating in a direction."""
-        row = self.row
-        if row.action == Action.ACT_DERATE:
-            return min(self.left(value), self.held) if row.direction & direction else 1.0
-        if row.action != Action.ACT_BLOCK or not self.acts:
-            return 1.0
-        return 0.0 if row.direction & direction else 1 - row.other_cut
-
-    @property
-    def stops(self) -> bool:
-        return self.row.action in STOPS and self.acts
-
-
-def polyline(curve: tuple[tuple[float, float], ...], x: float) -> float:
-    """Straight between the points, flat beyond the ends."""
-    if x <= curve[0][0]:
-        return curve[0][1]
-    for (x0, y0), (x1, y1) in pairwise(curve):
-        if x <= x1:
-            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-    return curve[-1][1]
-
-
-@dataclass
-class Model:
-    """Units of 200 kW with a BMS each, 600 V at the least and no losses, data no older than a second: the plant of the rig."""
+@dataclass(frozen=True)
+class Site:
+    """Equal units with a BMS each. `dc_v`: the lowest pack voltage; no losses."""
 
     units: int
-    rows: tuple[Row, ...]
-    samples: dict[tuple[int, int], Sample] = field(default_factory=dict)
-    pcs: dict[int, int] = field(default_factory=dict)
-    bms: dict[int, int] = field(default_factory=dict)
-    acquired: bool = False
-    mode: int = Mode.MODE_ACQUIRE
-    reset_seq: int | None = None
-    open: set[int] = field(default_factory=set)
+    rated_w: float
+    dc_v: float
+    rows: tuple[RowRule, ...]
+    slots: tuple[SlotRule, ...]
+    times: Times
+    has_meter: bool = True
+    age_ns: int = S
     reentry_share: float = 0.0
     reentry_ns: int = 0
-    closed: dict[tuple[int, int], int] = field(default_factory=dict)
-    gated_ns: int = 0
+
+
+@dataclass
+class Plant:
+    """One loop: make it at its start, then `tick`."""
+
+    site: Site
+    start: Start
+    record: Record | None = None
+    samples: dict[tuple[int, str], Sample] = field(default_factory=dict)
+    meter_up: bool = False
+    closed: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Directions that BMS or a row closed, and since when."""
+    away: set[int] = field(default_factory=set)
+    """Units whose BMS said in the last tick that its battery is not connected."""
+    intervals: list[tuple[float, float]] = field(default_factory=list)
+    giving: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.table = [RowState(row) for row in self.rows]
+        site = self.site
+        self.table = Table(site.rows)
+        self.machine = Machine(site.times, self.table, self.start, self.record)
+        self.sources = Sources(site.slots)
+        self.units = [Unit(site.rated_w, age_ns=site.age_ns) for _ in range(site.units)]
+        self.of_unit = [self.table.of(unit) for unit in range(site.units)]
 
-    def sample(self, place: int, quantity: int) -> Sample:
-        return self.samples.get((place, quantity), Sample(math.nan, 0))
+    def sample(self, place: int, quantity: str) -> Sample:
+        return self.samples.get((place, quantity), NEVER)
 
-    # --- requests ---
+    def measure(self, place: int, quantity: str, value: float, at_ns: int) -> None:
+        at = self.samples.get((place, quantity))
+        if at is None:
+            self.samples[place, quantity] = Sample(value, at_ns)
+        else:
+            at.value, at.at_ns = value, at_ns
 
-    def reset(self, local: bool, journal_seq: int) -> None:
-        """Asked for in this tick; the record of this tick is `journal_seq`."""
-        latched = [state for state in self.table if state.latched]
-        if any((state.active and not state.blind) or (state.row.reset == ResetRule.RESET_LOCAL and not local) for state in latched):
-            return
-        for state in latched:
-            state.marked = True
-            state.active = state.active and not state.blind
-        self.reset_seq = journal_seq
-
-    def journalled(self, seq: int) -> None:
-        if self.reset_seq is not None and seq >= self.reset_seq:
-            for state in self.table:
-                state.latched = state.latched and not state.marked
-                state.marked = False
-            self.reset_seq = None
+    def offer(self, slot: int, plan: Plan, now_ns: int) -> None:
+        """A plan arrived before this tick."""
+        if 0 <= slot < len(self.sources.slots):
+            self.sources.slots[slot].offer(plan, self.start.boot, now_ns, self.machine.keeps_operator_out)
 
     # --- one tick ---
 
-    def tick(self, now_ns: int, command: tuple[int, bool] | None, journalled: int, next_seq: int) -> None:
+    def tick(self, now_ns: int, request: tuple[str, bool, int] | None, on_disk: int, seq: int) -> None:
+        """`request`: what, by the operator at the machine, and of which slot. `seq`: the number a record of this tick has."""
         self._batteries(now_ns)
-        self.journalled(journalled)
-        if command is not None and command[0] == CommandCode.CMD_RESET:
-            self.reset(command[1], next_seq)
-        again = [state.move(self.sample(state.row.unit, state.row.quantity), now_ns, self.acquired) for state in self.table]
-        for state in self.table:
-            state.hold(self.sample(state.row.unit, state.row.quantity).value)
-        if any(again):
-            for state in self.table:
-                state.marked = False
-            self.reset_seq = None
+        self.machine.settle(on_disk)
+        if request is not None:
+            self._ask(request, seq)
+        self.sources.update(now_ns)
+        if self.table.move(self.samples, now_ns, self.machine.acquired):
+            self.machine.call_off()
+        for i, unit in enumerate(self.units):
+            unit.listen(self.sample(i, "ac_w"), self.sample(i, "pcs_state"), now_ns)
+        self._mode(now_ns)
+        self._intervals(now_ns)
+
+    def command(self, watts: Sequence[float]) -> None:
+        """What the units were told in this tick."""
+        for unit, w in zip(self.units, watts, strict=True):
+            unit.command(w)
+
+    def _ask(self, request: tuple[str, bool, int], seq: int) -> None:
+        what, local, slot = request
+        if what == "release" and local and 0 <= slot < len(self.sources.slots):
+            self.sources.slots[slot].clear()
+        self.machine.ask(what, local, seq)
 
     def _batteries(self, now_ns: int) -> None:
         """The pack voltage of a battery that is not connected is none, as of the tick after the BMS said so."""
-        for unit in range(self.units):
-            if unit in self.open:
-                self.samples[unit, Quantity.Q_PACK_V] = Sample(math.nan, self.sample(unit, Quantity.Q_PACK_V).at_ns)
-        states = {unit: self.sample(unit, Quantity.Q_BMS_STATE) for unit in range(self.units)}
-        self.open = {unit for unit, state in states.items() if state.seen(now_ns, S) and not CONNECTED <= state.value <= SUSPENDING}
+        for unit in self.away:
+            if (unit, "pack_v") in self.samples:
+                self.samples[unit, "pack_v"].value = float("nan")
+        states = {unit: self.sample(unit, "bms_state") for unit in range(self.site.units)}
+        self.away = {
+            u for u, state in states.items() if state.seen(now_ns, self.site.age_ns) and not CONNECTED <= state.value <= SUSPENDING
+        }
 
-    def follow(self, mode: int) -> None:
-        """The mode the step came to: rows may latch from the first run on, and not while it acquires anew."""
-        self.mode = mode
-        if mode == Mode.MODE_RUN:
-            self.acquired = True
-        elif mode in (Mode.MODE_ACQUIRE, Mode.MODE_START_FAILED):
-            self.acquired = False
-        if mode not in (Mode.MODE_RUN, Mode.MODE_STOPPING):
+    def _mode(self, now_ns: int) -> None:
+        machine, before = self.machine, self.machine.mode
+        devices = all(unit.pcs_up and unit.bms_up for unit in self.units) and (self.meter_up or not self.site.has_meter)
+        machine.update(self.site.units, devices and all(row.sees(now_ns) for row in self.table.rows), now_ns)
+        if machine.mode not in POWERED:
             self.closed.clear()
+        if machine.mode != before and machine.keeps_operator_out:
+            for slot in self.sources.slots:
+                if slot.rule.operator:
+                    slot.clear()
 
     # --- what a unit may give ---
 
-    def interval(self, unit: int, now_ns: int) -> tuple[float, float]:
-        if self.mode not in (Mode.MODE_RUN, Mode.MODE_STOPPING):
+    def _intervals(self, now_ns: int) -> None:
+        if self.machine.mode not in POWERED:
+            self.intervals = [(0.0, 0.0)] * self.site.units
+            self.giving = [self._giving(i, now_ns) for i in range(self.site.units)]
+            return
+        self.intervals = [self._interval(i, now_ns) for i in range(self.site.units)]
+        self.giving = [self._giving(i, now_ns) for i in range(self.site.units)]
+
+    def _giving(self, unit: int, now_ns: int) -> tuple[float, float]:
+        return (0.0, 0.0) if self._obeys(unit, now_ns) else self.units[unit].giving(now_ns)
+
+    def _obeys(self, unit: int, now_ns: int) -> bool:
+        power, state, switch = (self.sample(unit, name) for name in ("ac_w", "pcs_state", "loc_rem"))
+        return self.units[unit].obeys(power, state, switch, now_ns)
+
+    def _interval(self, unit: int, now_ns: int) -> tuple[float, float]:
+        """The smallest of all; it always contains 0."""
+        rows = self.of_unit[unit]
+        if any(row.stops for row in rows):
             return 0.0, 0.0
-        self._gates(now_ns)
-        if not self._follows(unit, now_ns):
+        charge, discharge = (self._gated(unit, way, rows, now_ns) for way in WAYS)
+        loadable = self.units[unit].loadable(self.sample(unit, "bms_state"), now_ns)
+        if self.sources.disconnects or not loadable or not self._obeys(unit, now_ns):
             return 0.0, 0.0
-        rows = [state for state in self.table if state.row.unit in (unit, PLANT)]
-        if any(state.stops for state in rows):
-            return 0.0, 0.0
-        charge, discharge = (self._side(unit, now_ns, rows, way)[0] for way in (Direction.DIR_CHARGE, Direction.DIR_DISCHARGE))
-        charge, discharge = (
-            0.0 if (unit, way) in self.closed else w for way, w in ((Direction.DIR_CHARGE, charge), (Direction.DIR_DISCHARGE, discharge))
-        )
         return -charge, discharge
 
-    def _gates(self, now_ns: int) -> None:
-        """A direction that BMS or a row closed opens again with a share of the rating and after a time; a stop has its own way back."""
-        if self.gated_ns == now_ns or (self.reentry_share <= 0 and self.reentry_ns <= 0):
-            return
-        self.gated_ns = now_ns
-        for unit in range(self.units):
-            rows = [state for state in self.table if state.row.unit in (unit, PLANT)]
-            if any(state.stops for state in rows):
-                continue
-            for way in (Direction.DIR_CHARGE, Direction.DIR_DISCHARGE):
-                w, rated_w = self._side(unit, now_ns, rows, way)
-                if rated_w > 0 >= w:
-                    self.closed.setdefault((unit, way), now_ns)
-                elif now_ns - self.closed.get((unit, way), now_ns) >= self.reentry_ns and w >= self.reentry_share * 200e3:
-                    self.closed.pop((unit, way), None)
+    def _gated(self, unit: int, way: str, rows: list[Row], now_ns: int) -> float:
+        """A direction that BMS or a row closed opens again with a share of the rating and after a time."""
+        w, rated_w = self._side(unit, way, rows, now_ns)
+        if self.site.reentry_share <= 0 and self.site.reentry_ns <= 0:
+            return w
+        if rated_w > 0 >= w:
+            self.closed.setdefault((unit, way), now_ns)
+        elif (unit, way) in self.closed:
+            long = now_ns - self.closed[unit, way] >= self.site.reentry_ns
+            if long and w >= self.site.reentry_share * self.site.rated_w:
+                del self.closed[unit, way]
+        return 0.0 if (unit, way) in self.closed else w
 
-    def _side(self, unit: int, now_ns: int, rows: list[RowState], direction: int) -> tuple[float, float]:
+    def _side(self, unit: int, way: str, rows: list[Row], now_ns: int) -> tuple[float, float]:
         """What is allowed one way, and what the PCS's rating alone would allow."""
-        charge = direction == Direction.DIR_CHARGE
-        points = (Quantity.Q_W_MAX_CHA, Quantity.Q_BMS_CHA_MAX_A) if charge else (Quantity.Q_W_MAX_DIS, Quantity.Q_BMS_DIS_MAX_A)
-        stated, amps = self.sample(unit, points[0]), self.sample(unit, points[1])
-        rated = 200e3
+        site, charge = self.site, way == "charge"
+        stated = self.sample(unit, "w_max_cha" if charge else "w_max_dis")
+        amps = self.sample(unit, "bms_cha_max_a" if charge else "bms_dis_max_a")
+        rated = site.rated_w
         if stated.at_ns > 0:
-            rated = min(rated, max(0.0, stated.value) if math.isfinite(stated.value) else 0.0)
-        least = min(rated, 200e3 * min([1.0] + [r.share(self.sample(r.row.unit, r.row.quantity).value, direction) for r in rows]))
-        return min(least, max(0.0, amps.value) * 600 if amps.seen(now_ns, S) else 0.0), rated
+            rated = min(rated, max(0.0, stated.value) if isfinite(stated.value) else 0.0)
+        share = min((row.share(way) for row in rows), default=1.0)
+        battery = max(0.0, amps.value) * site.dc_v if amps.seen(now_ns, site.age_ns) else 0.0
+        return min(rated, site.rated_w * share, battery), rated
 
-    def _follows(self, unit: int, now_ns: int) -> bool:
-        state, switch = self.sample(unit, Quantity.Q_PCS_STATE), self.sample(unit, Quantity.Q_LOC_REM)
-        up = self.pcs.get(unit) == DeviceState.DEV_UP and self.bms.get(unit) == DeviceState.DEV_UP
-        bank = self.sample(unit, Quantity.Q_BMS_STATE)
-        loadable = bank.at_ns == 0 or (bank.seen(now_ns, S) and CONNECTED <= bank.value <= SUSPENDING)
-        return (
-            up
-            and loadable
-            and self.sample(unit, Quantity.Q_AC_W).seen(now_ns, S)
-            and state.seen(now_ns, S)
-            and state.value in (RUNNING, THROTTLED)
-            and (switch.at_ns == 0 or switch.value == 0)
-        )
+    # --- what the sources leave ---
+
+    def envelope(self) -> tuple[tuple[float, float], tuple[float, float], str]:
+        """The plant's device interval, what units beyond our command may give included; what the sources leave of it; and how far this is
+        known (Sources.narrow)."""
+        counted = self.giving if self.machine.mode in POWERED else []
+        device = [sum(side[i] for side in (*self.intervals, *counted)) for i in (0, 1)]
+        lo, hi, known = self.sources.narrow(device[0], device[1])
+        return (device[0], device[1]), (lo, hi), known

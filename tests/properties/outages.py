@@ -1,13 +1,11 @@
-"""A plant of 1 to 16 units whose PCS stop, fall silent and come back, and what must hold at every tick (R9). Written from units.pxd and
-dispatch.pxd; of the core it imports the numbers of the layout and the harness that runs the step.
+"""A plant of 1 to 16 units whose PCS stop, fall silent and come back, and what must hold at every tick (R9).
 
-The PCS of the story are bodies of their own: a unit we cannot hear holds its last command until its reversion timer, which may run late by
-half, and then ramps to 0. Never may a bound of the model lie inside of what such a body really gives.
+This is the story; what is known of a unit, and what a PCS really does, is of the model (model_units.py), which imports nothing of the core.
+Never may a bound of the model lie inside of what a body really gives.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -16,6 +14,8 @@ import numpy as np
 from bessctl_core import layout as L
 from bessctl_core.harness import StepHarness
 from tests.core.rig import HEALTHY, PERIOD_NS, START_NS, Q, S, Slot, config, plan
+from tests.properties.model_rows import NEVER, Sample
+from tests.properties.model_units import Body, Unit
 
 STATE = L.dtype("PlantState")
 UP, DOWN = L.DeviceState.DEV_UP, L.DeviceState.DEV_DOWN
@@ -25,57 +25,6 @@ REVERSION_NS, RAMP_NS, AGE_NS = S, S // 5, S // 4
 EVERY = 20
 """Ticks after which measurements that do not change are made fresh again: well within every age."""
 EPS_W = 1e-3
-
-
-@dataclass
-class Body:
-    """One PCS as it is, whatever anybody hears of it."""
-
-    late: float
-    """Its reversion timer takes so much of the stated time: 1 to 1.5."""
-    w: float = 0.0
-    told_w: float = 0.0
-    told_ns: int = START_NS
-    runs: bool = True
-
-    def tell(self, w: float, now_ns: int) -> None:
-        self.told_w, self.told_ns = w, now_ns
-
-    def move(self, now_ns: int) -> None:
-        """First-order towards what it was told; after its timer by its own ramp to 0."""
-        if not self.runs:
-            self.w = 0.0
-        elif now_ns - self.told_ns > REVERSION_NS * self.late:
-            step = RATED_W * PERIOD_NS / RAMP_NS
-            self.w = max(0.0, self.w - step) if self.w > 0 else min(0.0, self.w + step)
-        else:
-            self.w += (self.told_w - self.w) * 0.2
-
-
-@dataclass
-class Known:
-    """What the prose of R9 lets us know of one unit."""
-
-    heard: bool = True
-    sampled_ns: int = START_NS
-    measured_w: float = 0.0
-    told: tuple[float, float] = (0.0, 0.0)
-    """Least and greatest command since the last measurement, the last one before it included."""
-    silent_ns: int | None = None
-
-    def hear(self, w: float, last_w: float, now_ns: int) -> None:
-        self.heard, self.sampled_ns, self.measured_w, self.told, self.silent_ns = True, now_ns, w, (last_w, last_w), None
-
-    def lose(self, now_ns: int) -> None:
-        self.heard = False
-        self.silent_ns = now_ns if self.silent_ns is None else self.silent_ns
-
-    def giving(self, now_ns: int) -> tuple[float, float]:
-        """The worst of 0, commands and last measurement, until it is proved stopped."""
-        proved = self.silent_ns is not None and now_ns - self.silent_ns >= 3 * REVERSION_NS // 2 + RAMP_NS
-        if self.heard or proved:
-            return 0.0, 0.0
-        return min(0.0, self.told[0], self.measured_w), max(0.0, self.told[1], self.measured_w)
 
 
 class Story:
@@ -88,8 +37,10 @@ class Story:
         c["unit_reversion_ns"][0, :n], c["unit_ramp_to_zero_ns"][0, :n], c["unit_data_age_ns"][0, :n] = REVERSION_NS, RAMP_NS, AGE_NS
         self.h = StepHarness(c.view(np.uint8), now_ns=START_NS)
         self.now_ns, self.ticks, self.serial, self.powered, self.outages = START_NS, 0, 0, 0, 0
-        self.bodies = [Body(random.uniform(1.0, 1.5)) for _ in range(n)]
-        self.known = [Known() for _ in range(n)]
+        self.bodies = [Body(random.uniform(1.0, 1.5), RATED_W, REVERSION_NS, RAMP_NS, PERIOD_NS, START_NS) for _ in range(n)]
+        self.known = [Unit(RATED_W, REVERSION_NS, RAMP_NS, AGE_NS) for _ in range(n)]
+        self.power = [(Sample(), Sample()) for _ in range(n)]
+        """Power and state of each as it was heard last."""
         self.up = [True] * n
         """Its connection stands."""
         self.mute = [False] * n
@@ -138,8 +89,7 @@ class Story:
         before, self.cmd = self.cmd, state["unit_command_w"][: self.n].tolist()
         self._hold(state)
         for unit, body in enumerate(self.bodies):
-            told = self.known[unit].told
-            self.known[unit].told = min(told[0], self.cmd[unit]), max(told[1], self.cmd[unit])
+            self.known[unit].command(self.cmd[unit])
             if self.up[unit]:
                 body.tell(self.cmd[unit], self.now_ns)
         self.powered += any(self.cmd) and any(before)
@@ -150,18 +100,22 @@ class Story:
         if speaks:
             self.h.set(unit, Q.Q_AC_W, body.w, self.now_ns)
             self.h.set(unit, Q.Q_PCS_STATE, RUNNING if body.runs else OFF, self.now_ns)
-            known.hear(body.w, self.cmd[unit], self.now_ns)
-        elif not self.up[unit] or self.now_ns - known.sampled_ns > AGE_NS:
-            known.lose(self.now_ns)
+            self.power[unit] = Sample(body.w, self.now_ns), Sample(RUNNING if body.runs else OFF, self.now_ns)
+        known.pcs_up = self.up[unit]
+        known.listen(*self.power[unit], self.now_ns)
         if self.ticks % EVERY == 1:
             for quantity, value in HEALTHY.items():
                 if quantity not in (Q.Q_AC_W, Q.Q_PCS_STATE):
                     self.h.set(unit, quantity, value, self.now_ns)
 
+    def _giving(self, unit: int) -> tuple[float, float]:
+        known, (power, state) = self.known[unit], self.power[unit]
+        return (0.0, 0.0) if known.obeys(power, state, NEVER, self.now_ns) else known.giving(self.now_ns)
+
     # --- what must hold
 
     def _hold(self, state: Any) -> None:
-        giving = [known.giving(self.now_ns) for known in self.known]
+        giving = [self._giving(unit) for unit in range(self.n)]
         lo, hi = sum(g[0] for g in giving), sum(g[1] for g in giving)
         assert not min(self.cmd) < 0 < max(self.cmd), "units against each other"
         assert sum(self.cmd) + hi <= max(self.hi_w, hi) + EPS_W, "more than allowed with what a silent unit may still give"

@@ -1,6 +1,6 @@
 """R9: whatever sequence of outages 1 to 16 units go through, no limit is exceeded by what a silent one may still be giving.
 
-`make ticks` runs these stories, and those of test_step.py, for a million ticks (tools/ticks.py).
+`make ticks` runs these stories, and those of plant.py, for a million ticks (tools/ticks.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def test_a_million_ticks_are_counted_as_they_are_run(capsys: pytest.CaptureFixtu
     name, seed, count, what = ticks.told((0, 3))
     assert (name, seed, what) == ("outages", 3, "")
     assert 50 <= count < 400
-    assert ticks.told((1, 3))[2] > 15
+    assert ticks.told((1, 3))[2] >= 500
     monkeypatch.setattr(ticks, "STORIES", (_broken, _broken))
     assert "AssertionError: a promise" in ticks.told((0, 3))[3]
 
