@@ -201,11 +201,12 @@ def boot_id() -> str:
 async def settle(after_s: float = SETTLED_S) -> None:
     """What stands a minute after the start lives as long as the process: the garbage collector need not look at it any more.
 
-    With 200 links a full look takes a tenth of a second, and every answer waits for it. Once: what is frozen is never freed by it.
+    With 200 links a full look takes a tenth of a second, and every answer waits for it: one look before anybody is connected, none after.
+    Once: what is frozen is never freed by it.
     """
     gc.set_threshold(GC_YOUNG)
-    await asyncio.sleep(after_s)
     gc.collect()
+    await asyncio.sleep(after_s)
     gc.freeze()
     await asyncio.Event().wait()
 

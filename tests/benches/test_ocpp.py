@@ -9,6 +9,7 @@ def test_the_bench_tells_what_it_documents() -> None:
     assert_numbers(result, "connections", "transactions", "messages_per_s", "cpu_core", "rss_mb", "ratio_cpu_per_message")
     assert_numbers(result["ms"], "p50", "p99")
     assert_numbers(result["plain"], "messages_per_s", "cpu_core", "rss_mb")
+    assert result["register_n"] + len(result["register_disturbed_ms"]) >= 1
     assert result["hostile"]["peers"] == 3
     assert result["most_w"] <= result["envelope_w"]
     assert result["reconnect"]["n"] == 4

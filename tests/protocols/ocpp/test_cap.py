@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
-from websockets.protocol import CLIENT, OPEN, Protocol
+from websockets.protocol import CLIENT, OPEN, SERVER, Protocol
 
 from bessctl.protocols.ocpp.transport.cap import HEAD, Cap
+from bessctl.protocols.ocpp.transport.masks import DRAWN, Masks
 
 MOST = 300
 HTTP = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
@@ -66,6 +67,56 @@ def test_every_message_arrives_and_a_long_one_is_cut(sent: list[tuple[bytes | No
         assert came == whole if len(whole) <= MOST else came in {fits, cut}
     assert len(pings) <= sum(payload is None for payload, _ in sent)
     assert bool(pings) == any(payload is None for payload, _ in sent)
+
+
+SHORT = frame(Opcode.TEXT, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("before", "data", "short"),
+    [
+        (b"", SHORT, True),
+        (SHORT, frame(Opcode.TEXT, b"x" * 125), True),
+        # more or less than one whole text message
+        (b"", SHORT[:-1], False),
+        (b"", SHORT + SHORT, False),
+        (b"", frame(Opcode.TEXT, b"x" * 126), False),
+        (b"", frame(Opcode.BINARY, b"{}"), False),
+        (b"", frame(Opcode.PING, b"{}"), False),
+        (b"", Frame(Opcode.TEXT, b"{}").serialize(mask=True), False),
+        (b"", frame(Opcode.TEXT, b"{}", fin=False), False),
+        (b"", b"", False),
+        # something is under way
+        (frame(Opcode.TEXT, b"{", fin=False), SHORT, False),
+        (frame(Opcode.TEXT, b"{}" * 50)[:-4], SHORT, False),
+        (frame(Opcode.TEXT, b"x" * 2 * MOST)[:-4], SHORT, False),
+        (SHORT[:1], SHORT, False),
+        (Frame(Opcode.TEXT, b"{}").serialize(mask=True), SHORT, False),
+    ],
+)
+def test_a_short_message_may_go_by(before: bytes, data: bytes, short: bool) -> None:
+    """It need not be fed: the cap and the library are what they were."""
+    cap = Cap(MOST)
+    assert not cap.is_one_small_text(SHORT), "HTTP comes first"
+    cap.feed(HTTP)
+    cap.feed(before)
+    assert cap.is_one_small_text(data) == short
+
+
+@given(st.lists(st.sampled_from((0, 1, 125, 126, 65_535, 65_536)), min_size=1, max_size=4))
+def test_our_frames_are_what_the_library_would_write(lengths: list[int]) -> None:
+    """RFC 6455 5.2: each with a key of its own, and whole after unmasking."""
+    masks, server = Masks(), Protocol(SERVER, state=OPEN, max_size=None)
+    frames = [masks.frame(b"x" * length) for length in lengths]
+    server.receive_data(b"".join(frames))
+    came = [(event.opcode, event.fin, bytes(event.data)) for event in server.events_received() if isinstance(event, Frame)]
+    assert came == [(Opcode.TEXT, True, b"x" * length) for length in lengths]
+
+
+def test_no_key_masks_two_frames() -> None:
+    masks = Masks()
+    keys = [masks.frame(b"")[2:] for _ in range(2 * DRAWN)]
+    assert len(set(keys)) > 2 * DRAWN - 3, "random: two alike in some thousands are a wonder"
 
 
 def test_a_message_of_gigabytes_costs_no_more_than_the_cap() -> None:

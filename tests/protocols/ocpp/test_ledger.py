@@ -38,6 +38,20 @@ def test_a_limit_of_our_own_slot_does_not_refuse() -> None:
     assert ledger.granted_w("a", "1") == 0.0
 
 
+def test_whose_grant_changed_is_told_once() -> None:
+    """200 links need not look because one of them began or ended; those whose power it took or gave back must."""
+    ledger = Ledger()
+    ledger.observe(reading())
+    assert (ledger.ask("low", "1", OUT, 150_000.0).claim_w, ledger.regranted()) == (150_000.0, {"low"})
+    ledger.ask("high", "2", OUT, 40_000.0, 5)
+    assert ledger.regranted() == {"high"}, "there was enough for both"
+    ledger.ask("high", "3", OUT, 40_000.0, 5)
+    assert ledger.regranted() == {"high", "low"}
+    assert ledger.regranted() == set()
+    ledger.release("high", "3")
+    assert ledger.regranted() == {"low"}
+
+
 @given(st.lists(st.floats(0, 300_000), max_size=8), st.lists(st.floats(0, 400_000), min_size=1, max_size=8))
 def test_grants_never_exceed_the_envelope(asked: list[float], envelopes: list[float]) -> None:
     ledger = Ledger()

@@ -127,6 +127,12 @@ class Plant:
             case "back":
                 talk.connect()
 
+    def granted_w(self) -> float:
+        return sum(c.grant_w for c in self.ledger.claims())
+
+    def target_w(self) -> float:
+        return self.plans.target_w(self.talks[0].now.mono_ns) or 0.0
+
     def step(self, seconds: int) -> None:
         for talk in self.talks:
             talk.pass_time(seconds)
@@ -149,10 +155,12 @@ def test_the_target_is_the_sum_of_the_grants_and_within_the_envelope(deeds: list
     plant.step(0)
     for what, who, number, seconds in deeds:
         plant.do(what, who, number)
+        if what in {"start", "stop", "limit"}:
+            plant.desk.replan(plant.talks[who].link.name)
+            assert plant.target_w() == pytest.approx(plant.granted_w(), abs=1e-6), "at once, without asking the others again"
         plant.step(seconds)
-        granted = sum(c.grant_w for c in plant.ledger.claims())
-        assert granted <= plant.envelope_w + 1e-6
-        assert (plant.plans.target_w(plant.talks[0].now.mono_ns) or 0.0) == pytest.approx(granted, abs=1e-6)
+        assert plant.granted_w() <= plant.envelope_w + 1e-6
+        assert plant.target_w() == pytest.approx(plant.granted_w(), abs=1e-6)
 
 
 def test_the_plan_follows_the_envelope_by_itself() -> None:

@@ -17,7 +17,7 @@ from ocpp.v201 import call as call201
 from bessctl.errors import UsageError
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.clock import SystemClock
-from bessctl.protocols.ocpp.binding.flow import BURST_S, Flow
+from bessctl.protocols.ocpp.binding.flow import BURST_S, MOST_S, SLOWER, Flow
 from bessctl.protocols.ocpp.binding.handsocket import read_order
 from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.binding.station import run_station
@@ -132,12 +132,24 @@ def test_a_higher_priority_is_served_first() -> None:
     assert ledger.ask("same", "3", Direction.DISCHARGE, 150_000.0).claim_w == 0.0
 
 
-def test_a_flood_is_read_at_its_rate() -> None:
+def test_a_flood_is_read_at_a_part_of_its_rate() -> None:
     """OCPP-10: no frame is refused and none is answered wrong; beyond the rate the peer waits in its own socket."""
-    flow = Flow(2.0)
-    burst = sum(flow.pause_s(0.0) == 0.0 for _ in range(1000))
+    flow, now_s = Flow(2.0), 0.0
+    burst = 0
+    while (pause_s := flow.pause_s(now_s)) == 0.0:
+        burst += 1
     assert burst == 2 * BURST_S
-    assert flow.pause_s(0.0) > 10.0
+    read = 0
+    while now_s < 400.0:
+        now_s, read = now_s + pause_s, read + 1
+        pause_s = flow.pause_s(now_s)
+    assert read == 400 * 2 / SLOWER
+    assert flow.pause_s(now_s + pause_s, 10.0) == MOST_S, "what is malformed counts more, and is read again all the same"
+    rested_s = now_s + pause_s + MOST_S + 10.0
+    assert sum(flow.pause_s(rested_s) == 0.0 for _ in range(100)) == 20, "who rests gets it back at the full rate"
+
+
+def test_who_keeps_to_the_rate_never_waits() -> None:
     quiet = Flow(2.0)
     assert all(quiet.pause_s(n / 2) == 0.0 for n in range(1000))
     assert all(quiet.pause_s(500.0, 0.0) == 0.0 for _ in range(1000)), "answers to what we asked are free"

@@ -13,6 +13,7 @@ from bessctl.protocols.ocpp.binding.plans import plan_of, same
 from bessctl.protocols.ocpp.binding.readings import reading_of
 from bessctl.protocols.ocpp.config import StationConfig
 from bessctl.protocols.ocpp.session.clock import NS
+from bessctl.protocols.ocpp.session.demand import Demand
 from bessctl.protocols.ocpp.session.ending import ZERO_W
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.plant import Reading
@@ -35,6 +36,7 @@ class Desk:
         self._written: Plan | None = None
         self._refused = ""
         self._dealt_w = 0.0
+        self._demands: dict[str, Demand | None] = {}
         self.reading: Reading | None = None
 
     def look(self) -> bool:
@@ -48,21 +50,30 @@ class Desk:
         return moved
 
     def mark(self) -> object:
-        """What a link must look at at once when it changes; whatever else moves (SoC, power) is soon enough within a second."""
-        reading = self.reading
-        grants = tuple((c.link, c.tx, c.grant_w) for c in self.ledger.claims())
-        if reading is None:
-            return grants
-        sides = tuple((s.offered_w, s.bound_by, s.ours, (s.power_w or 0.0) < ZERO_W) for s in (reading.discharge, reading.charge))
-        return (grants, sides, reading.mode, reading.troubles)
+        """What every link must look at at once when it changes; whatever else moves (SoC, power) is soon enough within a second.
 
-    def replan(self, *, renew_only: bool = False) -> None:
-        """Write the plan if it says something new, or if its lease moved on. `renew_only`: the latter not more often than renew_s."""
+        A link whose grant changed must look too: `ledger.regranted` names those.
+        """
+        reading, used = self.reading, self.ledger.direction()
+        if reading is None:
+            return used
+        sides = tuple((s.offered_w, s.bound_by, s.ours, (s.power_w or 0.0) < ZERO_W) for s in (reading.discharge, reading.charge))
+        return (used, sides, reading.mode, reading.troubles)
+
+    def replan(self, link: str | None = None, *, renew_only: bool = False) -> None:
+        """Write the plan if it says something new, or if its lease moved on. `renew_only`: the latter not more often than renew_s.
+
+        `link`: it alone wants something else, and does not wait until all others were asked: they are taken as they were asked last, which
+        may end their leases a little earlier, never later.
+        """
         now = self.clock.now()
-        stations = [station() for station in self.stations.values()]
         self._dealt_w = self.ledger.dealt_w()
-        demands = [d for d in (s.demand(now) for s in stations) if d is not None]
-        if self._written is None and not demands and not any(s.registered for s in stations):
+        if link is None or link not in self._demands:
+            self._demands = {name: station().demand(now) for name, station in self.stations.items()}
+        else:
+            self._demands[link] = self.stations[link]().demand(now)
+        demands = [d for d in self._demands.values() if d is not None]
+        if self._written is None and not demands and not any(station().registered for station in self.stations.values()):
             return  # what the slot holds from before a restart stays until a CSMS is back (design R7)
         plan = plan_of(demands, now.mono_ns, self._dealt_w)
         if self._written is not None and same(plan, self._written, now.mono_ns):

@@ -1,11 +1,16 @@
 """How fast a CSMS is read: an allowance that grows at a rate and holds `BURST_S` of it. Time is handed in.
 
 Answers to our own CALLs are free: we ask one at a time. A CALL counts one, what is malformed more (`Output.charge`).
+
+Who used it up waits `SLOWER` times as long as the rate alone would have it, but no longer than `MOST_S` for a frame: a flood, which never
+rests, costs next to nothing. Who rests gets the allowance back at the full rate.
 """
 
 from __future__ import annotations
 
 BURST_S = 30.0
+SLOWER = 8
+MOST_S = 10.0
 
 
 class Flow:
@@ -22,4 +27,8 @@ class Flow:
         passed = 0.0 if self._at_s is None else max(0.0, now_s - self._at_s)
         self._at_s = now_s
         self._left = min(self._most, self._left + passed * self._rate) - charge
-        return max(0.0, -self._left / self._rate)
+        if self._left >= 0:
+            return 0.0
+        pause_s = min(MOST_S, -self._left * SLOWER / self._rate)
+        self._left, self._at_s = 0.0, now_s + pause_s
+        return pause_s

@@ -47,6 +47,9 @@ from bessctl.protocols.ocpp.transport.tls import client_context
 from bessctl.store import Statement, Store
 
 PONG_TIMEOUT_S = 20.0
+BUSY_S, IDLE_S = 1.0, 5.0
+"""How often a link looks at the plant where nothing else asks for a step: with a transaction or monitors, and without. What all must know
+at once (a limit, an alarm, the interlock) makes them look at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,8 @@ class Link:
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
-        self.looked_s = 0.0
-        """When the station looked at everything last, on the event loop's clock."""
+        self.look_s = 0.0
+        """When the station must look at the plant again where nothing asks for it before, on the event loop's clock."""
         self._outbox: Outbox | None = None
         self._last_kept: Future[None] | None = None
         self._restart_due = ""
@@ -305,9 +308,9 @@ class Link:
     def _carry_out(self, output: w.Output, *, heard: bool = False) -> None:
         """Plan, disk, wire. `heard`: the step took one message of the peer, so that its answers acknowledge what it wrote itself."""
         if output.whole:
-            self.looked_s = self._loop.time()
+            self.look_s = self._loop.time() + (BUSY_S if self.station.busy else IDLE_S)
         if output.plan_changed:
-            self._desk.replan()
+            self._desk.replan(self.config.name)
         kept = self._keep(output.writes)
         self._last_kept = kept or self._last_kept
         self._restart_due = output.restart or self._restart_due

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from bessctl.model.plan import Block, Lapse, Plan
 from bessctl.plan.shorten import shortened
 from bessctl.protocols.ocpp.session.clock import NS
-from bessctl.protocols.ocpp.session.demand import Demand, Stretch
+from bessctl.protocols.ocpp.session.demand import Demand
 from bessctl.protocols.ocpp.session.plant import Direction
 
 GRID_NS = NS
@@ -28,60 +27,44 @@ SLACK_NS = NS // 50
 SIGN = {Direction.DISCHARGE: 1.0, Direction.CHARGE: -1.0}
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One link's series, already signed and ended where its lease ends."""
-
-    sign: float
-    wanted: tuple[Stretch, ...]
-    cap: tuple[Stretch, ...]
+_Step = tuple[int, int, float]
+"""[start, end) monotonic ns, W: signed where it is wanted, a magnitude where it is a cap."""
 
 
 def plan_of(demands: Sequence[Demand], now_ns: int, most_w: float = math.inf) -> Plan:
     """The whole slot; `most_w` is what the ledger deals out to all of them.
     Where nobody's lease stands, caps alone are left and the plan needs no lease to speak of."""
     lease = max((d.lease_until_ns for d in demands if d.lease_until_ns > now_ns), default=now_ns + NS)
-    parts = [_part(d, lease, now_ns) for d in demands]
-    return Plan(lease, _blocks(parts, now_ns, most_w), _blocks(parts, now_ns, None), Lapse.FALLBACK, dated=False)
+    wanted = [step for d in demands for step in _wanted(d, lease, now_ns)]
+    caps = [(s.start_ns, s.end_ns, s.watts) for d in demands for s in d.cap if s.watts is not None]
+    return Plan(lease, _blocks(wanted, caps, now_ns, most_w), _blocks([], caps, now_ns, most_w), Lapse.FALLBACK, dated=False)
 
 
-def _part(demand: Demand, lease_ns: int, now_ns: int) -> _Part:
-    sign = SIGN[demand.direction] if demand.direction else 0.0
-    if demand.lease_until_ns == lease_ns:
-        return _Part(sign, demand.wanted, demand.cap)
-    end = demand.lease_until_ns // GRID_NS * GRID_NS
-    if end <= now_ns:
-        return _Part(sign, (), demand.cap)
-    ended = tuple(Stretch(s.start_ns, min(s.end_ns, end), s.watts) for s in demand.wanted if s.start_ns < end)
-    return _Part(sign, ended, demand.cap)
+def _wanted(demand: Demand, lease_ns: int, now_ns: int) -> list[_Step]:
+    """What one link wants, signed, and ended where its lease ends."""
+    sign, end = SIGN[demand.direction] if demand.direction else 0.0, None
+    if demand.lease_until_ns != lease_ns:
+        end = demand.lease_until_ns // GRID_NS * GRID_NS
+        if end <= now_ns:
+            return []
+    return [
+        (s.start_ns, s.end_ns if end is None else min(s.end_ns, end), sign * s.watts)
+        for s in demand.wanted
+        if s.watts is not None and (end is None or s.start_ns < end)
+    ]
 
 
-def _blocks(parts: Sequence[_Part], now_ns: int, most_w: float | None) -> tuple[Block, ...]:
-    """`most_w` None = caps alone."""
-    series = [s for p in parts for s in (p.cap if most_w is None else (*p.wanted, *p.cap))]
-    edges = sorted({now_ns, *(e for s in series for e in (s.start_ns, s.end_ns) if e > now_ns)})
+def _blocks(wanted: Sequence[_Step], caps: Sequence[_Step], now_ns: int, most_w: float) -> tuple[Block, ...]:
+    edges = sorted({now_ns, *(edge for start, end, _ in (*wanted, *caps) for edge in (start, end) if edge > now_ns)})
     found: list[Block] = []
     for start, end in pairwise(edges):
-        block = _block(parts, start, end, most_w)
-        if block is not None:
-            _append(found, block)
+        watts = [w for begins, ends, w in wanted if begins <= start < ends]
+        cap = min((w for begins, ends, w in caps if begins <= start < ends), default=None)
+        if watts or cap is not None:
+            most = most_w if cap is None else min(most_w, cap)
+            target = 0.0 + max(-most, min(most, sum(watts))) if watts else None
+            _append(found, Block(start, end, None if cap is None else 0.0 - cap, cap, target_w=target))
     return shortened(found)
-
-
-def _block(parts: Sequence[_Part], start: int, end: int, most_w: float | None) -> Block | None:
-    cap = min((w for p in parts if (w := _at(p.cap, start)) is not None), default=None)
-    wanted = [] if most_w is None else [p.sign * w for p in parts if (w := _at(p.wanted, start)) is not None]
-    target = None
-    if wanted and most_w is not None:
-        most = most_w if cap is None else min(most_w, cap)
-        target = 0.0 + max(-most, min(most, sum(wanted)))
-    if target is None and cap is None:
-        return None
-    return Block(start, end, None if cap is None else 0.0 - cap, cap, target_w=target)
-
-
-def _at(series: Sequence[Stretch], at_ns: int) -> float | None:
-    return next((s.watts for s in series if s.start_ns <= at_ns < s.end_ns), None)
 
 
 def _append(blocks: list[Block], block: Block) -> None:

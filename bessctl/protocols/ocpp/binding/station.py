@@ -31,9 +31,8 @@ from bessctl.store import BatchRefused, Store
 KEEP_ACCOUNTS_S = 60
 CRASH_S = 5
 FORGET_S = 3600
-AT_ONCE = 20
-QUIET_S = 1.0
-"""A link that had nothing to do for as long looks at the plant again; where a grant, a limit or an alarm changed all do at once."""
+AT_ONCE = 5
+"""Links that step in one turn of the event loop: a RemoteStart waits for one turn, not for hundreds of links."""
 RENEWALS = 60
 """How often at least a plan is written again within the shortest of the links' leases, while nothing in it changes but the leases."""
 
@@ -133,11 +132,12 @@ async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link]
         if desk.clock.now().mono_ns >= renew_ns:
             renew_ns = desk.clock.now().mono_ns + round(max(config.renew_s, shortest_s / RENEWALS) * NS)
             desk.replan(renew_only=True)
-        quiet_s = float("inf") if mark != before else asyncio.get_running_loop().time() - QUIET_S
-        for n, link in enumerate([link for link in links.values() if link.looked_s <= quiet_s]):
+        now_s = float("inf") if mark != before else asyncio.get_running_loop().time()
+        regranted = desk.ledger.regranted()
+        for n, link in enumerate([link for name, link in links.items() if link.look_s <= now_s or name in regranted]):
             link.plant_moved()
             if n % AT_ONCE == AT_ONCE - 1:
-                await asyncio.sleep(0)  # hundreds of links that step in one turn of the event loop keep every answer waiting
+                await asyncio.sleep(0)
         now = desk.clock.now().mono_ns
         utc = desk.clock.now().utc_ns
         if utc is not None and now >= forget_ns:

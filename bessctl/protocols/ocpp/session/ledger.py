@@ -58,12 +58,20 @@ class Ledger:
         self.moves = 0
         """How often the totals changed."""
         self._granted_w = self._claims_w = 0.0
+        self._regranted: set[str] = set()
         self._claimed_w: dict[int, float] = {}
         self._of_link: dict[str, list[Claim]] = {}
 
     def direction(self) -> Direction | None:
         """The direction in use, if any."""
-        return next((claim.direction for claim in self._claims.values()), None)
+        for claim in self._claims.values():  # asked at each step of each link: no generator
+            return claim.direction
+        return None
+
+    def regranted(self) -> set[str]:
+        """Links whose grant is another than when this was asked last."""
+        found, self._regranted = self._regranted, set()
+        return found
 
     def claims(self) -> list[Claim]:
         """All claims in the order in which they are served."""
@@ -181,8 +189,11 @@ class Ledger:
         for claim in self.claims():
             if left is None:
                 left = self._reading.side(claim.direction).offered_w if self._reading and self._reading.running else 0.0
-            claim.grant_w = max(0.0, min(claim.now_w, left))
-            left -= claim.grant_w
+            grant_w = max(0.0, min(claim.now_w, left))
+            left -= grant_w
+            if grant_w != claim.grant_w:
+                claim.grant_w = grant_w
+                self._regranted.add(claim.link)
         self._granted_w = sum(c.grant_w for c in self._claims.values())
         self._claims_w = sum(c.claim_w for c in self._claims.values())
 

@@ -75,6 +75,10 @@ class Monitors:
         self._waiting: list[tuple[dict[str, object], Stamp]] = []
         self._events = count(1)
 
+    def __len__(self) -> int:
+        """How many are set."""
+        return len(self._all)
+
     def take(self, wish: d.SetMonitors) -> d.RowsAnswer:
         """SetVariableMonitoring."""
         return d.RowsAnswer(tuple(self._set(item, len(wish.items)) for item in wish.items))

@@ -240,6 +240,11 @@ class Station:
         """Transactions or their messages wait: no other version may be agreed (settled question 10)."""
         return self.transactions.open() or self._core.queue.holds(None)
 
+    @property
+    def busy(self) -> bool:
+        """Is there something to measure or to watch?"""
+        return self.transactions.active() is not None or len(self._monitors) > 0
+
     def back_off(self) -> BackOff:
         """How to dial again."""
         return in_force(self._core.keys, self._core.link.back_off)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 FIN, OPCODE, RESERVED, MASKED = 0x80, 0x0F, 0x70, 0x80
 CONTINUATION, CLOSE, PING = 0x0, 0x8, 0x9
+WHOLE_TEXT = 0x81
 HEAD = 100
 BLANK = b"\r\n\r\n"
 
@@ -34,7 +35,7 @@ class Cap:
     def feed(self, data: bytes) -> bytes:
         """What the library may see of these bytes."""
         self.controls = 0
-        if self._broken or self._is_one_small_message(data):
+        if self._broken:
             return data
         out = bytearray()
         data, self._held = self._held + data, b""
@@ -56,15 +57,14 @@ class Cap:
             at = after
         return bytes(out)
 
-    def _is_one_small_message(self, data: bytes) -> bool:
-        """The common case: nothing is under way, and this is one whole text or binary message of less than 126 bytes."""
+    def is_one_small_text(self, data: bytes) -> bool:
+        """The common case: nothing is under way, and this is one whole text message of less than 126 bytes. It need not be fed."""
         return (
             len(data) > 1
-            and not (self._http or self._held or self._passing or self._dropping or self._taken)
-            and data[0] in {0x81, 0x82}
-            and data[1] < 126
-            and len(data) == 2 + data[1]
+            and data[0] == WHOLE_TEXT
+            and len(data) == 2 + data[1] < 128
             and data[1] <= self._most
+            and not (self._http or self._held or self._passing or self._dropping or self._taken or self._broken)
         )
 
     def _after_http(self, data: bytes, out: bytearray) -> int:
