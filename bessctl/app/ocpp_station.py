@@ -170,7 +170,9 @@ async def run(path: Path) -> None:
     given = read_station(path)
     folder = _folder(path, given)
     link = link_of(given)
-    config = stations.station(Ocpp(links=[link], state_dir=str(folder), hand_socket=str(folder / "hand.sock")), path.parent)
+    config = stations.station(
+        Ocpp(links=[link], state_dir=str(folder), hand_socket=str(folder / "hand.sock"), play_updates=True), path.parent
+    )
     plant, store = LitePlant(given.envelope_w), Store(folder / "state.sqlite")
     station = asyncio.create_task(run_station(config, store, plant, plant, SystemClock(), logging.getLogger("station")))
     typing = asyncio.create_task(_standard_input(folder / "hand.sock"))

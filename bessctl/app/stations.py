@@ -23,6 +23,7 @@ def station(ocpp: section.Ocpp, folder: Path) -> StationConfig:
         logs=tuple(folder / name for name in ocpp.logs),
         journal=tuple(ocpp.journal or ()),
         updater=None if ocpp.updater is None else _updater(ocpp.updater),
+        play_updates=ocpp.play_updates,
         hand_socket=None if ocpp.hand_socket is None else folder / ocpp.hand_socket,
     )
 

@@ -101,7 +101,9 @@ class Ocpp(Strict):
     """A command whose output they take along as journal.txt; `{since}` and `{until}` are seconds since 1970. For example
     [journalctl, --no-pager, -o, short-iso, -u, "bess-*", --since, "@{since}"]."""
     updater: Updater | None = None
-    """Absent = firmware images are kept and nothing is installed: for development."""
+    """Absent = nothing is installed, and a CSMS that sends firmware is told so."""
+    play_updates: bool = False
+    """For development: without `updater` an image counts as installed once it is kept."""
     hand_socket: str | None = None
     """A Unix socket for the hand at the station; absent = none."""
     links: Annotated[list[Link], Field(min_length=1)]

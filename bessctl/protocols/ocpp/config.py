@@ -153,7 +153,9 @@ class StationConfig:
     journal: tuple[str, ...] = ()
     """A command whose output a log takes along as the controller's journal; `{since}` and `{until}` are seconds since 1970."""
     updater: UpdaterCommands | None = None
-    """None = firmware images are kept as files and nothing is installed: for development."""
+    """None = nothing is installed."""
+    play_updates: bool = False
+    """For development, without `updater`: an image is kept as a file and counts as installed."""
     hand_socket: Path | None = None
     """A Unix socket for the hand at the station (settled question 17); None = there is none."""
 

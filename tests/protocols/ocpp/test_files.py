@@ -247,6 +247,17 @@ def test_an_image_is_marked_good_once_the_csms_accepts_the_station(version: str)
     assert told(again) == ["Installed"]
 
 
+@pytest.mark.parametrize("missing", ["signature", "signingCertificate"])
+def test_firmware_that_is_signed_in_half_is_refused(missing: str) -> None:
+    """L01: a certificate without signature (or the other way round) is no way around Verify."""
+    t = talk("2.0.1")
+    half = {name: value for name, value in FIRMWARE.items() if name != missing}
+    assert t.call("UpdateFirmware", {"requestId": 3, "firmware": half})["status"] == "Rejected"
+    assert t.of("SecurityEventNotification")[-1]["type"] == "InvalidFirmwareSignature"
+    t.pass_time(60)
+    assert t.jobs == []
+
+
 @VERSIONS
 def test_firmware_with_a_wrong_signature(version: str) -> None:
     """L01.FR.03: InvalidSignature, a security event, nothing installed."""

@@ -8,6 +8,7 @@ import io
 import sys
 import tarfile
 import threading
+import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
@@ -29,7 +30,7 @@ from bessctl.protocols.ocpp.binding.ocsp import hash_of
 from bessctl.protocols.ocpp.binding.secrets import load
 from bessctl.protocols.ocpp.binding.updater import FileUpdater
 from bessctl.protocols.ocpp.binding.vault import FileVault
-from bessctl.protocols.ocpp.binding.workers import Bench, carry_out
+from bessctl.protocols.ocpp.binding.workers import Bench, carry_out, verify
 from bessctl.protocols.ocpp.config import Tls
 from bessctl.protocols.ocpp.session import writes as w
 from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, Outcome, Password, Upload, Verify
@@ -233,6 +234,34 @@ def test_firmware_is_fetched_verified_and_handed_over(web: tuple[str, dict[str, 
     assert not rolled_back.ok
     assert "did not boot" in rolled_back.detail
     assert not done(Download(2, f"{web[0]}/missing"), bench).ok
+
+
+def test_an_image_larger_than_memory_is_verified_and_kept(bench: Bench, tmp_path: Path) -> None:
+    """The supervisor has 160 MB for all links; an image may have gigabytes."""
+    bench.folder.mkdir(exist_ok=True)
+    with bench.image.open("wb") as file:
+        file.truncate(64 * 1024**2)
+    cert, key = certificate("maker")
+    signature = b64encode(key.sign(bench.image.read_bytes(), ec.ECDSA(hashes.SHA256()))).decode()
+    tracemalloc.start()
+    verify(bench.image, pem(cert), signature)
+    bench.updater.install(bench.image, lambda percent: None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 1024**2
+
+
+def test_firmware_may_be_signed_by_rsa(tmp_path: Path) -> None:
+    key, name = rsa.generate_private_key(65537, 2048), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "maker")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(5)
+    cert = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256())
+    image = tmp_path / "image"
+    image.write_bytes(IMAGE)
+    for pad in (padding.PSS(padding.MGF1(hashes.SHA256()), 32), padding.PKCS1v15()):
+        verify(image, pem(cert), b64encode(key.sign(IMAGE, pad, hashes.SHA256())).decode())
+        with pytest.raises(TransferFailed):
+            verify(image, pem(cert), b64encode(key.sign(b"other", pad, hashes.SHA256())).decode())
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ import pytest
 from bessctl.app.stations import station
 from bessctl.config.ocpp import Ocpp
 from bessctl.errors import OperationFailed, UsageError
+from bessctl.protocols.ocpp.binding import station as station_module
 from bessctl.protocols.ocpp.binding import tables
 from bessctl.protocols.ocpp.binding.processes import argv_of, run
 from bessctl.protocols.ocpp.binding.updater import CommandUpdater, Fate, FileUpdater, Updater
 from bessctl.protocols.ocpp.binding.workers import Bench, carry_out
-from bessctl.protocols.ocpp.config import Role, UpdaterCommands
+from bessctl.protocols.ocpp.config import Role, StationConfig, UpdaterCommands
 from bessctl.protocols.ocpp.session.jobs import Done, Install, Job, MarkGood, Outcome, Restart
 from bessctl.store import Store
 from tests.protocols.ocpp.harness import LOG
@@ -309,6 +310,17 @@ def test_a_supervisor_that_died_before_the_machine_restarted(board: Board, store
     assert done.again
     again.take(again.station.job_done(done, again.now))
     assert isinstance(again.jobs[-1], Restart)
+
+
+def test_a_site_without_updater_says_that_nothing_was_installed(tmp_path: Path) -> None:
+    """No commands, no Installed; playing it is a switch of development."""
+    site = StationConfig(())
+    updater = station_module._updater(site, tmp_path, "boot")
+    (tmp_path / "image").write_bytes(b"x")
+    with pytest.raises(OperationFailed, match="no updater"):
+        updater.install(tmp_path / "image", lambda percent: None)
+    assert updater.outcome()[0] is Fate.ROLLED_BACK
+    assert isinstance(station_module._updater(replace(site, play_updates=True), tmp_path, "boot"), FileUpdater)
 
 
 def test_the_files_updater_of_development(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from bessctl.protocols.ocpp.binding.keeper import Keeper
 from bessctl.protocols.ocpp.binding.link import Link, Shared
 from bessctl.protocols.ocpp.binding.pace import Pace
 from bessctl.protocols.ocpp.binding.secrets import load as load_secrets
-from bessctl.protocols.ocpp.binding.updater import CommandUpdater, FileUpdater, Updater
+from bessctl.protocols.ocpp.binding.updater import CommandUpdater, FileUpdater, NoUpdater, Updater
 from bessctl.protocols.ocpp.binding.workers import LogParts
 from bessctl.protocols.ocpp.config import LinkConfig, StationConfig
 from bessctl.protocols.ocpp.messages.dialect import dialect
@@ -87,7 +87,9 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
 
 
 def _updater(config: StationConfig, folder: Path, boot: str) -> Updater:
-    return FileUpdater(folder) if config.updater is None else CommandUpdater(config.updater, folder, boot)
+    if config.updater is not None:
+        return CommandUpdater(config.updater, folder, boot)
+    return FileUpdater(folder) if config.play_updates else NoUpdater()
 
 
 def _check_versions(config: StationConfig) -> None:

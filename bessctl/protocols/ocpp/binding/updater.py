@@ -18,6 +18,7 @@ over one update:
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -131,6 +132,24 @@ class CommandUpdater:
             return None
 
 
+class NoUpdater:
+    """Where the site names no commands: nothing is installed, and nobody is told that it was."""
+
+    WHY = "the site has no updater (ocpp.updater names its commands)"
+
+    def install(self, image: Path, progress: Progress) -> None:
+        raise OperationFailed(self.WHY)
+
+    def restart(self) -> None:
+        """There is nothing to start into."""
+
+    def outcome(self) -> tuple[Fate, str]:
+        return Fate.ROLLED_BACK, self.WHY
+
+    def mark_good(self) -> None:
+        """Nothing was installed."""
+
+
 class FileUpdater:
     """For development: the image becomes `installed.img`; a file `outcome` with the word `failed` plays a boot that was rolled back."""
 
@@ -140,7 +159,9 @@ class FileUpdater:
     def install(self, image: Path, progress: Progress) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_private(self._folder / "installed.img", image.read_bytes())
+            new = self._folder / "installed.img.new"
+            shutil.copyfile(image, new)
+            new.replace(self._folder / "installed.img")
         except OSError as e:
             raise OperationFailed(f"the image cannot be installed: {e}") from e
         progress(100)

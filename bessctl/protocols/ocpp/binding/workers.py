@@ -25,6 +25,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from bessctl.errors import BessctlError, OperationFailed
 from bessctl.protocols.ocpp.binding.processes import argv_of, run
@@ -41,6 +42,7 @@ LogParts = Callable[[str], Mapping[str, bytes]]
 """What the composition root adds to the log of the link of that name."""
 JOURNAL_S = 60.0
 FOR_EVER_NS = 1 << 62
+HASHED = Prehashed(hashes.SHA256())
 FILE_BYTES = 20 * 1024 * 1024
 """Of each file the site adds to a log, the newest bytes."""
 
@@ -146,30 +148,32 @@ def fetch(url: str, image: Path, secure: ssl.SSLContext | None = None) -> None:
 
 def verify(image: Path, certificate: str, signature: str) -> None:
     """Is the image signed by the certificate's key? RSA (PSS, or PKCS#1 v1.5) or ECDSA, over SHA-256. Raises TransferFailed."""
+    with image.open("rb") as file:  # an image may be larger than our memory
+        digest = hashlib.file_digest(file, "sha256").digest()
     try:
-        signed, data = b64decode(signature, validate=True), image.read_bytes()
+        signed = b64decode(signature, validate=True)
         key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
     except (NotBase64, ValueError) as e:
         raise TransferFailed("signature", f"it cannot be read: {type(e).__name__}") from e
-    if isinstance(key, ec.EllipticCurvePublicKey) and _ecdsa(key, signed, data):
+    if isinstance(key, ec.EllipticCurvePublicKey) and _ecdsa(key, signed, digest):
         return
-    if isinstance(key, rsa.RSAPublicKey) and _rsa(key, signed, data):
+    if isinstance(key, rsa.RSAPublicKey) and _rsa(key, signed, digest):
         return
     raise TransferFailed("signature", "the image is not what was signed")
 
 
-def _ecdsa(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> bool:
+def _ecdsa(key: ec.EllipticCurvePublicKey, signature: bytes, digest: bytes) -> bool:
     try:
-        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        key.verify(signature, digest, ec.ECDSA(HASHED))
     except InvalidSignature:
         return False
     return True
 
 
-def _rsa(key: rsa.RSAPublicKey, signature: bytes, data: bytes) -> bool:
+def _rsa(key: rsa.RSAPublicKey, signature: bytes, digest: bytes) -> bool:
     for pad in (padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO), padding.PKCS1v15()):
         try:
-            key.verify(signature, data, pad, hashes.SHA256())
+            key.verify(signature, digest, pad, HASHED)
         except InvalidSignature:
             continue
         return True

@@ -103,6 +103,10 @@ class Files:
             return "Rejected", "the CSMS is not the owner"
         if self._update is not None and self._update.step in BOOTING:
             return "Rejected", "an image is being installed"
+        if (wish.certificate is None) is not (wish.signature is None):
+            half = "signature" if wish.signature is None else "signing certificate"
+            core.security("InvalidFirmwareSignature", f"there is no {half}")
+            return "Rejected", f"there is no {half}: what is signed in half is not signed"
         if wish.certificate is not None:
             why = self._security.firmware_signer(wish.certificate)
             if why is not None:
