@@ -66,7 +66,7 @@ async def station(
     """Run a station with one link until the block ends."""
     store = Store(path / "state.sqlite")
     plant, plans = plant or FakePlant(), plans or FakePlans()
-    config = StationConfig((link_to(csms, **link),), plant_poll_s=0.01, renew_s=0.05)
+    config = StationConfig((link_to(csms, **link),), plant_poll_s=0.01, renew_s=0.05, play_updates=True)
     task = asyncio.create_task(run_station(config, store, plans, plant, SystemClock(), LOG))
     try:
         async with asyncio.timeout(30):
