@@ -5,6 +5,7 @@ No maintainer script has run. What those of the packages we take would have done
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -22,8 +23,16 @@ PRUNED = (
     *(f"usr/share/{name}" for name in ("doc", "man", "info", "locale", "lintian", "bash-completion", "zsh", "bug")),
     *(f"usr/lib/python3.13/{name}" for name in ("test", "idlelib", "ensurepip", "pydoc_data", "lib2to3", "turtledemo")),
     "usr/include",
+    "usr/lib/aarch64-linux-gnu/gconv",
     "boot",
 )
+PRUNED_KERNEL = (
+    "fs/afs", "fs/bcachefs", "fs/btrfs", "fs/ceph", "fs/dlm", "fs/gfs2", "fs/jfs", "fs/nfs", "fs/nfsd", "fs/nilfs2", "fs/ocfs2",
+    "fs/orangefs", "fs/smb", "fs/ubifs", "fs/udf", "fs/xfs", "net/9p", "net/appletalk", "net/ax25", "net/batman-adv", "net/bluetooth",
+    "net/ceph", "net/ieee802154", "net/l2tp", "net/mac80211", "net/mac802154", "net/nfc", "net/openvswitch", "net/rds", "net/rxrpc",
+    "net/sctp", "net/smc", "net/sunrpc", "net/tipc", "net/wireless", "sound",
+)  # fmt: skip
+"""Below kernel: file systems and networks that no controller of a battery meets."""
 DRIVERS = (
     "accessibility", "ata", "bluetooth", "comedi", "firewire", "gpu", "hid", "iio", "infiniband", "input", "isdn", "md/bcache", "media",
     "net/ethernet/broadcom/bnx2x", "net/ethernet/chelsio", "net/ethernet/intel", "net/ethernet/mellanox", "net/ethernet/qlogic",
@@ -33,13 +42,18 @@ DRIVERS = (
 SCSI = ("scsi_mod", "scsi_common", "sd_mod")
 """All a USB stick needs of kernel/drivers/scsi."""
 MASKED = (
-    "apt-daily-upgrade.timer", "apt-daily.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
-    "getty-static.service", "ldconfig.service", "logrotate.timer", "man-db.timer", "systemd-firstboot.service", "systemd-homed.service",
-    "systemd-hostnamed.socket", "systemd-hwdb-update.service", "systemd-journal-catalog-update.service",
-    "systemd-machine-id-commit.service", "systemd-pcrphase-sysinit.service", "systemd-pcrphase.service", "systemd-pstore.service",
+    "apt-daily-upgrade.timer", "apt-daily.timer", "dev-hugepages.mount", "dev-mqueue.mount", "dpkg-db-backup.timer", "e2scrub_all.timer",
+    "e2scrub_reap.service", "fstrim.timer", "getty-static.service", "ldconfig.service", "logrotate.timer", "man-db.timer",
+    "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount", "systemd-binfmt.service", "systemd-creds.socket", "systemd-firstboot.service",
+    "systemd-hibernate-clear.service", "systemd-homed.service", "systemd-hostnamed.socket", "systemd-hwdb-update.service",
+    "systemd-journal-catalog-update.service", "systemd-journal-flush.service", "systemd-logind.service",
+    "systemd-machine-id-commit.service", "systemd-network-generator.service", "systemd-networkd-wait-online.service",
+    "systemd-pcrextend.socket", "systemd-pcrlock.socket", "systemd-pcrmachine.service", "systemd-pcrphase-sysinit.service",
+    "systemd-pcrphase.service", "systemd-pstore.service", "systemd-random-seed.service", "systemd-sysext.socket",
     "systemd-tpm2-setup-early.service", "systemd-tpm2-setup.service", "systemd-update-done.service",
 )  # fmt: skip
-"""Work for a system that is installed package by package, or for hardware that no board has; a start is quicker without."""
+"""Work for a system that is installed package by package, keeps its state in /var or has people who log in; for hardware no board has."""
 GENERATORS = (
     "systemd-getty-generator",
     "systemd-gpt-auto-generator",
@@ -83,12 +97,21 @@ def prune(root: Path) -> None:
     for place in PRUNED:
         shutil.rmtree(root / place, ignore_errors=True)
     for kernel in (root / "usr/lib/modules").glob("*/kernel"):
-        shutil.rmtree(kernel / "sound", ignore_errors=True)
-        for driver in DRIVERS:
-            shutil.rmtree(kernel / "drivers" / driver, ignore_errors=True)
+        for place in (*PRUNED_KERNEL, *(f"drivers/{driver}" for driver in DRIVERS)):
+            shutil.rmtree(kernel / place, ignore_errors=True)
         for module in (kernel / "drivers/scsi").rglob("*.ko*"):
             if module.name.split(".")[0] not in SCSI:
                 module.unlink()
+        for module in sorted(kernel.rglob("*.ko.xz")):
+            unpacked(module)
+    for trees in (root / "usr/lib").glob("linux-image-*"):  # the boot partition and the kernel slots have the board's own
+        shutil.rmtree(trees)
+
+
+def unpacked(module: Path) -> None:
+    """The root is packed as a whole, by something that is read ten times as fast."""
+    module.with_suffix("").write_bytes(lzma.decompress(module.read_bytes()))
+    module.unlink()
 
 
 def licences(root: Path) -> None:
