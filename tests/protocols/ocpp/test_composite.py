@@ -25,6 +25,7 @@ def made(limits: list[tuple[int, float]], connector: int = 1, **given: Any) -> I
         tuple(Period(s, v, given.get("phases")) for s, v in limits),
         None if given.get("start", 0) is None else T0 + given.get("start", 0) * NS,
         given.get("duration"),
+        given.get("least"),
     )
     profile = Profile(
         given.get("ident", 1),
@@ -68,6 +69,12 @@ CASES: list[tuple[str, list[Installed], list[tuple[int, float | None]]]] = [
     ("relative to the transaction", [made([(0, 60.0), (7, 30.0)], kind=Kind.RELATIVE, start=None)], [(0, 60.0), (7, 30.0)]),
     ("daily", [made([(0, 60.0)], kind=Kind.RECURRING, every=86_400, start=-86_350, duration=20)], [(0, None), (50, 60.0), (70, None)]),
     ("daily, for ever", [made([(0, 60.0), (50, 30.0)], kind=Kind.RECURRING, every=86_400, start=-86_400 * 9)], [(0, 60.0), (50, 30.0)]),
+    # minChargingRate
+    ("as much as it must be", [made([(0, 60.0), (10, 20.0)], least=20.0)], [(0, 60.0), (10, 20.0)]),
+    ("less is not worth having", [made([(0, 60.0), (10, 19.0)], least=20.0)], [(0, 60.0), (10, 0.0)]),
+    ("pushed below by the station", [made([(0, 60.0)], least=20.0), made([(0, 19.0)], 0, purpose=STATION)], [(0, 0.0)]),
+    ("not by a lower level's", [made([(0, 60.0)]), made([(0, 19.0)], stack=1), made([(0, 9.0)], purpose=DEFAULT, least=99.0)], [(0, 19.0)]),
+    ("amps", [made([(0, 10.0)], unit="A", least=11.0)], [(0, 0.0)]),
     # units
     ("amps on three phases", [made([(0, 10.0)], unit="A")], [(0, 6900.0)]),
     ("amps on one phase", [made([(0, 10.0)], unit="A", phases=1)], [(0, 2300.0)]),

@@ -118,6 +118,7 @@ class Plant:
                 talk.call("RemoteStopTransaction", {"transactionId": int(active.peer or 0) if active else 0})
             case "limit":
                 body: dict[str, Any] = profile([(0, watts), (50, watts / 2)], chargingProfilePurpose="TxDefaultProfile")
+                body["chargingSchedule"]["minChargingRate"] = 60_000.0 * who
                 talk.call("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": body})
             case "envelope":
                 self.envelope_w = watts
@@ -161,6 +162,22 @@ def test_the_target_is_the_sum_of_the_grants_and_within_the_envelope(deeds: list
         plant.step(seconds)
         assert plant.granted_w() <= plant.envelope_w + 1e-6
         assert plant.target_w() == pytest.approx(plant.granted_w(), abs=1e-6)
+
+
+def test_power_that_is_not_worth_having_goes_to_others() -> None:
+    """minChargingRate (1.6 7.13, 2.0.1 2.12): who is cut below it gets nothing, and who comes after it gets what it would have had."""
+    plant = Plant()
+    for who in (0, 1):
+        plant.do("start", who, 0)
+    body: dict[str, Any] = profile([(0, 100_000.0)], chargingProfilePurpose="TxDefaultProfile")
+    body["chargingSchedule"]["minChargingRate"] = 60_000.0
+    plant.talks[0].call("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": body})
+    plant.step(0)
+    assert [granted_w(t) for t in plant.talks[:2]] == [0.0, 150_000.0], "of 200 kW 50 are left: fewer than 60"
+    assert plant.plans.target_w(plant.talks[0].now.mono_ns) == 150_000.0
+    plant.talks[1].call("RemoteStopTransaction", {"transactionId": 41})
+    plant.step(0)
+    assert granted_w(plant.talks[0]) == 100_000.0
 
 
 def test_the_plan_follows_the_envelope_by_itself() -> None:

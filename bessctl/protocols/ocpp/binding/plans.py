@@ -1,7 +1,7 @@
 """Demands of all links -> one Plan for our slot. The only place where a demand gets the plant's sign. Pure.
 
-- The target is the sum of what the links want, + for connector 1 (discharge), - for connector 2 (charge), as far as the ledger deals
-  power out: the sum of the grants. What is dealt now is taken for the time to come too, until the plant is seen otherwise.
+- The target is the sum of what the links get of what they want, + for connector 1 (discharge), - for connector 2 (charge), dealt out as the
+  ledger does: the sum of the grants. What is dealt now is taken for the time to come too, until the plant is seen otherwise.
 - It never asks for more than the block's own cap, for the envelope is no wider.
 - An owner's cap becomes ess limits of both signs, and the fallback: when the lease lapses the target goes, the limit stays.
 - The lease of the plan is that of the link heard last; a link heard earlier contributes only up to its own lease, so that each
@@ -15,11 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 from bessctl.model.plan import Block, Lapse, Plan
 from bessctl.plan.shorten import shortened
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.demand import Demand
+from bessctl.protocols.ocpp.session.ledger import deal
 from bessctl.protocols.ocpp.session.plant import Direction
 
 GRID_NS = NS
@@ -28,19 +30,21 @@ SIGN = {Direction.DISCHARGE: 1.0, Direction.CHARGE: -1.0}
 
 
 _Step = tuple[int, int, float]
-"""[start, end) monotonic ns, W: signed where it is wanted, a magnitude where it is a cap."""
+"""[start, end) monotonic ns, a cap's magnitude in W."""
+_Want = tuple[int, int, float, float]
+"""[start, end) monotonic ns, the W that are wanted, signed, and the magnitude below which none are worth having."""
 
 
 def plan_of(demands: Sequence[Demand], now_ns: int, most_w: float = math.inf) -> Plan:
     """The whole slot; `most_w` is what the ledger deals out to all of them.
     Where nobody's lease stands, caps alone are left and the plan needs no lease to speak of."""
     lease = max((d.lease_until_ns for d in demands if d.lease_until_ns > now_ns), default=now_ns + NS)
-    wanted = [step for d in demands for step in _wanted(d, lease, now_ns)]
+    wanted = [want for d in sorted(demands, key=attrgetter("rank")) for want in _wanted(d, lease, now_ns)]
     caps = [(s.start_ns, s.end_ns, s.watts) for d in demands for s in d.cap if s.watts is not None]
     return Plan(lease, _blocks(wanted, caps, now_ns, most_w), _blocks([], caps, now_ns, most_w), Lapse.FALLBACK, dated=False)
 
 
-def _wanted(demand: Demand, lease_ns: int, now_ns: int) -> list[_Step]:
+def _wanted(demand: Demand, lease_ns: int, now_ns: int) -> list[_Want]:
     """What one link wants, signed, and ended where its lease ends."""
     sign, end = SIGN[demand.direction] if demand.direction else 0.0, None
     if demand.lease_until_ns != lease_ns:
@@ -48,23 +52,30 @@ def _wanted(demand: Demand, lease_ns: int, now_ns: int) -> list[_Step]:
         if end <= now_ns:
             return []
     return [
-        (s.start_ns, s.end_ns if end is None else min(s.end_ns, end), sign * s.watts)
+        (s.start_ns, s.end_ns if end is None else min(s.end_ns, end), sign * s.watts, s.least_w)
         for s in demand.wanted
         if s.watts is not None and (end is None or s.start_ns < end)
     ]
 
 
-def _blocks(wanted: Sequence[_Step], caps: Sequence[_Step], now_ns: int, most_w: float) -> tuple[Block, ...]:
-    edges = sorted({now_ns, *(edge for start, end, _ in (*wanted, *caps) for edge in (start, end) if edge > now_ns)})
+def _blocks(wanted: Sequence[_Want], caps: Sequence[_Step], now_ns: int, most_w: float) -> tuple[Block, ...]:
+    edges = sorted({now_ns, *(edge for start, end, *_ in (*wanted, *caps) for edge in (start, end) if edge > now_ns)})
     found: list[Block] = []
     for start, end in pairwise(edges):
-        watts = [w for begins, ends, w in wanted if begins <= start < ends]
+        wants = [(w, least_w) for begins, ends, w, least_w in wanted if begins <= start < ends]
         cap = min((w for begins, ends, w in caps if begins <= start < ends), default=None)
-        if watts or cap is not None:
-            most = most_w if cap is None else min(most_w, cap)
-            target = 0.0 + max(-most, min(most, sum(watts))) if watts else None
+        if wants or cap is not None:
+            target = _granted(wants, most_w if cap is None else min(most_w, cap)) if wants else None
             _append(found, Block(start, end, None if cap is None else 0.0 - cap, cap, target_w=target))
     return shortened(found)
+
+
+def _granted(wants: Sequence[tuple[float, float]], most_w: float) -> float:
+    """The sum of what they get; one direction is used at a time, so that all have one sign."""
+    total = 0.0 + sum(w for w, _ in wants)
+    if abs(total) <= most_w and not any(least_w for _, least_w in wants):
+        return total
+    return 0.0 + math.copysign(sum(deal([(abs(w), least_w) for w, least_w in wants], most_w)), total)
 
 
 def _append(blocks: list[Block], block: Block) -> None:

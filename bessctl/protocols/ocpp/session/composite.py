@@ -5,6 +5,8 @@ Rules
   whose schedule has ended or not begun leaves the word to the next lower one.
 - A TxProfile overrules the TxDefaultProfile while it has a period; a TxDefaultProfile of the connector overrules that of connector 0.
 - STATION_MAX is a cap on top: the lower of the two counts.
+- minChargingRate of the ruling Tx or TxDefault profile: below it the power is not worth having (1.6 7.13, ChargingSchedule), so that a
+  limit below it is 0, and so is a grant (`ledger`): the power goes to others.
 - A, on `phases` phases (3 unless given), becomes W by the nominal phase voltage. A negative limit is the old notation for
   discharge; where it was let in (connector 1) its magnitude counts.
 - With no date known, an absolute schedule rules as its most restrictive period (a limit is never forgotten, design R8).
@@ -35,11 +37,17 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From `start_ns` to `end_ns` at most `limit_w`; None = no limit."""
+    """From `start_ns` to `end_ns` at most `limit_w`, None = no limit; what is below `least_w` is not worth having."""
 
     start_ns: int
     end_ns: int
     limit_w: float | None
+    least_w: float = 0.0
+
+
+Rule = tuple[float | None, float]
+"""A limit, W, and the power below which none is worth having."""
+NO_RULE: Rule = (None, 0.0)
 
 
 def watts(limit: float, unit: str, phases: int | None, phase_voltage_v: float) -> float:
@@ -49,30 +57,41 @@ def watts(limit: float, unit: str, phases: int | None, phase_voltage_v: float) -
 
 def limit_at(installed: Sequence[Installed], frame: Frame, utc_ns: int | None) -> float | None:
     """The limit at one instant; `utc_ns` None = no date known."""
-    limits = [_ruling(group, frame, utc_ns) for group in (_own(installed, frame), _station(installed))]
-    return min((limit for limit in limits if limit is not None), default=None)
+    return rule_at(installed, frame, utc_ns)[0]
+
+
+def rule_at(installed: Sequence[Installed], frame: Frame, utc_ns: int | None) -> Rule:
+    """What rules at one instant."""
+    (own_w, least_w), (station_w, _) = (_ruling(group, frame, utc_ns) for group in (_own(installed, frame), _station(installed)))
+    limit = min((limit for limit in (own_w, station_w) if limit is not None), default=None)
+    return (0.0 if limit is not None and limit < least_w else limit, least_w)
 
 
 def station_limit_at(installed: Sequence[Installed], frame: Frame, utc_ns: int | None) -> float | None:
     """The STATION_MAX limit alone."""
-    return _ruling(_station(installed), frame, utc_ns)
+    return station_rule_at(installed, frame, utc_ns)[0]
+
+
+def station_rule_at(installed: Sequence[Installed], frame: Frame, utc_ns: int | None) -> Rule:
+    """The STATION_MAX limit alone, of which any part is worth having."""
+    return (_ruling(_station(installed), frame, utc_ns)[0], 0.0)
 
 
 def compose(
     installed: Sequence[Installed], frame: Frame, start_ns: int, end_ns: int, *, station_only: bool = False, most: int | None = None
 ) -> list[Step]:
     """The limit over [start, end), equal neighbours joined; no more than `most` steps, and what follows them is left open."""
-    at = station_limit_at if station_only else limit_at
+    at = station_rule_at if station_only else rule_at
     edges = sorted({start_ns, *(e for i in installed for e in edges_of(i.profile, frame, start_ns, end_ns) if start_ns < e < end_ns)})
     steps: list[Step] = []
     for begin, end in zip(edges, [*edges[1:], end_ns], strict=True):
-        limit = at(installed, frame, begin)
-        if steps and steps[-1].limit_w == limit:
-            steps[-1] = Step(steps[-1].start_ns, end, limit)
+        rule = at(installed, frame, begin)
+        if steps and (steps[-1].limit_w, steps[-1].least_w) == rule:
+            steps[-1] = Step(steps[-1].start_ns, end, *rule)
         elif most is not None and len(steps) >= most:
             break
         else:
-            steps.append(Step(begin, end, limit))
+            steps.append(Step(begin, end, *rule))
     return steps
 
 
@@ -88,16 +107,21 @@ def _station(installed: Sequence[Installed]) -> list[list[Profile]]:
     return [[i.profile for i in installed if i.profile.purpose is Purpose.STATION_MAX]]
 
 
-def _ruling(groups: Iterable[list[Profile]], frame: Frame, utc_ns: int | None) -> float | None:
+def _ruling(groups: Iterable[list[Profile]], frame: Frame, utc_ns: int | None) -> Rule:
     if utc_ns is None:  # R8: any of them may be the one whose hour has come
         every = (_period_limit(profile, frame, None) for group in groups for profile in group)
-        return min((limit for limit in every if limit is not None), default=None)
+        return (min((limit for limit in every if limit is not None), default=None), 0.0)
     for group in groups:
         for profile in sorted(group, key=lambda p: -p.stack):
             limit = _period_limit(profile, frame, utc_ns)
             if limit is not None:
-                return limit
-    return None
+                return (limit, _least_w(profile, frame))
+    return NO_RULE
+
+
+def _least_w(profile: Profile, frame: Frame) -> float:
+    schedule = profile.schedule
+    return 0.0 if schedule.min_rate is None else watts(schedule.min_rate, schedule.unit, None, frame.phase_voltage_v)
 
 
 def _period_limit(profile: Profile, frame: Frame, utc_ns: int | None) -> float | None:

@@ -18,11 +18,12 @@ MAX_STEPS = 128
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """[start, end) monotonic ns; `watts` None = no statement."""
+    """[start, end) monotonic ns; `watts` None = no statement; less than `least_w` is not worth having."""
 
     start_ns: int
     end_ns: int
     watts: float | None
+    least_w: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Demand:
     direction: Direction | None = None
     wanted: tuple[Stretch, ...] = ()
     cap: tuple[Stretch, ...] = ()
+    rank: tuple[int, int] = (0, 0)
+    """Who is served first: the ledger's order."""
 
 
 def demand_of(core: Core, transactions: Transactions, profiles: Profiles, lease_until_ns: int) -> Demand | None:
@@ -48,20 +51,20 @@ def demand_of(core: Core, transactions: Transactions, profiles: Profiles, lease_
         return Demand(core.link.name, lease_until_ns, cap=tuple(cap)) if cap else None
     limits = _limits(core, profiles, profiles.frame(tx.connector, tx))
     most = 0.0 if tx.doubted or tx.waits else tx.claim_w
-    wanted = tuple(Stretch(s.start_ns, s.end_ns, most if s.watts is None else min(most, s.watts)) for s in limits)
-    return Demand(core.link.name, lease_until_ns, CONNECTORS[tx.connector], wanted, tuple(cap))
+    wanted = tuple(Stretch(s.start_ns, s.end_ns, most if s.watts is None else min(most, s.watts), s.least_w) for s in limits)
+    return Demand(core.link.name, lease_until_ns, CONNECTORS[tx.connector], wanted, tuple(cap), (-core.link.priority, tx.order))
 
 
 def _limits(core: Core, profiles: Profiles, frame: composite.Frame, *, station_only: bool = False) -> list[Stretch]:
     now, utc = core.now, core.time.utc_ns(core.now)
     if utc is None:
-        at = composite.station_limit_at if station_only else composite.limit_at
-        return [Stretch(now.mono_ns, now.mono_ns + HORIZON_NS, at(profiles.installed, frame, None))]
+        at = composite.station_rule_at if station_only else composite.rule_at
+        return [Stretch(now.mono_ns, now.mono_ns + HORIZON_NS, *at(profiles.installed, frame, None))]
     # Where nothing is said of what is wanted, it is 0 W; a cap is never left open.
     most = None if station_only else MAX_STEPS
     steps = composite.compose(profiles.installed, frame, utc, utc + HORIZON_NS, station_only=station_only, most=most)
     shift = now.mono_ns - utc
-    return [Stretch(s.start_ns + shift, s.end_ns + shift, s.limit_w) for s in steps]
+    return [Stretch(s.start_ns + shift, s.end_ns + shift, s.limit_w, s.least_w) for s in steps]
 
 
 class DemandMemo:

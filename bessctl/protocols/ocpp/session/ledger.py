@@ -6,8 +6,9 @@ Rules
   go before it, which are those of a higher priority and, at the same one, the earlier. One of a higher priority takes from those below it.
   Nothing left = refused, with the name of who bound the envelope. Where our own slot's limit binds, it does not count against us:
   a transaction may begin under a limit of 0 and waits (SuspendedEVSE).
-- A grant is what a claim gets of the envelope now: by priority, then first come; the sum of the grants never exceeds it, and is the
-  target of our slot (`dealt_w`). What is cut is told by each link: Power.Offered and SuspendedEVSE, in 2.0.1 also NotifyChargingLimit.
+- A grant is what a claim gets of the envelope now: by priority, then first come, nothing where it is not worth having. The sum of the
+  grants never exceeds the envelope, and is the target of our slot (`dealt_w`). What is cut is told by each link: Power.Offered and
+  SuspendedEVSE, in 2.0.1 also NotifyChargingLimit.
 - Energy the plant metered is shared out by granted power, in whole mWh; the shares add up to it exactly (largest remainder).
   A link's register = the plant's register minus what others got: alone, a CSMS reads the plant's own register.
 - A register of the plant that runs backward (its counter was lost) is continued, never turned back.
@@ -32,6 +33,8 @@ class Claim:
     claim_w: float
     order: int
     now_w: float
+    least_w: float = 0.0
+    """Below it power is not worth having (minChargingRate)."""
     grant_w: float = 0.0
     priority: int = 0
 
@@ -121,11 +124,11 @@ class Ledger:
         if gone:
             self._grant()
 
-    def limit(self, link: str, tx: str, now_w: float) -> None:
+    def limit(self, link: str, tx: str, now_w: float, least_w: float = 0.0) -> None:
         """What the transaction's profiles and its CSMS's lease leave of its claim now."""
         claim = self._claims.get((link, tx))
-        if claim is not None and claim.now_w != now_w:
-            claim.now_w = now_w
+        if claim is not None and (claim.now_w, claim.least_w) != (now_w, least_w):
+            claim.now_w, claim.least_w = now_w, least_w
             self._grant()
 
     def granted_w(self, link: str, tx: str) -> float:
@@ -181,16 +184,13 @@ class Ledger:
 
     def _grant(self) -> None:
         """Deal the envelope out again: after every change of a claim, and of the plant."""
-        left: float | None = None
         self._claimed_w.clear()
         self._of_link = {}
         for claim in self._claims.values():
             self._of_link.setdefault(claim.link, []).append(claim)
-        for claim in self.claims():
-            if left is None:
-                left = self._reading.side(claim.direction).offered_w if self._reading and self._reading.running else 0.0
-            grant_w = max(0.0, min(claim.now_w, left))
-            left -= grant_w
+        claims, direction, plant = self.claims(), self.direction(), self._reading
+        there_w = plant.side(direction).offered_w if direction and plant and plant.running else 0.0
+        for claim, grant_w in zip(claims, deal([(c.now_w, c.least_w) for c in claims], there_w), strict=True):
             if grant_w != claim.grant_w:
                 claim.grant_w = grant_w
                 self._regranted.add(claim.link)
@@ -239,6 +239,16 @@ class _Register:
 
     def account(self) -> Account:
         return Account(self._direction, self._seen or 0, self._offset, self._shared, tuple(sorted(self._parts.items())))
+
+
+def deal(wants: Iterable[tuple[float, float]], there_w: float) -> list[float]:
+    """What each gets, in turn: what it wants of what is left; nothing where that is below what is worth having to it."""
+    parts: list[float] = []
+    for want_w, least_w in wants:
+        part_w = max(0.0, min(want_w, there_w))
+        parts.append(0.0 if part_w < least_w else part_w)
+        there_w -= parts[-1]
+    return parts
 
 
 def split(whole: int, weights: list[float]) -> list[int]:

@@ -130,10 +130,14 @@ class Profiles:
 
     def limit_w(self, tx: StoredTx) -> float | None:
         """What the profiles leave the transaction now; None = no limit."""
+        return self.rule(tx)[0]
+
+    def rule(self, tx: StoredTx) -> composite.Rule:
+        """What the profiles leave the transaction now, and below what it is not worth having."""
         core = self._core
         if not self._all:
-            return None
-        return composite.limit_at(self._all, self.frame(tx.connector, tx), core.time.utc_ns(core.now))
+            return composite.NO_RULE
+        return composite.rule_at(self._all, self.frame(tx.connector, tx), core.time.utc_ns(core.now))
 
     def _misplaced(self, profile: Profile, tx: StoredTx | None, with_start: bool) -> str | None:
         if profile.purpose is not Purpose.TX:

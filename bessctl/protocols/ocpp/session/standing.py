@@ -59,9 +59,9 @@ class Standing:
         core, tx = self._core, self._transactions.active()
         if tx is None:
             return
-        limit = self._profiles.limit_w(tx)
+        limit, least_w = self._profiles.rule(tx)
         most = 0.0 if tx.doubted or tx.waits or not self.until_ns() else tx.claim_w
-        core.ledger.limit(core.link.name, tx.id, most if limit is None else min(most, limit))
+        core.ledger.limit(core.link.name, tx.id, most if limit is None else min(most, limit), least_w)
         if not tx.waits and core.traits.tells_updates and self._registered():
             granted = core.ledger.granted_w(core.link.name, tx.id) > 0
             self._transactions.state(tx, "Charging" if granted else "SuspendedEVSE")
