@@ -59,7 +59,8 @@ def _wanted(demand: Demand, lease_ns: int, now_ns: int) -> list[_Want]:
 
 
 def _blocks(wanted: Sequence[_Want], caps: Sequence[_Step], now_ns: int, most_w: float) -> tuple[Block, ...]:
-    edges = sorted({now_ns, *(edge for start, end, *_ in (*wanted, *caps) for edge in (start, end) if edge > now_ns)})
+    spans = [*((start, end) for start, end, _, _ in wanted), *((start, end) for start, end, _ in caps)]
+    edges = sorted({now_ns, *(edge for span in spans for edge in span if edge > now_ns)})
     found: list[Block] = []
     for start, end in pairwise(edges):
         wants = [(w, least_w) for begins, ends, w, least_w in wanted if begins <= start < ends]
