@@ -28,6 +28,7 @@ from bessctl.protocols.ocpp.binding.flow import Flow
 from bessctl.protocols.ocpp.binding.keeper import Keeper
 from bessctl.protocols.ocpp.binding.outbox import Outbox, Outgoing
 from bessctl.protocols.ocpp.binding.pace import Pace
+from bessctl.protocols.ocpp.binding.passwords import Passwords
 from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.binding.updater import Updater
 from bessctl.protocols.ocpp.binding.vault import FileVault
@@ -42,7 +43,7 @@ from bessctl.protocols.ocpp.session.hand import HandOrder
 from bessctl.protocols.ocpp.session.jobs import Job
 from bessctl.protocols.ocpp.session.network import Endpoint
 from bessctl.protocols.ocpp.session.station import Station
-from bessctl.protocols.ocpp.transport.dial import Connection, ConnectionClosed, NoConnection, dial
+from bessctl.protocols.ocpp.transport.dial import UNAUTHORIZED, Connection, ConnectionClosed, NoConnection, dial
 from bessctl.protocols.ocpp.transport.tls import client_context
 from bessctl.store import Statement, Store
 
@@ -91,6 +92,7 @@ class Link:
             shared.journal,
             self._trust,
         )
+        self._passwords = Passwords(config)
         self._jobs: set[asyncio.Task[None]] = set()
         self._by_hand = asyncio.Event()
         self._by_hand.set()
@@ -215,6 +217,8 @@ class Link:
             except (NotReachable, UsageError) as e:
                 self._log.warning("%s", e)
                 event = e.event if isinstance(e, NoConnection) else ""
+                if event == UNAUTHORIZED:
+                    self._passwords.refused()
                 self._carry_out(self.station.dial_failed(endpoint, self._desk.clock.now(), event, str(e)[:200]))
             if self._restart_due:
                 await self._restart()
@@ -233,7 +237,7 @@ class Link:
             versions = (self.station.spoken.traits.version,)
         offered = tuple(dialect(version).subprotocol for version in versions)
         tls = self._vault.tls(self.config.tls)
-        async with dial(self.config, offered, url=endpoint.url, tls=tls) as connection:
+        async with dial(self._passwords.link(), offered, url=endpoint.url, tls=tls) as connection:
             spoken = dialect(SUBPROTOCOLS[str(connection.subprotocol)])
             self._log.info("ocpp link %s: connected, OCPP %s", self.config.name, spoken.traits.version)
             self._connection = connection
@@ -280,10 +284,17 @@ class Link:
             output = self.station.received(message, self._desk.clock.now())
             self._carry_out(output, heard=True)
             if output.good:
-                self._retry.good()
+                self._good()
             pause_s = flow.pause_s(self._loop.time(), output.charge)
             if pause_s:
                 await asyncio.sleep(pause_s)
+
+    def _good(self) -> None:
+        """A CSMS that accepted us was heard on this connection."""
+        self._retry.good()
+        decided = self._passwords.good()
+        if decided:
+            self._log.warning("ocpp link %s: %s", self.config.name, decided)
 
     async def _ping(self, connection: Connection) -> None:
         while True:
@@ -303,7 +314,7 @@ class Link:
             output = self.station.pong(self._desk.clock.now())
             self._carry_out(output)
             if output.good:
-                self._retry.good()
+                self._good()
 
     def _carry_out(self, output: w.Output, *, heard: bool = False) -> None:
         """Plan, disk, wire. `heard`: the step took one message of the peer, so that its answers acknowledge what it wrote itself."""

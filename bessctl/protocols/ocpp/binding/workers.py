@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from bessctl.errors import BessctlError, OperationFailed
+from bessctl.protocols.ocpp.binding.passwords import put
 from bessctl.protocols.ocpp.binding.processes import argv_of, run
-from bessctl.protocols.ocpp.binding.secrets import write_private
 from bessctl.protocols.ocpp.binding.threads import beside
 from bessctl.protocols.ocpp.binding.updater import Fate, Updater
 from bessctl.protocols.ocpp.config import LinkConfig
@@ -116,7 +116,7 @@ def _do(job: Job, bench: Bench, members: dict[str, bytes]) -> None:
         case Password():
             if bench.link.password_file is None:
                 raise TransferFailed("password", "the site has no password file")
-            write_private(bench.link.password_file, job.text.encode())
+            put(bench.link.password_file, job.text)
 
 
 def _progress(bench: Bench) -> Callable[[int], None]:

@@ -6,8 +6,8 @@
 - A V2G certificate (ISO 15118, Plug & Charge) goes the same way where Plug & Charge is enabled; it is kept for the EVSE that will need it,
   and what OCSP says of it is asked for: `revocation`.
 - What could not be used is refused and told as a security event.
-- Events of TLS (a wrong version, a weak suite, a bad certificate of the CSMS) are told after the next good connection, each kind once
-  until then: a CSMS that is away for a day must not be met with ten thousand of them.
+- Events of dialling (a wrong TLS version, a weak suite, a bad certificate of the CSMS, credentials refused) are told after the next good
+  connection, each kind once until then: a CSMS that is away for a day must not be met with ten thousand of them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ DAY_S = 86_400
 MAX_CHAIN = 10_000
 # 1.6's names of events that 2.0.1 renamed.
 NAMES_16 = {
+    "FailedToAuthenticateAtCsms": "FailedToAuthenticateAtCentralSystem",
     "InvalidCsmsCertificate": "InvalidCentralSystemCertificate",
     "InvalidChargingStationCertificate": "InvalidChargePointCertificate",
 }
@@ -50,7 +51,7 @@ class Security:
         return len(self._vault.installed(()))
 
     def event(self, kind: str, info: str) -> None:
-        """Something of TLS failed while dialling; told once until a good connection."""
+        """Dialling failed in a way that bears on security; told once until a good connection."""
         if kind not in self._told:
             self._told.add(kind)
             self._core.security(self._name(kind), info)

@@ -9,7 +9,9 @@ from bessctl.protocols.ocpp.session.network import PRIORITY, Network
 from bessctl.protocols.ocpp.session.writes import PutKey
 
 COUNTED_ANEW = {"MeterValueSampleInterval", "ClockAlignedDataInterval"}
-PASSWORDS = {"AuthorizationKey", "SecurityCtrlr.BasicAuthPassword"}
+AUTHORIZATION_KEY = "AuthorizationKey"
+"""Comes as the hexadecimal digits that a file of `password_encoding: hex` holds."""
+PASSWORDS = {AUTHORIZATION_KEY, "SecurityCtrlr.BasicAuthPassword"}
 
 
 class Settings:
@@ -26,7 +28,8 @@ class Settings:
         if name in PASSWORDS:
             # The value is the credential: it goes to its file and nowhere else.
             core.keys.put(name, "")
-            core.out.jobs.append(Password(0, kept))
+            hexed = core.link.password_encoding == "hex" and name != AUTHORIZATION_KEY
+            core.out.jobs.append(Password(0, kept.encode().hex() if hexed else kept))
             core.security("ReconfigurationOfSecurityParameters", name)
             return True
         if name == "SecurityProfile":

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
@@ -30,7 +30,9 @@ CLOSE_TIMEOUT_S = 2.0
 MAX_QUEUE = (2, 0)
 CONTROLS = 16
 PAUSE_S = 0.1
-__all__ = ["Connection", "ConnectionClosed", "NoConnection", "dial", "endpoint"]
+UNAUTHORIZED = "FailedToAuthenticateAtCsms"
+"""The security event of a CSMS that refuses our credentials."""
+__all__ = ["UNAUTHORIZED", "Connection", "ConnectionClosed", "NoConnection", "dial", "endpoint"]
 
 
 class Connection(ClientConnection):
@@ -106,8 +108,9 @@ async def dial(
         async with asyncio.timeout(OPEN_TIMEOUT_S):
             connection = await _open(link, where, subprotocols, tls or link.tls)
     except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ssl.SSLError, EOFError) as e:
+        event = UNAUTHORIZED if isinstance(e, InvalidStatus) and e.response.status_code == 401 else security_event(e)
         why = str(e) or f"no answer within {OPEN_TIMEOUT_S:.0f} s"
-        raise NoConnection(f"ocpp link {link.name}: {where}: {type(e).__name__}: {why}", security_event(e)) from e
+        raise NoConnection(f"ocpp link {link.name}: {where}: {type(e).__name__}: {why}", event) from e
     async with connection:
         if connection.subprotocol not in subprotocols:
             raise NoConnection(f"ocpp link {link.name}: the CSMS agreed to none of {', '.join(subprotocols)}")
