@@ -34,7 +34,7 @@ cdef bint any_latched(const JournalRecord* journal) noexcept nogil:
     return False
 
 
-cdef void recall(const SiteConfig* c, StepState* s, const JournalRecord* journal) noexcept nogil:
+cdef void recall(const SiteConfig* c, StepState* s, const JournalRecord* journal, int64_t now_ns) noexcept nogil:
     """What the journal knows of the time before."""
     cdef int row
     s.journal_seq = journal.seq
@@ -46,7 +46,7 @@ cdef void recall(const SiteConfig* c, StepState* s, const JournalRecord* journal
                 rows_recall(c, &s.rows, row)
     elif any_latched(journal):
         # Rows may have moved: nobody can say which of today's rows was latched, so the machine as a whole is.
-        s.internal |= TRIP_OTHER_CONFIG
+        trip_internal(s, TRIP_OTHER_CONFIG, now_ns)
 
 
 cdef const uint8_t* commissioned(const StepState* s, const JournalRecord* journal) noexcept nogil:
@@ -99,7 +99,7 @@ cdef void modes_init(const SiteConfig* c, StepState* s, const StartFacts* facts,
     memcpy(s.config_hash, facts.config_hash, 32)
     s.realtime_s, s.clock_trusted = facts.realtime_s, facts.clock_trusted
     if journal != NULL:
-        recall(c, s, journal)
+        recall(c, s, journal, facts.now_ns)
     count_start(s, facts, journal)
     energy_init(c, &s.energy, journal, time_off(facts, journal))
     if facts.journal_broken:

@@ -202,7 +202,7 @@ def asked(t: Told) -> str:
 
 
 COMMISSION = (
-    "{} was never tried under this configuration and gives 5 % of its rating at most: `bessctl commission` tries it (R16)",
+    "{}: " + "; ".join(loud.FLAGS[layout.Flag.FLAG_UNCOMMISSIONED]),
     "{} is being tried, the other units give nothing meanwhile",
     "the trial of {} is over",
     "{} is commissioned under this configuration",

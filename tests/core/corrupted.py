@@ -1,5 +1,7 @@
 """Runs the step with a dispatch that lies (R1): `python -m tests.core.corrupted` prints what came out, one JSON object per case.
 
+With the name of a case it writes the published state and the events behind it, as they lie in memory.
+
 The compiled step takes `dispatch` from the table its module exports, once, when it is imported. Before that this program puts a function
 of its own into the table; nothing in the product has a door for it.
 """
@@ -8,9 +10,13 @@ from __future__ import annotations
 
 import ctypes
 import json
+import sys
 from typing import Any
 
+import numpy as np
+
 from bessctl_core import dispatch as module
+from bessctl_core import layout
 
 RAW_OFFSET = 16 * 8  # Outputs: cmd_w[16], then cmd_raw[16]
 PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_double, ctypes.c_void_p)
@@ -61,7 +67,10 @@ def main() -> None:
     kept = install()
     from tests.core.rig import Rig, Slot, config  # noqa: PLC0415 - the step must see the changed table
 
+    told = sys.argv[1] if len(sys.argv) > 1 else ""
     for name, counts in CASES.items():
+        if told and name != told:
+            continue
         lie = None
         r = Rig(config(2, slots=(Slot(),))).run()
         r.offer(0, {"target_w": 100e3, "ess_hi_w": LIMITS.get(name, 120e3), "ess_lo_w": -60e3})
@@ -72,6 +81,13 @@ def main() -> None:
         at_once = {"raw": list(r.h.out["cmd_raw"][:2]), "w": list(r.h.out["cmd_w"][:2]), "journal": bool(r.h.out["journal_due"])}
         lie = None
         state = r.tick(50)
+        if told:
+            events = np.zeros(len(r.seen), layout.dtype("Event"))
+            for row, event in zip(events, r.seen, strict=True):
+                for key, value in event.items():
+                    row[key] = value
+            sys.stdout.buffer.write(r.h.published() + events.tobytes())
+            continue
         print(
             json.dumps(
                 {"name": name, "before": before, **at_once, "later_w": r.power_w, "mode": state["mode"], "internal": state["internal"]}
