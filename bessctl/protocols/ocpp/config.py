@@ -110,6 +110,8 @@ class LinkConfig:
     armed_by_hand: bool = False
     """A start waits until the connector is plugged in by hand (commissioning, conformance tests). A plant has no cable: it is always."""
     back_off: BackOff = BackOff()
+    installs_firmware: bool = True
+    """The station can install firmware; it says so itself, by its updater."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """First values of configuration keys (1.6's names, or 2.0.1's Component.Variable); what the CSMS changed later stays changed."""
 

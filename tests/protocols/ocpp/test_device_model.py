@@ -94,7 +94,7 @@ def test_variables_that_cannot_be_read(where: tuple[Any, ...], attribute: str, s
         (("TxCtrlr", "TxStartPoint"), "ParkingBayOccupancy", "Rejected"),
         (("ChargingStation", "Model"), "x", "Rejected"),
         (("DSTO", "SocEffWhPct"), "100", "Rejected"),
-        (("OCPPCommCtrlr", "NetworkConfigurationPriority"), "1,2,3", "Accepted"),
+        (("OCPPCommCtrlr", "NetworkConfigurationPriority"), "1", "Accepted"),
         (("OCPPCommCtrlr", "NetworkConfigurationPriority"), "1,9", "Rejected"),
         (("OCPPCommCtrlr", "OfflineThreshold"), "x", "Rejected"),
         (("Nobody", "Thing"), "1", "UnknownComponent"),

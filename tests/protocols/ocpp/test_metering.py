@@ -170,7 +170,8 @@ def test_final_values_go_with_the_stop() -> None:
 
 def aligned(version: str, **keys: str) -> Talk:
     """A station in a transaction, whose stop takes clock-aligned values along."""
-    link = replace(with_keys(ClockAlignedDataInterval="60", MeterValueSampleInterval="0", **keys), version=(version,))
+    every = {"ClockAlignedDataInterval": "60", "AlignedDataCtrlr.TxEndedInterval": "60", "MeterValueSampleInterval": "0"}
+    link = replace(with_keys(**{**every, **keys}), version=(version,))
     talk = Talk(link, version=version).booted()
     talk.hand("swipe", token="T", connectors=(1,))
     return talk
@@ -216,11 +217,34 @@ def test_no_aligned_values_in_the_stop_unless_they_are_asked_for(version: str) -
 
 
 def test_what_a_long_transaction_keeps_is_bounded() -> None:
-    """A disk and a StopTransaction have an end: the first 200 boundaries are kept, the rest was told as it came."""
+    """A disk and a StopTransaction have an end: of 200 boundaries every second one goes; all were told as they came."""
     talk = aligned("1.6", StopTxnAlignedData="SoC")
     talk.pass_time(60 * 205)
-    assert len(final(talk)) == 200
+    minutes = [(int(v["timestamp"][11:13]) - 8) * 60 + int(v["timestamp"][14:16]) for v in final(talk)]
+    assert minutes == [*range(1, 200, 2), *range(201, 206)]
     assert len([p for p in talk.of("MeterValues") if "transactionId" in p]) == 205
+
+
+@VERSIONS
+def test_the_stop_takes_the_samples_along(version: str) -> None:
+    """1.6 StopTxnSampledData (9.1.26): every MeterValueSampleInterval seconds; 2.0.1 SampledDataCtrlr.TxEndedMeasurands: every
+    TxEndedInterval seconds, which is another than that of what is told. In the order of their times, with those of the end."""
+    every = {"MeterValueSampleInterval": "10", "SampledDataCtrlr.TxEndedInterval": "20"}
+    link = replace(with_keys(**every, StopTxnSampledData="SoC", MeterValuesSampledData="Voltage"), version=(version,))
+    talk = Talk(link, version=version).booted()
+    talk.hand("swipe", token="T", connectors=(1,))
+    talk.pass_time(25)
+    again = talk.restarted().booted()
+    again.look()
+    again.pass_time(25)
+    again.hand("swipe", token="T", connectors=(1,))
+    if version == "1.6":
+        found = again.of("StopTransaction")[0]["transactionData"]
+    else:
+        found = next(p for p in again.of("TransactionEvent") if p["eventType"] == "Ended")["meterValue"]
+    told = [(v["timestamp"][14:19], s["context"]) for v in found for s in v["sampledValue"] if s["measurand"] == "SoC"]
+    periodic = {"1.6": ("00:10", "00:20", "00:35", "00:45"), "2.0.1": ("00:20", "00:45")}[version]
+    assert told == [*((at, "Sample.Periodic") for at in periodic), ("00:50", "Transaction.End")]
 
 
 def test_the_state_of_health_goes_with_a_transaction() -> None:

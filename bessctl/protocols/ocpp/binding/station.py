@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -75,6 +76,8 @@ async def run_station(  # noqa: PLR0917 - one argument per thing handed in, in t
         log_parts,
         on_hard_reset,
     )
+    able = not isinstance(shared.updater, NoUpdater)
+    config = replace(config, links=tuple(replace(link, installs_firmware=able) for link in config.links))
     _check_versions(config)
     links = {c.name: Link(c, shared) for c in config.links}
     desk.look()

@@ -5,6 +5,7 @@ State of 1 and 2, first row that holds:
     Charging       a transaction runs and something is granted to it
     SuspendedEVSE  a transaction runs and nothing is granted (a limit of 0, the envelope is closed)
     Preparing      a start waits for its authorisation or the plug, or the plug waits for a start
+    Finishing      its cable is locked at this side, though nothing is at the other (1.6 UnlockConnectorOnEVSideDisconnect)
     Unavailable    inoperative by ChangeAvailability; the plant does not take commands; the other direction is in use
     Reserved       kept for a token
     Available      else
@@ -48,6 +49,7 @@ class Connectors:
         self.preparing: set[int] = set()
         self.reserved: Callable[[int], bool] = lambda connector: False
         self._plugged: set[int] = set()
+        self._locked: set[int] = set()
         self._by_hand: dict[int, str] = {}
 
     def operative(self, connector: int) -> bool:
@@ -58,12 +60,17 @@ class Connectors:
         """Is it as if a cable were plugged in?"""
         return connector in self._plugged or not self._core.link.armed_by_hand
 
-    def plug(self, connector: int, *, into: bool) -> None:
-        """The hand plugs in or out."""
+    def plug(self, connector: int, *, into: bool, locked: bool = False) -> None:
+        """The hand plugs in or out; `locked`: what was plugged in stays locked at this side."""
+        if locked and connector in self._plugged:
+            self._locked.add(connector)
+        else:
+            self._locked.discard(connector)
         (self._plugged.add if into else self._plugged.discard)(connector)
 
     def disarm(self, connector: int) -> None:
         """UnlockConnector: whatever was plugged in is not."""
+        self._locked.discard(connector)
         self._plugged.discard(connector)
 
     def by_hand(self, connector: int, code: str | None) -> None:
@@ -92,6 +99,8 @@ class Connectors:
             return "Charging" if core.ledger.granted_w(core.link.name, tx.id) > 0 else "SuspendedEVSE"
         if connector in self.preparing or connector in self._plugged:
             return "Preparing"
+        if connector in self._locked:
+            return "Finishing"
         used = core.ledger.direction()
         blocked = connector != STATION and used is not None and used is not CONNECTORS[connector]
         if blocked or not self.operative(connector) or reading is None or not reading.running:

@@ -5,7 +5,9 @@
     {"cmd": "error" | "clear", "code": c, "connector": n}
 Dialling is the binding's: {"cmd": "connect" | "disconnect"}.
 
-Plugging out ends the connector's transaction (EVDisconnected) where StopTransactionOnEVSideDisconnect is true; else it goes on.
+Plugging out is at the vehicle's side: where 1.6's UnlockConnectorOnEVSideDisconnect is false, the cable stays locked at ours, and the
+connector in Finishing, until UnlockConnector or the next plug. It ends the connector's transaction (EVDisconnected) where
+StopTransactionOnEVSideDisconnect is true; else it goes on.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ class Hand:
         return None
 
     def _plug_out(self, connector: int) -> None:
-        self._connectors.plug(connector, into=False)
+        unlocks = self._core.traits.version != "1.6" or self._core.keys.flag("UnlockConnectorOnEVSideDisconnect")
+        self._connectors.plug(connector, into=False, locked=not unlocks)
         self._starting.drop(connector, "unplugged")
         tx = self._transactions.active(connector)
         ends = self._core.keys.flag("StopTransactionOnEVSideDisconnect")

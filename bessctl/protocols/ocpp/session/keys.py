@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bessctl.protocols.ocpp.config import LinkConfig
+from bessctl.protocols.ocpp.config import LinkConfig, Role
 
 MEASURANDS = (
     "Energy.Active.Export.Register",
@@ -29,6 +29,9 @@ MEASURANDS = (
     "Temperature",
 )
 _SAMPLED = ",".join(MEASURANDS)
+FEATURE_PROFILES = ("Core", "FirmwareManagement", "LocalAuthListManagement", "Reservation", "SmartCharging", "RemoteTrigger")
+PHASED = ("0", "1", "2")
+ROTATIONS = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
 MAX_STACK_LEVEL = 10
 MAX_PERIODS = 96
 MAX_PROFILES = 20
@@ -90,6 +93,20 @@ def members(allowed: tuple[str, ...], most: int) -> Callable[[str], str | None]:
     return check
 
 
+def phase_rotation(text: str) -> str | None:
+    """How the connectors are wired to the grid (9.1.8): `connector.rotation`, each connector at most once, 0 for the station."""
+    words = [w.strip() for w in text.split(",") if w.strip()]
+    found = [w.partition(".") for w in words]
+    known = all(connector in PHASED and rotation in ROTATIONS for connector, _, rotation in found)
+    return ",".join(words) if known and len({connector for connector, _, _ in found}) == len(found) else None
+
+
+def feature_profiles(link: LinkConfig) -> tuple[str, ...]:
+    """What the link may claim (settled question 15): firmware only where this CSMS may send it and the site can install it."""
+    firmware = link.installs_firmware and link.role is Role.OWNER
+    return tuple(name for name in FEATURE_PROFILES if firmware or name != "FirmwareManagement")
+
+
 def _short(text: str) -> str | None:
     return text if len(text) <= 255 else None
 
@@ -125,7 +142,7 @@ def _core(link: LinkConfig) -> tuple[Key, ...]:
         Key("AuthorizeRemoteTxRequests", "false", boolean),
         Key("ClockAlignedDataInterval", "0", integer(1, 86_400, zero=True)),
         Key("ConnectionTimeOut", "60", integer(0, 86_400)),
-        Key("ConnectorPhaseRotation", "0.RST,1.RST,2.RST"),
+        Key("ConnectorPhaseRotation", "0.RST,1.RST,2.RST", phase_rotation),
         Key("GetConfigurationMaxKeys", str(MAX_KEYS)),
         Key("HeartbeatInterval", str(heartbeat), integer(*link.heartbeat_range_s)),
         Key("ConnectorPhaseRotationMaxLength", "3"),
@@ -146,11 +163,11 @@ def _core(link: LinkConfig) -> tuple[Key, ...]:
         Key("StopTxnAlignedDataMaxLength", most),
         Key("StopTxnSampledData", "", final),
         Key("StopTxnSampledDataMaxLength", most),
-        Key("SupportedFeatureProfiles", "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"),
-        Key("SupportedFeatureProfilesMaxLength", "6"),
+        Key("SupportedFeatureProfiles", ",".join(feature_profiles(link))),
+        Key("SupportedFeatureProfilesMaxLength", str(len(FEATURE_PROFILES))),
         Key("TransactionMessageAttempts", "3", integer(1, 100)),
         Key("TransactionMessageRetryInterval", "60", integer(0, 86_400)),
-        Key("UnlockConnectorOnEVSideDisconnect", "true"),
+        Key("UnlockConnectorOnEVSideDisconnect", "true", boolean),
         Key("WebSocketPingInterval", "30", integer(1, 3600, zero=True)),
     )
 

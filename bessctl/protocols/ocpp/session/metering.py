@@ -1,6 +1,9 @@
 """What is measured and when (OCPP-14, OCPP-21; 1.6 3.16).
 
 - Sampled values: every `MeterValueSampleInterval` seconds of a transaction, on the monotonic clock.
+- What goes with a transaction's end is kept on disk until then: sampled and clock-aligned values, in 1.6 at the intervals of those that
+  are told (StopTxnSampledData, StopTxnAlignedData), in 2.0.1 at intervals of their own (TxEndedInterval, 0 = the end alone). No more than
+  `KEPT` of them, for a message has an end: when there are, every second one goes.
 - Clock-aligned values: at multiples of `ClockAlignedDataInterval` since midnight UTC, of both connectors, stamped with the boundary
   itself and not with the instant we got round to it. A boundary missed (no date, asleep) is not made up for.
 - What is not measured is not sent: a missing temperature is no temperature.
@@ -17,8 +20,8 @@ from bessctl.protocols.ocpp.session.transactions import Transactions
 from bessctl.protocols.ocpp.session.writes import DropDoc, PutDoc, StoredTx
 
 DAY_NS = 86_400 * NS
-ALIGNED = "aligned"
-ALIGNED_KEPT = 200
+KEPT_DOC = "aligned"
+KEPT = 200
 UNMEASURED = ("Temperature", "SoH")
 """What 2.0.1 has no measurand for and carries beside the values (OCPP-8, OCPP-14)."""
 TRIGGERS = {"Sample.Clock": "MeterValueClock", "Trigger": "Trigger"}
@@ -37,10 +40,10 @@ class Metering:
     def __init__(self, core: Core, transactions: Transactions) -> None:
         self._core = core
         self._transactions = transactions
-        self._next_sample: dict[str, int] = {}
-        self._boundary: int | None = None
-        saved = core.saved.docs.get(ALIGNED, {})
-        self._aligned_kept = {ident: from_text(MeterRecord, saved[ident]) for ident in sorted(saved)}
+        self._next_sample: dict[str, tuple[str, int]] = {}
+        self._boundary: dict[str, int] = {}
+        saved = core.saved.docs.get(KEPT_DOC, {})
+        self._kept = {ident: from_text(MeterRecord, saved[ident]) for ident in sorted(saved)}
 
     def step(self) -> None:
         """Take what is due now."""
@@ -50,15 +53,15 @@ class Metering:
     def wake_ns(self) -> int | None:
         """When something is due next, monotonic."""
         core = self._core
-        times = list(self._next_sample.values())
-        if self._boundary is not None and core.time.utc_ns(core.now) is not None:
-            times.append(core.time.mono_ns(self._boundary, core.now))
+        times = [due for _, due in self._next_sample.values()]
+        if core.time.utc_ns(core.now) is not None:
+            times += [core.time.mono_ns(boundary, core.now) for boundary in self._boundary.values()]
         return min(times, default=None)
 
     def changed(self) -> None:
         """An interval was changed: count from now."""
         self._next_sample.clear()
-        self._boundary = None
+        self._boundary.clear()
 
     def record(self, connector: int, key: str, context: str, at: Stamp | None = None) -> MeterRecord | None:
         """The values of a connector that a key lists; None when nothing of it is known."""
@@ -79,10 +82,9 @@ class Metering:
         return self.record(connector, "SampledDataCtrlr.TxStartedMeasurands", "Transaction.Begin")
 
     def final(self, tx: StoredTx) -> tuple[MeterRecord, ...]:
-        """The values that go with a transaction's end: those of now, and the clock-aligned ones kept for it."""
-        writes = self._core.out.writes
-        writes += [DropDoc(ALIGNED, ident) for ident in self._aligned_kept]
-        kept, self._aligned_kept = tuple(self._aligned_kept.values()), {}
+        """The values that go with a transaction's end: those of now, and what was kept for it, in the order of their times."""
+        kept = tuple(record for _, record in sorted(self._kept.items()))
+        self._drop(list(self._kept))
         record = self.record(tx.connector, "StopTxnSampledData", "Transaction.End")
         return (*kept, record) if record else kept
 
@@ -92,15 +94,20 @@ class Metering:
         if core.traits.version == "1.6" and reading is not None and reading.soh_pct is not None:
             core.enqueue(TxHealth(tx.id, tx.connector, when, reading.soh_pct, core.time.stamp(core.now)))
 
-    def _keep_aligned(self, connector: int, stamp: Stamp) -> None:
-        """StopTxnAlignedData: on disk, for the transaction may outlive us."""
-        tx = self._transactions.active(connector)
-        record = self.record(connector, "StopTxnAlignedData", "Sample.Clock", stamp) if tx else None
-        if record is None or len(self._aligned_kept) >= ALIGNED_KEPT:
+    def _keep(self, record: MeterRecord | None) -> None:
+        """For the transaction's end: on disk, for the transaction may outlive us."""
+        if record is None:
             return
-        ident = f"{stamp.utc_ns:020d}"
-        self._aligned_kept[ident] = record
-        self._core.out.writes.append(PutDoc(ALIGNED, ident, to_text(record)))
+        if len(self._kept) >= KEPT:
+            self._drop(sorted(self._kept)[1::2])
+        ident = f"{record.at.utc_ns or 0:020d}.{record.at.mono_ns:020d}.{record.context}"
+        self._kept[ident] = record
+        self._core.out.writes.append(PutDoc(KEPT_DOC, ident, to_text(record)))
+
+    def _drop(self, idents: list[str]) -> None:
+        self._core.out.writes += [DropDoc(KEPT_DOC, ident) for ident in idents]
+        for ident in idents:
+            del self._kept[ident]
 
     def report(self, connector: int, key: str, context: str, at: Stamp | None = None, *, triggered: bool = False) -> None:
         """Values of a connector, within its transaction if one runs."""
@@ -115,34 +122,52 @@ class Metering:
             self._core.ask(MeterReport(connector, record), triggered=triggered)
 
     def _sampled(self) -> None:
-        core, interval = self._core, self._core.keys.number("MeterValueSampleInterval") * NS
-        tx = self._transactions.active()
-        if tx is None or interval == 0:
+        core, tx = self._core, self._transactions.active()
+        if tx is None:
             self._next_sample.clear()
             return
-        due = self._next_sample.get(tx.id, core.now.mono_ns + interval)
-        self._next_sample = {tx.id: due}
-        if core.now.mono_ns >= due:
-            if core.keys.flag("SampledDataCtrlr.Enabled"):
-                self.report(tx.connector, "MeterValuesSampledData", "Sample.Periodic")
-            missed = (core.now.mono_ns - due) // interval
-            self._next_sample[tx.id] = due + (missed + 1) * interval
+        on, told_s = core.keys.flag("SampledDataCtrlr.Enabled"), core.keys.number("MeterValueSampleInterval")
+        if self._sample_due(tx, "told", told_s) and on:
+            self.report(tx.connector, "MeterValuesSampledData", "Sample.Periodic")
+        kept_s = core.keys.number("SampledDataCtrlr.TxEndedInterval") if core.traits.tells_updates else told_s
+        if self._sample_due(tx, "kept", kept_s) and on:
+            self._keep(self.record(tx.connector, "StopTxnSampledData", "Sample.Periodic"))
+
+    def _sample_due(self, tx: StoredTx, what: str, interval_s: int) -> bool:
+        if interval_s == 0:
+            self._next_sample.pop(what, None)
+            return False
+        interval, now = interval_s * NS, self._core.now.mono_ns
+        of, due = self._next_sample.get(what, ("", 0))
+        if of != tx.id:
+            due = now + interval
+        self._next_sample[what] = (tx.id, due if now < due else due + ((now - due) // interval + 1) * interval)
+        return now >= due
 
     def _aligned(self) -> None:
-        core, interval = self._core, self._core.keys.number("ClockAlignedDataInterval")
+        core = self._core
+        told_s = core.keys.number("ClockAlignedDataInterval")
+        kept_s = core.keys.number("AlignedDataCtrlr.TxEndedInterval") if core.traits.tells_updates else told_s
+        told, kept = self._boundary_due("told", told_s), self._boundary_due("kept", kept_s)
+        for connector in CONNECTORS:
+            if kept is not None and self._transactions.active(connector) is not None:
+                self._keep(self.record(connector, "StopTxnAlignedData", "Sample.Clock", kept))
+            if told is not None and self._tells_aligned(connector):
+                self.report(connector, "MeterValuesAlignedData", "Sample.Clock", told)
+
+    def _boundary_due(self, what: str, interval_s: int) -> Stamp | None:
+        """The boundary that has come, if one has."""
+        core, interval = self._core, interval_s * NS
         utc = core.time.utc_ns(core.now)
         if utc is None or interval == 0:
-            self._boundary = None
-            return
-        boundary = self._boundary
-        if boundary is not None and boundary <= utc < boundary + interval * NS:
+            self._boundary.pop(what, None)
+            return None
+        boundary, stamp = self._boundary.get(what), None
+        if boundary is not None and boundary <= utc < boundary + interval:
             stamp = Stamp(boundary, core.now.mono_ns - (utc - boundary), core.time.boot)
-            for connector in CONNECTORS:
-                self._keep_aligned(connector, stamp)
-                if self._tells_aligned(connector):
-                    self.report(connector, "MeterValuesAlignedData", "Sample.Clock", stamp)
-        if boundary is None or boundary <= utc or boundary > utc + interval * NS:
-            self._boundary = next_boundary(utc, interval)
+        if boundary is None or boundary <= utc or boundary > utc + interval:
+            self._boundary[what] = next_boundary(utc, interval_s)
+        return stamp
 
     def _tells_aligned(self, connector: int) -> bool:
         """2.0.1 J01: switched off as a whole, or while no transaction runs."""

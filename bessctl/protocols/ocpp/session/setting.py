@@ -8,7 +8,12 @@ from bessctl.protocols.ocpp.session.metering import Metering
 from bessctl.protocols.ocpp.session.network import PRIORITY, Network
 from bessctl.protocols.ocpp.session.writes import PutKey
 
-COUNTED_ANEW = {"MeterValueSampleInterval", "ClockAlignedDataInterval"}
+COUNTED_ANEW = {
+    "MeterValueSampleInterval",
+    "ClockAlignedDataInterval",
+    "SampledDataCtrlr.TxEndedInterval",
+    "AlignedDataCtrlr.TxEndedInterval",
+}
 AUTHORIZATION_KEY = "AuthorizationKey"
 """Comes as the hexadecimal digits that a file of `password_encoding: hex` holds."""
 PASSWORDS = {AUTHORIZATION_KEY, "SecurityCtrlr.BasicAuthPassword"}

@@ -36,6 +36,7 @@ def table(link: LinkConfig) -> tuple[Key, ...]:
     return (
         Key("AlignedDataCtrlr.Enabled", "true", boolean),
         Key("AlignedDataCtrlr.SendDuringIdle", "true", boolean),
+        Key("AlignedDataCtrlr.TxEndedInterval", "900", integer(1, 86_400, zero=True)),
         Key("AuthCtrlr.MasterPassGroupId", "", group),
         Key("DisplayMessageCtrlr.Enabled", "true", boolean),
         Key("MonitoringCtrlr.Enabled", "true", boolean),
@@ -49,6 +50,7 @@ def table(link: LinkConfig) -> tuple[Key, ...]:
         Key("OCPPCommCtrlr.RetryBackOffWaitMinimum", str(round(back_off.minimum_s)), integer(1, 3600)),
         Key("ReservationCtrlr.Enabled", "true", boolean),
         Key("SampledDataCtrlr.Enabled", "true", boolean),
+        Key("SampledDataCtrlr.TxEndedInterval", "0", integer(1, 86_400, zero=True)),
         Key("SampledDataCtrlr.TxStartedMeasurands", ",".join(MEASURANDS), measurands),
         Key("SmartChargingCtrlr.LimitChangeSignificance", "1.0"),
         Key(txpoints.START, txpoints.CLOSED, txpoints.check(txpoints.START, link)),
