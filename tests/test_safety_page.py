@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -54,13 +55,29 @@ def test_every_time_on_the_page_is_the_codes_default() -> None:
         assert float(value) == MODELS[place].model_fields[name].default, key
 
 
+def test_the_rules_on_the_page_are_the_sixteen() -> None:
+    assert [row[0] for row in section("The sixteen rules and their tests")] == RULES
+
+
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_has_a_test_of_its_name_that_says_what_it_was_written_for(rule: str) -> None:
+def test_every_rule_has_a_test_of_its_name_that_plays_what_it_was_written_for(rule: str) -> None:
     (row,) = (row for row in section("The sixteen rules and their tests") if row[0] == rule)
-    assert row[2].startswith(f"test_{rule}_")
-    file = ROOT / "tests" / "core" / row[2]
-    text = file.read_text()
-    assert re.search(rf'^"""{rule}\b', text), "its docstring begins with the rule"
+    file, _, name = row[2].partition("::")
+    assert name.startswith(f"test_{rule}_")
+    tree = ast.parse((ROOT / "tests" / file).read_text())
+    assert re.match(rf"{rule}\b", ast.get_docstring(tree) or ""), "the file begins with the rule"
+    (played,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+    assert (ast.get_docstring(played) or "").startswith(f"The scenario: {row[3]}.")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "tests" / "core").glob("test_R*.py")), ids=lambda file: file.stem)
+def test_every_test_of_a_rules_file_carries_its_name(file: Path) -> None:
+    rule = file.stem.split("_")[1]
+    tests = [
+        node.name for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert tests
+    assert [name for name in tests if not name.startswith(f"test_{rule}_")] == []
 
 
 def test_the_alarm_bits_are_those_of_the_standard() -> None:

@@ -134,6 +134,7 @@ def close(expected: str, found: str) -> bool:
 
 @pytest.mark.parametrize("name", CASES)
 def test_R16_a_wrong_sign_or_scale_is_refused_with_both_values_and_the_cap_stays(name: str, tmp_path: Path) -> None:
+    """The scenario: two current transformers swapped."""
     wrong, plant, expected = CASES[name]
     changes = profile(tmp_path, *wrong) if wrong and isinstance(wrong[0], str) else wrong
     d = desk(tmp_path, *changes, **plant)

@@ -34,7 +34,10 @@ CASES: dict[str, tuple[int, int]] = {
     "smallest count": (0, -(2**31)),
     "half of what rounding may add": (60_000, 60_000),
     "more than rounding adds": (60_000, 60_000),
+    "the counts of before a scale factor changed": (50_000, 50_000),
 }
+# What a count of unit 0 means from the lie on, where that is not 1 W.
+SCALES = {"the counts of before a scale factor changed": 10.0}
 # The source's limits for what the units give together, where they are not the same as above.
 LIMITS = {"half of what rounding may add": 120e3 - 0.5e-6, "more than rounding adds": 120e3 - 1.5e-6}
 
@@ -77,6 +80,7 @@ def main() -> None:
         r.tick(10)
         before = list(r.h.out["cmd_raw"][:2])
         lie = counts
+        r.h.set_devices(0, layout.DeviceState.DEV_UP, layout.DeviceState.DEV_UP, SCALES.get(name, 1.0))
         r.tick()
         at_once = {"raw": list(r.h.out["cmd_raw"][:2]), "w": list(r.h.out["cmd_w"][:2]), "journal": bool(r.h.out["journal_due"])}
         lie = None

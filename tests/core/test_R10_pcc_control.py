@@ -17,7 +17,10 @@ from tests.core.site_model import Pcs, Site
 @pytest.mark.parametrize(("meter_s", "lag_s", "dead_s"), GRID)
 @pytest.mark.parametrize("phase", [0.0, 0.37, 0.93])
 def test_R10_an_excess_is_cleared_in_time_without_overshoot(name: str, meter_s: float, lag_s: float, dead_s: float, phase: float) -> None:
-    """Within a meter period + meter age + dead time + 4 lags to 2 % of the connection, and never more than 5 % of the step beyond."""
+    """The scenario: 120 kW of load at an import limit of 0.
+
+    Within a meter period + meter age + dead time + 4 lags to 2 % of the connection, and never more than 5 % of the step beyond.
+    """
     case = CASES[name]
     at_s = STEP_S + phase * meter_s
     s = stepped(case, meter_s, lag_s, dead_s, at_s)

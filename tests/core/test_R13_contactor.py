@@ -62,7 +62,8 @@ def reset(r: Rig) -> None:
     r.tick(2)
 
 
-def test_first_power_then_the_pcs_then_the_contactors() -> None:
+def test_R13_first_power_then_the_pcs_then_the_contactors() -> None:
+    """The scenario: a fire input at 130 A."""
     r = plant()
     fire(r)
     assert (r.power_w, order(r)) == (0, (STOP, 0, 0)), "power and stop in the tick of the fire, nothing is broken yet"
@@ -77,7 +78,7 @@ def test_first_power_then_the_pcs_then_the_contactors() -> None:
 
 
 @pytest.mark.parametrize(("pcs", "amps"), [(RUNNING, 130.0), (OFF, 130.0), (RUNNING, 0.0)])
-def test_after_its_time_it_opens_whatever_flows(pcs: int, amps: float) -> None:
+def test_R13_after_its_time_it_opens_whatever_flows(pcs: int, amps: float) -> None:
     r = plant()
     fire(r)
     r.set(Q.Q_PCS_STATE, pcs)
@@ -89,7 +90,7 @@ def test_after_its_time_it_opens_whatever_flows(pcs: int, amps: float) -> None:
     assert order(r) == (STOP, 1, 0)
 
 
-def test_a_current_measured_before_the_order_proves_nothing() -> None:
+def test_R13_a_current_measured_before_the_order_proves_nothing() -> None:
     r = plant()
     r.freeze(Q.Q_PACK_A, Q.Q_DC_A)
     r.set(Q.Q_INPUT_0, 1, place=PLANT)
@@ -98,7 +99,7 @@ def test_a_current_measured_before_the_order_proves_nothing() -> None:
     assert order(r) == (STOP, 0, 0), "the last sample says 0 A, and is older than the fire"
 
 
-def test_a_release_never_closes_and_a_reset_closes_before_the_pcs_starts() -> None:
+def test_R13_a_release_never_closes_and_a_reset_closes_before_the_pcs_starts() -> None:
     r = plant()
     fire(r)
     put_out(r)
@@ -121,7 +122,7 @@ def test_a_release_never_closes_and_a_reset_closes_before_the_pcs_starts() -> No
     assert (order(r), r.state["unit_contactor"][0], r.state["mode"]) == ((RUN, 0, 0), CLOSED, M.MODE_RUN)
 
 
-def test_what_trips_again_while_it_closes_opens_again() -> None:
+def test_R13_what_trips_again_while_it_closes_opens_again() -> None:
     r = plant()
     fire(r)
     put_out(r)
@@ -133,7 +134,7 @@ def test_what_trips_again_while_it_closes_opens_again() -> None:
     assert (order(r)[2], r.state["unit_contactor"][0] in (OPENING, OPEN)) == (0, True)
 
 
-def test_three_tries_then_it_waits_for_the_operator() -> None:
+def test_R13_three_tries_then_it_waits_for_the_operator() -> None:
     r = plant(bank=DISCONNECTED, run=False)
     r.tick(2)
     assert (order(r), r.state["unit_contactor"][0]) == ((REST, 0, 1), CLOSING), "a cold start connects what is open"
@@ -149,7 +150,7 @@ def test_three_tries_then_it_waits_for_the_operator() -> None:
     assert order(r)[2] == 1
 
 
-def test_a_battery_that_opens_by_itself_is_not_connected_again_while_we_run() -> None:
+def test_R13_a_battery_that_opens_by_itself_is_not_connected_again_while_we_run() -> None:
     r = plant()
     r.tick(20)
     assert r.power_w == 100e3
@@ -159,7 +160,7 @@ def test_a_battery_that_opens_by_itself_is_not_connected_again_while_we_run() ->
 
 
 @pytest.mark.parametrize("state", [INITIALIZING, FAULT])
-def test_a_battery_that_is_not_connected_carries_nothing(state: int) -> None:
+def test_R13_a_battery_that_is_not_connected_carries_nothing(state: int) -> None:
     r = plant()
     r.tick(20)
     r.set(Q.Q_BMS_STATE, state)
@@ -167,7 +168,7 @@ def test_a_battery_that_is_not_connected_carries_nothing(state: int) -> None:
     assert (r.power_w, order(r)) == (0, (REST, 0, 0))
 
 
-def test_contactors_that_do_not_open_are_a_fault() -> None:
+def test_R13_contactors_that_do_not_open_are_a_fault() -> None:
     r = plant()
     fire(r)
     r.set(Q.Q_PCS_STATE, OFF)
@@ -179,7 +180,7 @@ def test_contactors_that_do_not_open_are_a_fault() -> None:
     assert r.state["row_active"][1] == 0
 
 
-def test_the_voltage_behind_open_contactors_is_no_under_voltage() -> None:
+def test_R13_the_voltage_behind_open_contactors_is_no_under_voltage() -> None:
     """802 V is measured outside of them: 0 V would latch the pack's under-voltage, and nothing could ever close again."""
     low = Row(Q.Q_PACK_V, 655, 700, above=False, action=A.ACT_BLOCK, reset=L.ResetRule.RESET_ANY)
     r = plant(FIRE, low)
@@ -200,7 +201,7 @@ def test_the_voltage_behind_open_contactors_is_no_under_voltage() -> None:
     assert replace(low).quantity == Q.Q_PACK_V
 
 
-def test_a_bms_without_a_state_is_taken_at_its_data() -> None:
+def test_R13_a_bms_without_a_state_is_taken_at_its_data() -> None:
     r = Rig(config(slots=(Slot(),)))
     r.offer(0, {"target_w": 100e3})
     r.run()

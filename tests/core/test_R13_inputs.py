@@ -56,7 +56,7 @@ def packed(chip: str, *entries: tuple[int, int, int]) -> bytes:
     return pack(c.tobytes(), {})
 
 
-def test_a_chip_that_is_not_there_is_told_with_its_errno() -> None:
+def test_R13_a_chip_that_is_not_there_is_told_with_its_errno() -> None:
     harness = LinesHarness(unpack(packed("/dev/gpiochip-none", (4, 1, 0))))
     assert harness.refused is not None
     assert harness.refused[:2] == (0, errno.ENOENT)
@@ -88,7 +88,7 @@ print(json.dumps(seen))
 """
 
 
-def test_levels_become_active_or_closed_and_a_chip_that_goes_leaves_its_values_to_age(tmp_path: Path) -> None:
+def test_R13_levels_become_active_or_closed_and_a_chip_that_goes_leaves_its_values_to_age(tmp_path: Path) -> None:
     refused, closed, opened, pulled, gone, again = with_a_chip(tmp_path, SCRIPT)
     assert refused is None
     assert [value for value, _ in closed] == [0, 0, 0], "closed: 1, 0, 1"
@@ -98,7 +98,7 @@ def test_levels_become_active_or_closed_and_a_chip_that_goes_leaves_its_values_t
     assert [at for _, at in again] == [5, 5, 5]
 
 
-def test_the_lines_are_taken_as_inputs_with_their_bias(tmp_path: Path) -> None:
+def test_R13_the_lines_are_taken_as_inputs_with_their_bias(tmp_path: Path) -> None:
     with_a_chip(tmp_path, SCRIPT)
     raw = (tmp_path / "request").read_bytes()
     *offsets, consumer = REQUEST.unpack_from(raw)
@@ -145,7 +145,7 @@ print(json.dumps(seen))
 """
 
 
-def test_a_contact_that_opens_for_less_than_a_tick_is_seen_by_its_edges(tmp_path: Path) -> None:
+def test_R13_a_contact_that_opens_for_less_than_a_tick_is_seen_by_its_edges(tmp_path: Path) -> None:
     """gpio_v2_line_event: what happened between two ticks makes the input active for one."""
     (edges, refused), *ticks = with_a_chip(tmp_path, PULSES)
     assert (edges, refused) == ([True], None)
@@ -157,13 +157,13 @@ def test_a_contact_that_opens_for_less_than_a_tick_is_seen_by_its_edges(tmp_path
     assert ticks[11:13] == [[1, 1, 1], [0, 0, 0]], "what was lost may have been any line"
 
 
-def test_a_chip_without_interrupts_is_polled_and_the_loop_says_so(tmp_path: Path) -> None:
+def test_R13_a_chip_without_interrupts_is_polled_and_the_loop_says_so(tmp_path: Path) -> None:
     (edges, refused), closed, *_ = with_a_chip(tmp_path, PULSES, GPIO_FAKE_POLLED="1")
     assert (edges, refused) == ([False], None)
     assert closed == [0, 0, 0]
 
 
-def test_a_chip_behind_a_slow_bus_has_no_place_in_a_tick(tmp_path: Path) -> None:
+def test_R13_a_chip_behind_a_slow_bus_has_no_place_in_a_tick(tmp_path: Path) -> None:
     ((chip, error, fastest_ns),) = with_a_chip(tmp_path, SCRIPT, GPIO_FAKE_US="2000")
     assert (chip, error) == (0, 0)
     assert fastest_ns > 1_000_000
@@ -215,7 +215,7 @@ def wanted() -> list[int]:
     return found
 
 
-def test_contacts_are_read_by_all_four_functions_of_a_modbus_module() -> None:
+def test_R13_contacts_are_read_by_all_four_functions_of_a_modbus_module() -> None:
     """FC01, FC02, FC03 and FC04 of a third party's slave; 1 = active."""
     slave = SimDevice(
         id=7,

@@ -21,7 +21,8 @@ NEEDED = [kind.name for kind in KINDS if kind.needs and not kind.age_of]
 
 
 @pytest.mark.parametrize("row", NEEDED)
-def test_without_it_the_site_is_refused_and_with_a_reason_it_may_be_left_out(row: str) -> None:
+def test_R14_without_it_the_site_is_refused_and_with_a_reason_it_may_be_left_out(row: str) -> None:
+    """The scenario: a site file copied from another chemistry."""
     text, found = re.subn(rf"^  {row}:.*\n(?:    .*\n)*", "", TEXT, flags=re.MULTILINE)
     assert found == 1
     with pytest.raises(ConfigError, match=rf"row {row} is missing.*no default \(R14\)"):
@@ -30,7 +31,7 @@ def test_without_it_the_site_is_refused_and_with_a_reason_it_may_be_left_out(row
 
 
 @pytest.mark.parametrize(("amps", "eta"), [(100.0, 0.95), (33.3, 0.9), (0.0, 0.95)])
-def test_amps_are_counted_at_the_lowest_voltage_and_losses_against_us(amps: float, eta: float) -> None:
+def test_R14_amps_are_counted_at_the_lowest_voltage_and_losses_against_us(amps: float, eta: float) -> None:
     """Discharge: hi = DCL x Vmin x eta. Charge: lo = -CCL x Vmin / eta: the losses are not charged into the battery."""
     array = config(slots=(Slot(),))
     array["unit_eta"][0][0] = eta
@@ -44,7 +45,7 @@ def test_amps_are_counted_at_the_lowest_voltage_and_losses_against_us(amps: floa
 
 
 @pytest.mark.parametrize("amps", [float("nan"), float("inf"), -5.0])
-def test_a_limit_that_is_none_allows_nothing(amps: float) -> None:
+def test_R14_a_limit_that_is_none_allows_nothing(amps: float) -> None:
     r = Rig(config(slots=(Slot(),))).run()
     r.set(Q.Q_BMS_DIS_MAX_A, amps)
     assert r.tick()["device_hi_w"] == 0

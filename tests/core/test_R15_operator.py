@@ -50,7 +50,8 @@ def come_back(r: Rig, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["stop", "out of service", "trip"])
 @pytest.mark.parametrize("asked_again", [False, True])
-def test_the_operators_own_wish_does_not_outlive_it(how: str, asked_again: bool) -> None:
+def test_R15_the_operators_own_wish_does_not_outlive_it(how: str, asked_again: bool) -> None:
+    """The scenario: somebody works at the battery."""
     r = rig()
     leave(r, how)
     if asked_again:
@@ -66,7 +67,7 @@ def test_the_operators_own_wish_does_not_outlive_it(how: str, asked_again: bool)
 
 
 @pytest.mark.parametrize("how", ["stop", "out of service", "trip"])
-def test_the_plans_of_the_other_sources_stand(how: str) -> None:
+def test_R15_the_plans_of_the_other_sources_stand(how: str) -> None:
     """They are schedules with a lease of their own: theirs to renew, not the operator's to forget."""
     r = rig()
     r.offer(OCPP, {"target_w": 30e3, "ess_hi_w": 40e3})
@@ -77,14 +78,14 @@ def test_the_plans_of_the_other_sources_stand(how: str) -> None:
 
 
 @pytest.mark.parametrize("code", [C.CMD_STOP, C.CMD_OUT_OF_SERVICE, C.CMD_START])
-def test_the_network_may_not_stop_or_start(code: int) -> None:
+def test_R15_the_network_may_not_stop_or_start(code: int) -> None:
     r = rig()
     ask(r, code, local=False)
     assert (r.state["mode"], len(r.events(E.EV_COMMAND_REFUSED))) == (M.MODE_RUN, 1)
 
 
 @pytest.mark.parametrize("code", [C.CMD_STOP, C.CMD_OUT_OF_SERVICE])
-def test_they_outlive_a_restart_and_end_by_a_local_start(code: int) -> None:
+def test_R15_they_outlive_a_restart_and_end_by_a_local_start(code: int) -> None:
     r = rig()
     ask(r, code)
     after = Rig(config(rows=(TRIP,), slots=(Slot(operator=True), Slot())), journal=r.h.journal())
@@ -100,7 +101,7 @@ def test_they_outlive_a_restart_and_end_by_a_local_start(code: int) -> None:
 
 @pytest.mark.parametrize("code", [C.CMD_START, C.CMD_RESET])
 @pytest.mark.parametrize("local", [True, False])
-def test_set_points_left_to_others_are_ours_again_when_the_journal_holds_it(code: int, local: bool) -> None:
+def test_R15_set_points_left_to_others_are_ours_again_when_the_journal_holds_it(code: int, local: bool) -> None:
     """R11: released before the disk had it, a set point we had yielded was written again by a start that a power cut then forgot."""
     r = rig()
     r.h.command(7, code, local=local)

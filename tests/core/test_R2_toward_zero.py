@@ -13,18 +13,19 @@ from tests.core.rig import Q, Rig, Row, Slot, config
 RAMP = 1e5  # W/s: 1 kW a tick
 
 
-def rig(*rows: Row) -> Rig:
+def rig(*rows: Row, target_w: float = 100e3) -> Rig:
     r = Rig(config(rows=rows, slots=(Slot(), Slot(priority=6)), ramp_w_per_s=RAMP)).run()
-    r.offer(0, {"target_w": 100e3})
-    r.tick(150)
-    assert r.power_w == 100e3
+    r.offer(0, {"target_w": target_w})
+    r.tick(round(1.5 * target_w / 1e3))
+    assert r.power_w == target_w
     return r
 
 
 @pytest.mark.parametrize("what", ["trip", "block", "limit", "blind"])
-def test_what_takes_power_away_does_so_in_its_tick(what: str) -> None:
+def test_R2_what_takes_power_away_does_so_in_its_tick(what: str) -> None:
+    """The scenario: a cell at its limit at full power."""
     action = L.Action.ACT_BLOCK if what == "block" else L.Action.ACT_STANDBY
-    r = rig(Row(Q.Q_CELL_V_MAX, 3.6, 3.5, action=action))
+    r = rig(Row(Q.Q_CELL_V_MAX, 3.6, 3.5, action=action), target_w=200e3)
     if what == "limit":
         r.offer(1, {"ess_hi_w": 0.0})
     else:
@@ -33,7 +34,7 @@ def test_what_takes_power_away_does_so_in_its_tick(what: str) -> None:
     assert r.power_w == 0
 
 
-def test_what_gives_it_back_is_ramped() -> None:
+def test_R2_what_gives_it_back_is_ramped() -> None:
     r = rig(Row(Q.Q_CELL_V_MAX, 3.6, 3.5, action=L.Action.ACT_ZERO))
     r.set(Q.Q_CELL_V_MAX, 3.7)
     r.tick()
@@ -47,7 +48,7 @@ def test_what_gives_it_back_is_ramped() -> None:
     assert r.power_w > 0
 
 
-def test_a_reversal_rests_at_zero_for_its_dead_time() -> None:
+def test_R2_a_reversal_rests_at_zero_for_its_dead_time() -> None:
     r = rig()
     r.offer(0, {"target_w": -100e3}, serial=2)
     powers = []

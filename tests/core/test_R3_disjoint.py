@@ -23,7 +23,8 @@ def rig(*slots: Slot) -> Rig:
     return r
 
 
-def test_the_device_interval_never_yields_and_the_rest_is_told() -> None:
+def test_R3_the_device_interval_never_yields_and_the_rest_is_told() -> None:
+    """The scenario: the grid wants 150 kW, a full battery gives 50."""
     r = rig(Slot(klass=GRID, may_force=BOTH))
     r.set(Q.Q_BMS_DIS_MAX_A, 50e3 / 600)
     r.offer(0, {"pcc_lo_w": 150e3})
@@ -35,14 +36,14 @@ def test_the_device_interval_never_yields_and_the_rest_is_told() -> None:
 
 
 @pytest.mark.parametrize(("force", "power"), [(0, 0.0), (BOTH, 150e3), (L.Direction.DIR_CHARGE, 0.0)])
-def test_a_limit_moves_power_away_from_zero_only_where_its_slot_may(force: int, power: float) -> None:
+def test_R3_a_limit_moves_power_away_from_zero_only_where_its_slot_may(force: int, power: float) -> None:
     r = rig(Slot(klass=GRID, may_force=force))
     r.offer(0, {"pcc_lo_w": 150e3})
     r.tick(60)
     assert r.power_w == pytest.approx(power, abs=2)
 
 
-def test_the_better_class_wins_and_the_worse_gets_the_nearest_point() -> None:
+def test_R3_the_better_class_wins_and_the_worse_gets_the_nearest_point() -> None:
     r = rig(Slot(klass=GRID), Slot(klass=MARKET, may_force=BOTH))
     r.offer(0, {"ess_hi_w": 30e3})
     r.offer(1, {"pcc_lo_w": 100e3})
@@ -51,7 +52,7 @@ def test_the_better_class_wins_and_the_worse_gets_the_nearest_point() -> None:
     assert r.state["unmet_slot"] == 1
 
 
-def test_within_a_class_the_point_nearest_zero_counts() -> None:
+def test_R3_within_a_class_the_point_nearest_zero_counts() -> None:
     r = rig(Slot(klass=CONTRACT, may_force=BOTH), Slot(klass=CONTRACT, may_force=BOTH))
     r.offer(0, {"pcc_lo_w": 100e3})
     r.offer(1, {"pcc_hi_w": 40e3})

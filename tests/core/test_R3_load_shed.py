@@ -90,7 +90,7 @@ CAUSES = [
 
 
 @pytest.mark.parametrize(("cause", "slots", "happens"), CAUSES, ids=[row[0] for row in CAUSES])
-def test_it_goes_on_after_its_delay_and_off_after_the_other(cause: str, slots: tuple[Slot, ...], happens: Any) -> None:
+def test_R3_it_goes_on_after_its_delay_and_off_after_the_other(cause: str, slots: tuple[Slot, ...], happens: Any) -> None:
     r = rig(*slots)
     happens(r)
     age_s = 1.0 if cause == "a silent meter" else 0.0
@@ -114,13 +114,13 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize(("slots", "happens"), [row[1:] for row in HARMLESS], ids=[row[0] for row in HARMLESS])
-def test_what_sheds_nothing(slots: tuple[Slot, ...], happens: Any) -> None:
+def test_R3_what_sheds_nothing(slots: tuple[Slot, ...], happens: Any) -> None:
     r = rig(*slots)
     happens(r)
     assert seconds(r, 4 * AFTER_S) == OFF
 
 
-def test_the_delays_begin_anew_with_each_break() -> None:
+def test_R3_the_delays_begin_anew_with_each_break() -> None:
     r = rig()
     for _ in range(4):
         r.load_w = 160e3
@@ -136,7 +136,7 @@ def test_the_delays_begin_anew_with_each_break() -> None:
         seconds(r, 0.5)
 
 
-def test_a_start_orders_nothing_until_one_of_the_delays_has_passed() -> None:
+def test_R3_a_start_orders_nothing_until_one_of_the_delays_has_passed() -> None:
     """A restart under overload connects no load for a moment; nor does it shed one that is well."""
     r = rig(settled=False)
     assert r.h.out["shed"] == UNKNOWN
@@ -147,7 +147,7 @@ def test_a_start_orders_nothing_until_one_of_the_delays_has_passed() -> None:
     assert seconds(r, 2) == ON
 
 
-def test_each_phase_counts() -> None:
+def test_R3_each_phase_counts() -> None:
     """50 A of 3 x 40 A on one phase: 2.3 kW too much, with the whole well below its rating."""
     site: dict[str, Any] = {"has_meter": 1, "pcc_phase_max_a": 40.0, **SHED}
     r = Rig(config(**site))
@@ -164,12 +164,12 @@ def test_each_phase_counts() -> None:
     assert seconds(r, AFTER_S + 1) == ON
 
 
-def test_a_site_without_the_output_orders_and_tells_nothing() -> None:
+def test_R3_a_site_without_the_output_orders_and_tells_nothing() -> None:
     r = rig(settled=False, load_w=160e3, shed_on_ns=0)
     assert (seconds(r, 100), r.events(L.EventCode.EV_SHED)) == (UNKNOWN, [])
 
 
-def test_an_output_that_does_not_acknowledge_is_loud() -> None:
+def test_R3_an_output_that_does_not_acknowledge_is_loud() -> None:
     r = rig()
     r.h.set_shed_unconfirmed(True)
     r.tick()
@@ -260,7 +260,7 @@ OUTPUTS = [
 
 
 @pytest.mark.parametrize("shed", OUTPUTS, ids=["coil", "coil that drops out to shed", "register"])
-def test_the_output_of_a_third_partys_module_follows_over_modbus_tcp(shed: LoadShed) -> None:
+def test_R3_the_output_of_a_third_partys_module_follows_over_modbus_tcp(shed: LoadShed) -> None:
     with serving(lambda: ModbusTcpServer(module(), framer=FramerType.SOCKET, address=("127.0.0.1", 0))) as server:
         wire = Wire(server.transport.sockets[0].getsockname()[1], shed)
         wire.seconds(RELEASE_S + 2)
@@ -317,7 +317,7 @@ def with_output(text: str) -> LoadedSite:
     return changed_example((PCC, f"{PCC}  load_shed: {text}\n"), (UNITS, f"{IO}{UNITS}"))
 
 
-def test_it_is_sealed_as_one_write_of_the_module() -> None:
+def test_R3_it_is_sealed_as_one_write_of_the_module() -> None:
     loaded, example = with_output("{device: io1, address: 12, after_s: 3}"), example_site()
     c = core.read_config(core.unpack(seal(loaded, standard_devices(example)).content).config_bytes)
     i = int(c["n_writes"]) - 1
@@ -336,7 +336,7 @@ def test_it_is_sealed_as_one_write_of_the_module() -> None:
         ("{device: io1, address: 12, after_s: 0}", "allowed: a number from 0.1 to 600"),
     ],
 )
-def test_contradictions_are_told_with_their_place(text: str, words: str) -> None:
+def test_R3_contradictions_are_told_with_their_place(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=r"site\.yaml:") as caught:
         with_output(text)
     assert words in str(caught.value)

@@ -41,7 +41,8 @@ def latches(r: Rig, n: int) -> list[int]:
     return list(r.state["row_latched"][:n])
 
 
-def test_a_cable_that_is_off_for_07_seconds_stops_power_and_latches_nothing() -> None:
+def test_R4_a_cable_that_is_off_for_07_seconds_stops_power_and_latches_nothing() -> None:
+    """The scenario: a BMS cable off for 0.7 s."""
     r = rig(HIGH, LOW, HOT, AGE)
     r.freeze(*BMS)
     r.tick(70)
@@ -52,7 +53,7 @@ def test_a_cable_that_is_off_for_07_seconds_stops_power_and_latches_nothing() ->
     assert (r.power_w, states(r, 4)) == (100e3, [0, 0, 0, 0]), "no reset was needed"
 
 
-def test_the_data_age_row_latches_a_silence_that_lasts() -> None:
+def test_R4_the_data_age_row_latches_a_silence_that_lasts() -> None:
     r = rig(HIGH, LOW, HOT, AGE)
     r.freeze(*BMS)
     r.tick(120)
@@ -79,14 +80,14 @@ def test_the_data_age_row_latches_a_silence_that_lasts() -> None:
     ],
 )
 @pytest.mark.parametrize("delay_s", [0.0, 5.0])
-def test_blindness_acts_in_its_own_direction_without_delay(row: Row, interval: tuple[float, float], delay_s: float) -> None:
+def test_R4_blindness_acts_in_its_own_direction_without_delay(row: Row, interval: tuple[float, float], delay_s: float) -> None:
     r = rig(replace(row, pickup_s=delay_s))
     r.set(Q.Q_CELL_V_MAX, NAN)
     state = r.tick()
     assert (state["device_lo_w"], state["device_hi_w"]) == pytest.approx(interval)
 
 
-def test_it_acts_on_until_the_value_was_well_for_the_drop_off_delay() -> None:
+def test_R4_it_acts_on_until_the_value_was_well_for_the_drop_off_delay() -> None:
     r = rig(replace(HIGH, pickup_s=0.2))
     r.set(Q.Q_CELL_V_MAX, NAN)
     r.tick()
@@ -98,7 +99,7 @@ def test_it_acts_on_until_the_value_was_well_for_the_drop_off_delay() -> None:
     assert states(r, 1) == [0]
 
 
-def test_a_value_that_comes_back_beyond_its_threshold_latches_by_what_is_seen() -> None:
+def test_R4_a_value_that_comes_back_beyond_its_threshold_latches_by_what_is_seen() -> None:
     r = rig(replace(HIGH, pickup_s=0.05))
     r.set(Q.Q_CELL_V_MAX, NAN)
     r.tick(10)
@@ -110,7 +111,7 @@ def test_a_value_that_comes_back_beyond_its_threshold_latches_by_what_is_seen() 
     assert [event["value"] == 3.7 for event in r.events(E.EV_ROW_PICKUP)] == [False, True]
 
 
-def test_blindness_between_pickup_and_drop_off_is_over_when_it_sees() -> None:
+def test_R4_blindness_between_pickup_and_drop_off_is_over_when_it_sees() -> None:
     """3.55 V is between 3.5 and 3.6: it was not beyond before the cable went, and it is not beyond now."""
     r = rig(HIGH)
     r.set(Q.Q_CELL_V_MAX, NAN)
@@ -120,7 +121,7 @@ def test_blindness_between_pickup_and_drop_off_is_over_when_it_sees() -> None:
     assert (states(r, 1), latches(r, 1)) == ([0], [0])
 
 
-def test_a_row_that_was_beyond_stays_so_through_its_blindness() -> None:
+def test_R4_a_row_that_was_beyond_stays_so_through_its_blindness() -> None:
     r = rig(replace(HIGH, reset=L.ResetRule.RESET_AUTO))
     r.set(Q.Q_CELL_V_MAX, 3.7)
     r.tick()
@@ -131,7 +132,7 @@ def test_a_row_that_was_beyond_stays_so_through_its_blindness() -> None:
     assert states(r, 1) == [1], "back is only what is seen past the drop-off"
 
 
-def test_a_latched_row_that_went_blind_can_be_reset_and_still_gives_no_power() -> None:
+def test_R4_a_latched_row_that_went_blind_can_be_reset_and_still_gives_no_power() -> None:
     """The contactors a row opened may hide its value for good: the reset is the operator's to give, and blindness goes on acting."""
     r = rig(replace(HIGH, action=A.ACT_ZERO))
     r.set(Q.Q_CELL_V_MAX, 3.7)
@@ -149,7 +150,7 @@ def test_a_latched_row_that_went_blind_can_be_reset_and_still_gives_no_power() -
 
 
 @pytest.mark.parametrize(("seconds", "latched"), [(0.29, 0), (0.32, 1)])
-def test_an_input_that_trips_unseen_is_beyond_when_it_is_too_old(seconds: float, latched: int) -> None:
+def test_R4_an_input_that_trips_unseen_is_beyond_when_it_is_too_old(seconds: float, latched: int) -> None:
     """R13: a broken wire is an emergency stop."""
     row = Row(Q.Q_INPUT_0, 1, 0, unit=PLANT, action=A.ACT_STANDBY, reset=ANY, blind=TRIPS, max_age_s=0.3)
     r = Rig(config(rows=(row,), slots=(Slot(),)))
@@ -161,7 +162,7 @@ def test_an_input_that_trips_unseen_is_beyond_when_it_is_too_old(seconds: float,
     assert bool(r.state["flags"] & L.Flag.FLAG_INPUT_LOST) is bool(latched)
 
 
-def test_every_row_of_a_lost_device_is_told_though_one_tick_has_no_room_for_all() -> None:
+def test_R4_every_row_of_a_lost_device_is_told_though_one_tick_has_no_room_for_all() -> None:
     """32 events fit in a tick; what found no room is told in the next, latches included."""
     rows = tuple(replace(HIGH, pickup=3.6 + i / 1000, action=A.ACT_ZERO) for i in range(40))
     r = rig(*rows)
@@ -171,7 +172,7 @@ def test_every_row_of_a_lost_device_is_told_though_one_tick_has_no_room_for_all(
         assert sorted(event["row"] for event in r.events(code)) == list(range(40))
 
 
-def test_soc_that_stands_still_while_energy_flows_is_no_soc_until_it_moves() -> None:
+def test_R4_soc_that_stands_still_while_energy_flows_is_no_soc_until_it_moves() -> None:
     """R4: 200 kW out of 100 kWh for 90 s are 5 %: a SoC that shows none of it is frozen."""
     low = Row(Q.Q_SOC_PCT, 5, 8, above=False, action=A.ACT_BLOCK, direction=D.DIR_DISCHARGE)
     r = rig(low, soc_stuck_pct=4.0, unit_wh=100e3)

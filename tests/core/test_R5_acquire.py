@@ -19,7 +19,8 @@ ROW = Row(Q.Q_CELL_V_MAX, 3.6, 3.5, action=L.Action.ACT_STANDBY, reset=L.ResetRu
     ("volts", "latched", "mode"),
     [(3.4, 0, M.MODE_RUN), (3.5, 0, M.MODE_RUN), (3.52, 0, M.MODE_RUN), (3.5999, 0, M.MODE_RUN), (3.6, 1, M.MODE_TRIPPED)],
 )
-def test_only_what_was_seen_beyond_latches_when_the_start_is_over(volts: float, latched: int, mode: int) -> None:
+def test_R5_only_what_was_seen_beyond_latches_when_the_start_is_over(volts: float, latched: int, mode: int) -> None:
+    """The scenario: a BMS that answers a second later."""
     r = Rig(config(rows=(ROW,), slots=(Slot(),)))
     r.freeze(Q.Q_CELL_V_MAX)
     r.tick(100)
@@ -30,7 +31,7 @@ def test_only_what_was_seen_beyond_latches_when_the_start_is_over(volts: float, 
     assert (r.state["row_latched"][0], r.state["mode"]) == (latched, mode)
 
 
-def test_a_row_that_was_beyond_while_acquiring_and_came_back_latches_nothing() -> None:
+def test_R5_a_row_that_was_beyond_while_acquiring_and_came_back_latches_nothing() -> None:
     r = Rig(config(rows=(ROW,), slots=(Slot(),), settle_ns=10**9))
     r.set(Q.Q_CELL_V_MAX, 3.7)
     r.tick(50)
@@ -39,7 +40,7 @@ def test_a_row_that_was_beyond_while_acquiring_and_came_back_latches_nothing() -
     assert (r.state["row_latched"][0], r.state["mode"]) == (0, M.MODE_RUN)
 
 
-def test_a_time_out_is_a_failed_start_and_no_latched_trip() -> None:
+def test_R5_a_time_out_is_a_failed_start_and_no_latched_trip() -> None:
     r = Rig(config(rows=(ROW,), slots=(Slot(),)))
     r.freeze(Q.Q_CELL_V_MAX)
     r.tick(520)

@@ -6,11 +6,13 @@ able to rely on the answer.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.rig import Q, Rig, Row, Slot, config
+from tests.core.rig import Q, Rig, Row, S, Slot, config
 
 A, M = L.Action, L.Mode
 ANY, LOCAL = L.ResetRule.RESET_ANY, L.ResetRule.RESET_LOCAL
@@ -35,11 +37,13 @@ def reset(r: Rig) -> None:
     r.tick()
 
 
-def test_a_latch_outlives_the_loop() -> None:
+def test_R6_a_latch_outlives_the_loop() -> None:
+    """The scenario: tripped at night, power cut, morning."""
     r = rig(TRIP)
     r.set(Q.Q_CELL_V_MAX, 3.7)
     r.tick()
-    after = Rig(config(rows=(TRIP,), slots=(Slot(),)), journal=r.h.journal())
+    morning: dict[str, Any] = {"boot_id": (1, 3), "now_ns": 30 * S, "realtime_s": 1_700_000_000 + 8 * 3600}
+    after = Rig(config(rows=(TRIP,), slots=(Slot(),)), journal=r.h.journal(), **morning)
     after.tick(60)
     assert (after.state["mode"], after.state["row_latched"][0], after.power_w) == (M.MODE_TRIPPED, 1, 0)
     reset(after)
@@ -64,7 +68,7 @@ def test_R6_a_reset_that_is_refused_takes_no_latch_out_of_the_journal() -> None:
 
 
 @pytest.mark.parametrize(("worst", "kept"), [(45.0, 0.7), (50.0, 0.4), (99.0, 0.2)])
-def test_a_latched_derating_keeps_its_smallest_share_until_it_is_reset(worst: float, kept: float) -> None:
+def test_R6_a_latched_derating_keeps_its_smallest_share_until_it_is_reset(worst: float, kept: float) -> None:
     """Each tier may latch; a derating that latched did nothing beyond its curve before."""
     r = rig(DERATE)
     for celsius in (41.0, worst, 30.0):
@@ -76,7 +80,7 @@ def test_a_latched_derating_keeps_its_smallest_share_until_it_is_reset(worst: fl
     assert r.state["device_hi_w"] == 200e3
 
 
-def test_after_a_restart_a_latched_derating_keeps_the_least_of_its_curve() -> None:
+def test_R6_after_a_restart_a_latched_derating_keeps_the_least_of_its_curve() -> None:
     """The journal holds that it latched, not how far."""
     r = rig(DERATE)
     r.set(Q.Q_CELL_TEMP_MAX_C, 45.0)
@@ -88,7 +92,7 @@ def test_after_a_restart_a_latched_derating_keeps_the_least_of_its_curve() -> No
     assert after.state["device_hi_w"] == 200e3
 
 
-def test_a_latched_warning_stays_in_sight_and_takes_nothing() -> None:
+def test_R6_a_latched_warning_stays_in_sight_and_takes_nothing() -> None:
     r = rig(WARN)
     r.set(Q.Q_CELL_TEMP_MAX_C, 41.0)
     r.tick()
@@ -97,7 +101,7 @@ def test_a_latched_warning_stays_in_sight_and_takes_nothing() -> None:
     assert (r.state["row_latched"][0], r.power_w, r.state["mode"]) == (1, 200e3, M.MODE_RUN)
 
 
-def test_an_empty_battery_may_be_charged_gently_while_its_row_is_latched() -> None:
+def test_R6_an_empty_battery_may_be_charged_gently_while_its_row_is_latched() -> None:
     """Under-voltage stopped both directions: nothing could ever bring the pack back."""
     low = Row(Q.Q_CELL_V_MIN, 2.8, 2.95, above=False, action=A.ACT_BLOCK, direction=L.Direction.DIR_DISCHARGE, other_cut=0.9, reset=ANY)
     r = rig(low)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.rig import Rig, Slot, config
+from tests.core.rig import Rig, S, Slot, config
 
 GRID = Slot(klass=0, default={"ess_hi_w": 30e3, "ess_lo_w": -10e3}, required=True)
 
@@ -20,16 +20,20 @@ def rig() -> Rig:
     return r
 
 
-def test_the_default_limits_hold_from_the_first_tick() -> None:
+def test_R7_the_default_limits_hold_from_the_first_tick() -> None:
+    """The scenario: a utility's client that needs a minute."""
     r = rig()
-    for _ in range(60):
-        state = r.tick()
+    for _ in range(600):
+        state = r.tick(1, S // 10)
         assert r.power_w <= 30e3
         assert -10e3 <= state["lo_w"] <= state["hi_w"] <= 30e3
     assert r.power_w == 30e3
+    r.offer(0, {"ess_hi_w": 80e3})
+    r.tick(2)
+    assert r.power_w == 80e3, "and then it speaks"
 
 
-def test_a_valid_plan_replaces_them_and_a_bad_one_does_not() -> None:
+def test_R7_a_valid_plan_replaces_them_and_a_bad_one_does_not() -> None:
     r = rig().run()
     r.offer(0, {"ess_hi_w": float("nan")})
     r.tick(5)
@@ -40,7 +44,7 @@ def test_a_valid_plan_replaces_them_and_a_bad_one_does_not() -> None:
 
 
 @pytest.mark.parametrize(("local", "hi"), [(True, 30e3), (False, 20e3)])
-def test_only_the_operator_removes_a_source_and_its_default_stays(local: bool, hi: float) -> None:
+def test_R7_only_the_operator_removes_a_source_and_its_default_stays(local: bool, hi: float) -> None:
     r = rig().run()
     r.offer(0, {"ess_hi_w": 20e3})
     r.tick(5)

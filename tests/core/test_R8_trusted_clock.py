@@ -18,7 +18,10 @@ def boot(number: int, journal: bytes | None) -> Rig:
 
 
 def test_R8_three_cold_boots_of_a_controller_without_a_clock_are_no_crash_loop() -> None:
-    """The scenario: a container is switched off every evening; its controller has no battery behind the clock and no network."""
+    """The scenario: a clock that starts in 1970.
+
+    The scenario: a container is switched off every evening; its controller has no battery behind the clock and no network.
+    """
     journal = None
     for day in range(5):
         r = boot(day, journal).run()

@@ -48,6 +48,7 @@ def lose(r: Rig, unit: int, how: str) -> None:
 @pytest.mark.parametrize("how", ["down", "power", "old"])
 @pytest.mark.parametrize("target_w", [100e3, -100e3])
 def test_R9_the_share_of_a_silent_unit_stays_with_it_until_it_is_proved_stopped(how: str, target_w: float) -> None:
+    """The scenario: one of two PCS loses its cable under load."""
     r = rig(target_w=target_w)
     assert commands(r) == [target_w / 2] * 2
     lose(r, 1, how)
@@ -222,7 +223,7 @@ def balanced(
 
 
 @pytest.mark.parametrize("target_w", [100e3, -100e3])
-def test_units_share_so_that_their_soc_grows_equal(target_w: float) -> None:
+def test_R9_units_share_so_that_their_soc_grows_equal(target_w: float) -> None:
     """45, 50, 55 %: the fuller one discharges more and charges less; the sum is what was asked for."""
     low, middle, high = (abs(w) for w in balanced([45, 50, 55], target_w))
     assert low + middle + high == pytest.approx(100e3, abs=3)
@@ -231,19 +232,19 @@ def test_units_share_so_that_their_soc_grows_equal(target_w: float) -> None:
     assert last == pytest.approx(middle * 1.5, rel=1e-3)
 
 
-def test_a_soc_within_the_band_or_not_known_changes_no_share() -> None:
+def test_R9_a_soc_within_the_band_or_not_known_changes_no_share() -> None:
     assert balanced([50.0, 50.9, 49.1], 90e3) == [30e3] * 3
     assert balanced([50.0, float("nan"), 50.0], 90e3) == [30e3] * 3
     assert balanced([20.0, 80.0], 100e3, balance_pct=0.0) == [50e3] * 2
 
 
-def test_the_mean_is_by_energy_and_units_without_a_capacity_count_alike() -> None:
+def test_R9_the_mean_is_by_energy_and_units_without_a_capacity_count_alike() -> None:
     """40 and 60 %: with three times the energy in the second the mean is 55 %, else 50 %; a unit 10 points off takes double or nothing."""
     assert balanced([40.0, 60.0], 100e3, wh=(100e3, 300e3)) == pytest.approx([100e3 * 0.02 / 1.52, 100e3 * 1.5 / 1.52], abs=1)
     assert balanced([45.0, 55.0], 100e3, wh=0.0) == balanced([45.0, 55.0], 100e3) == pytest.approx([25e3, 75e3], abs=1)
 
 
-def test_what_a_favoured_unit_cannot_take_goes_to_the_others() -> None:
+def test_R9_what_a_favoured_unit_cannot_take_goes_to_the_others() -> None:
     """The fuller one is limited to 30 kW (50 A at 600 V); all the rest comes from the other, and at full power both give all."""
     assert balanced([40.0, 60.0], 100e3, limits={1: 50.0}) == [70e3, 30e3]
     assert balanced([40.0, 60.0], 400e3) == [200e3, 200e3]
@@ -251,7 +252,7 @@ def test_what_a_favoured_unit_cannot_take_goes_to_the_others() -> None:
 
 
 @pytest.mark.parametrize("units", [1, 2, 5, 16])
-def test_any_power_within_the_limits_is_given_whole_and_in_one_direction(units: int) -> None:
+def test_R9_any_power_within_the_limits_is_given_whole_and_in_one_direction(units: int) -> None:
     """Availability, SoC and rating differ; the split loses a count per unit at most."""
     array = config(units, slots=(Slot(),), balance_soc_pct=10.0, ramp_w_per_s=1e12, reversal_dead_ns=0)
     for unit in range(units):

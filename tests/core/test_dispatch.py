@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
-from typing import Any
 
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.corrupted import CASES
 from tests.core.rig import Q, Rig, Slot, config
 
 UP = L.DeviceState.DEV_UP
@@ -110,34 +104,3 @@ def test_a_unit_that_may_give_nothing_gets_0_and_the_others_carry_on() -> None:
     assert commanded(r, 300e3)[0] == [150_000, 0, 150_000]
     assert commanded(r, 900e3)[0] == [200_000, 0, 200_000]
     assert commanded(r, -300e3)[0] == [-100_000] * 3
-
-
-# --- R1 -----------------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def lies() -> dict[str, dict[str, Any]]:
-    """What the step made of wrong commands; in a process of its own, because the step is imported with a lying dispatch."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "tests.core.corrupted"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    return {found["name"]: found for found in map(json.loads, done.stdout.splitlines())}
-
-
-HARMLESS = ("right", "within both", "both the other direction", "half of what rounding may add")
-
-
-@pytest.mark.parametrize("name", [name for name in CASES if name not in HARMLESS])
-def test_R1_a_command_that_leaves_its_limits_is_sent_as_0_and_trips_the_machine(lies: dict[str, dict[str, Any]], name: str) -> None:
-    """CARD-1: the last look is at what the PCS will understand, in the very tick; the trip is journalled and stays."""
-    found = lies[name]
-    assert found["before"] == [50_000, 50_000]
-    assert (found["raw"], found["w"], found["journal"]) == ([0, 0], [0, 0], True)
-    assert (found["later_w"], found["mode"], found["internal"]) == (0, L.Mode.MODE_TRIPPED, L.Internal.TRIP_ASSERTION)
-
-
-@pytest.mark.parametrize("name", HARMLESS)
-def test_R1_a_command_within_every_limit_passes(lies: dict[str, dict[str, Any]], name: str) -> None:
-    found = lies[name]
-    assert found["raw"] == list(CASES[name])
-    assert (found["mode"], found["internal"]) == (L.Mode.MODE_RUN, 0)

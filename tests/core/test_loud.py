@@ -66,7 +66,7 @@ def of(r: Rig) -> Found:
 
 def well(**facts: Any) -> Rig:
     """A plant that runs, with a meter, one input and a battery that states its SoC."""
-    site_keys = {"has_meter": 1, "soc_stuck_pct": 5.0, "unit_wh": 1e3, "load_max_w": 0.0, "pv_max_w": 0.0}
+    site_keys: dict[str, Any] = {"has_meter": 1, "soc_stuck_pct": 5.0, "unit_wh": 1e3, "load_max_w": 0.0, "pv_max_w": 0.0}
     r = Rig(config(rows=(INPUT,), slots=(GRID,), **site_keys), **facts)
     r.meter(0.0)
     r.set(Q.Q_BMS_STATE, 3)
