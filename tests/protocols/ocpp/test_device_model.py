@@ -9,6 +9,7 @@ import pytest
 
 from bessctl.protocols.ocpp.config import Role
 from bessctl.protocols.ocpp.session.device_table import TABLE
+from bessctl.protocols.ocpp.session.keys import MEASURANDS
 from bessctl.protocols.ocpp.session.variables import LIVE
 from tests.protocols.ocpp.sansio import Talk, saved_after
 from tests.protocols.ocpp.test_v201 import NEW, started, talk201, tx_of
@@ -118,6 +119,54 @@ def test_one_setting_has_two_names_and_survives() -> None:
     assert get(again, "OCPPCommCtrlr", "HeartbeatInterval")["attributeValue"] == "77"
 
 
+def reported(talk: Talk) -> dict[tuple[str, str, int | None], dict[str, Any]]:
+    """The whole inventory: by component, variable and EVSE its attribute and characteristics."""
+    assert talk.call("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}) == {"status": "Accepted"}
+    rows = [row for page in talk.of("NotifyReport") for row in page["reportData"]]
+    return {
+        (r["component"]["name"], r["variable"]["name"], r["component"].get("evse", {}).get("id")): {
+            **r["variableAttribute"][0],
+            **r["variableCharacteristics"],
+        }
+        for r in rows
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        # the range of a setting is that which is held
+        (("OCPPCommCtrlr", "HeartbeatInterval", None), {"minLimit": 30, "maxLimit": 3600, "mutability": "ReadWrite"}),
+        (("SampledDataCtrlr", "TxUpdatedInterval", None), {"minLimit": 0, "maxLimit": 300}),
+        (("OCPPCommCtrlr", "OfflineThreshold", None), {"minLimit": 0, "maxLimit": 86_400}),
+        (("SampledDataCtrlr", "TxEndedMeasurands", None), {"valuesList": ",".join(m for m in MEASURANDS if m != "Frequency")}),
+        # what an EVSE can do
+        (("EVSE", "Power", 1), {"minLimit": 0, "maxLimit": 150_000.0}),
+        (("EVSE", "Power", 2), {"minLimit": 0, "maxLimit": 150_000.0}),
+        # no socket, no cable to unlock; no tariff, so no word for when there is none, but costs
+        (("OCPPCommCtrlr", "UnlockOnEVSideDisconnect", None), {"value": "false", "mutability": "ReadOnly"}),
+        (("TariffCostCtrlr", "TotalCostFallbackMessage", None), {"mutability": "ReadWrite"}),
+        (("ClockCtrlr", "TimeSource", None), {"value": "NTP,Heartbeat", "dataType": "SequenceList", "valuesList": "NTP,Heartbeat"}),
+        (("MonitoringCtrlr", "ActiveMonitoringBase", None), {"value": "All", "mutability": "ReadOnly"}),
+        (("MonitoringCtrlr", "ActiveMonitoringLevel", None), {"value": "9", "mutability": "ReadOnly", "maxLimit": 9}),
+        # intervals of their own
+        (("AlignedDataCtrlr", "TxEndedInterval", None), {"value": "900", "mutability": "ReadWrite", "minLimit": 0}),
+        (("SampledDataCtrlr", "TxEndedInterval", None), {"value": "0", "mutability": "ReadWrite", "maxLimit": 86_400}),
+    ],
+)
+def test_what_is_said_of_a_variable(where: tuple[str, str, int | None], expected: dict[str, Any]) -> None:
+    found = reported(talk201())[where]
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_an_interval_of_its_own_leaves_the_other_alone() -> None:
+    talk = talk201()
+    assert put(talk, "60", "AlignedDataCtrlr", "TxEndedInterval") == "Accepted"
+    assert get(talk, "AlignedDataCtrlr", "Interval")["attributeValue"] == "0"
+    talk.call("SetMonitoringLevel", {"severity": 4})
+    assert get(talk, "MonitoringCtrlr", "ActiveMonitoringLevel")["attributeValue"] == "4"
+
+
 def test_observers_set_nothing() -> None:
     talk = talk201(Role.OBSERVER)
     assert put(talk, "60", "OCPPCommCtrlr", "HeartbeatInterval") == "Rejected"
@@ -218,6 +267,27 @@ def test_thresholds_are_told_when_crossed_and_when_back() -> None:
     rows = [row for p in talk.of("NotifyEvent") for row in p["eventData"]]
     assert [row["cleared"] for row in rows] == [False, True]
     assert {row["variableMonitoringId"] for row in rows} == {1}
+
+
+def test_a_monitor_of_transactions_looks_while_one_runs() -> None:
+    """N04, N07: `transaction`; it begins anew with each, and names it."""
+    talk = talk201()
+    assert monitor(talk, "LowerThreshold", 20.0, place("DSTO", "SocEffWhPct"), transaction=True)["status"] == "Accepted"
+    assert monitor(talk, "Periodic", 10.0, place("MMXU", "Hz"), transaction=True)["status"] == "Accepted"
+    unit = talk.plant.state.units[0]  # type: ignore[union-attr]
+    talk.plant.set(units=(replace(unit, soc_pct=19.0),))
+    talk.look()
+    talk.pass_time(30)
+    assert told(talk) == []
+    started(talk)
+    assert told(talk) == [("DSTO", "Alerting", "19.0")]
+    assert {row["transactionId"] for p in talk.of("NotifyEvent") for row in p["eventData"]} == {tx_of(talk)}
+    talk.pass_time(11)
+    assert told(talk)[1:] == [("MMXU", "Periodic", "50.0")]
+    talk.call("RequestStopTransaction", {"transactionId": tx_of(talk)})
+    talk.sent.clear()
+    talk.pass_time(30)
+    assert told(talk) == []
 
 
 def test_deltas_count_from_what_was_told_last() -> None:
@@ -342,6 +412,34 @@ def test_display_messages_are_shown_listed_and_cleared() -> None:
     assert again.call("ClearDisplayMessage", {"id": 2}) == {"status": "Accepted"}
     assert again.call("ClearDisplayMessage", {"id": 2}) == {"status": "Unknown"}
     assert again.call("GetDisplayMessages", {"requestId": 2, "id": [99]}) == {"status": "Unknown"}
+
+
+def test_what_a_transaction_costs() -> None:
+    """I02, I03: what the answers to TransactionEvent say; of the end, until the next one begins, after a restart too."""
+    talk = talk201(MeterValueSampleInterval="10")
+    talk.replies["TransactionEvent"] = lambda p: {"totalCost": {"Started": 9.0, "Updated": 1.25, "Ended": 12.5}[p["eventType"]]}
+    started(talk)
+    talk.pass_time(11)
+    assert talk.station.displays.shown() == ["1.25 EUR"]
+    talk.call("RequestStopTransaction", {"transactionId": tx_of(talk)})
+    assert talk.station.displays.shown() == ["12.50 EUR"]
+    again = talk.restarted().booted()
+    assert again.station.displays.shown() == ["12.50 EUR"]
+    again.call("RequestStartTransaction", {"idToken": {"idToken": "T", "type": "Central"}, "remoteStartId": 8, "evseId": 1})
+    assert again.station.displays.shown() == []
+
+
+def test_what_a_transaction_costs_that_ended_without_the_csms() -> None:
+    """I05: TariffCostCtrlr.TotalCostFallbackMessage, until the CSMS says what it costs."""
+    talk = talk201()
+    assert put(talk, "Ask your operator", "TariffCostCtrlr", "TotalCostFallbackMessage") == "Accepted"
+    talk.hand("swipe", token="T", connectors=(1,))
+    talk.disconnect()
+    talk.hand("swipe", token="T", connectors=(1,))
+    assert talk.station.displays.shown() == ["Ask your operator"]
+    talk.replies["TransactionEvent"] = lambda p: {"totalCost": 3.0} if p["eventType"] == "Ended" else {}
+    talk.connect()
+    assert talk.station.displays.shown() == ["3.00 EUR"]
 
 
 def test_what_is_kept_of_a_customer_is_told_and_erased() -> None:

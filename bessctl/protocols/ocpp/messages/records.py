@@ -272,13 +272,14 @@ class TokenReply:
     """What the CSMS says of a token: Accepted, Blocked, Expired, Invalid, ConcurrentTx; None = nothing said.
 
     `parent`: the group it belongs to (1.6 parentIdTag, 2.0.1 groupIdToken); `expires_ns` UTC; `certificate`: what it says of the contract
-    certificate that came along.
+    certificate that came along. `cost`: what the transaction costs so far, of one that is over in all (2.0.1 I02, I03).
     """
 
     status: str | None
     parent: str | None = None
     expires_ns: int | None = None
     certificate: str | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from bessctl.protocols.ocpp.messages.device import Component, Place
 from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES, MAX_LIST, MAX_LIST_MESSAGE, MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
 
 MAX_ITEMS = 50
+CURRENCY = "EUR"
 BYTES = 65_536
 VALUE_SIZE = 1000
 REPORT_SIZE = 2500
@@ -22,7 +23,8 @@ REPORT_SIZE = 2500
 class Spec:
     """One variable.
 
-    `limits` as the standard's maxLimit; `monitored`: it may have monitors. `key`, `live` or `value` says where it lives."""
+    `limits` as the standard's minLimit and maxLimit, of a setting those of its own range; `link_max`: the most is what the link may have;
+    `monitored`: it may have monitors. `key`, `live` or `value` says where it lives."""
 
     place: Place
     kind: str = "string"
@@ -33,6 +35,7 @@ class Spec:
     limits: tuple[float | None, float | None] = (None, None)
     words: str = ""
     monitored: bool = False
+    link_max: bool = False
     reboot: bool = False
     """A change needs a new connection to have its effect."""
 
@@ -54,6 +57,7 @@ def _placed(row: Spec, component: Component) -> Spec:
         row.limits,
         row.words,
         row.monitored,
+        row.link_max,
         row.reboot,
     )
 
@@ -126,7 +130,11 @@ STATION: tuple[Spec, ...] = (
         _fixed("SupplyPhases", 3),
         _fixed("AllowNewSessionsPendingFirmwareUpdate", True),
     ),
-    *_of("ClockCtrlr", _v("DateTime", "dateTime", live="date"), _fixed("TimeSource", "NTP,Heartbeat")),
+    *_of(
+        "ClockCtrlr",
+        _v("DateTime", "dateTime", live="date"),
+        _v("TimeSource", "SequenceList", value="NTP,Heartbeat", words="NTP,Heartbeat"),
+    ),
     *_of(
         "DeviceDataCtrlr",
         *_sizes("GetReport", "GetVariables", "SetVariables"),
@@ -165,6 +173,8 @@ STATION: tuple[Spec, ...] = (
         *_sizes("SetVariableMonitoring", "ClearVariableMonitoring"),
         _v("MonitoringBase", "OptionList", key="MonitoringCtrlr.MonitoringBase", words="All,FactoryDefault,HardWiredOnly"),
         _v("MonitoringLevel", "integer", key="MonitoringCtrlr.MonitoringLevel", limits=(0, 9)),
+        _v("ActiveMonitoringBase", "OptionList", key="MonitoringCtrlr.MonitoringBase", words="All,FactoryDefault,HardWiredOnly"),
+        _v("ActiveMonitoringLevel", "integer", key="MonitoringCtrlr.MonitoringLevel", limits=(0, 9)),
     ),
     *_of(
         "OCPPCommCtrlr",
@@ -233,7 +243,8 @@ STATION: tuple[Spec, ...] = (
         _fixed("Available", False, "Tariff"),
         _fixed("Available", True, "Cost"),
         _fixed("Enabled", True, "Cost"),
-        _fixed("Currency", "EUR"),
+        _fixed("Currency", CURRENCY),
+        _v("TotalCostFallbackMessage", key="TariffCostCtrlr.TotalCostFallbackMessage"),
     ),
     *_of(
         "TxCtrlr",
@@ -255,7 +266,7 @@ def _evse(n: int) -> tuple[Spec, ...]:
             "EVSE",
             _v("AvailabilityState", "OptionList", live="state", words=STATES, monitored=True),
             _v("Available", "boolean", live="operative"),
-            _v("Power", "decimal", live="power", unit="W", monitored=True),
+            _v("Power", "decimal", live="power", unit="W", limits=(0, None), monitored=True, link_max=True),
             _v("OfferedPower", "decimal", live="offered", unit="W", monitored=True),
             _fixed("SupplyPhases", 3),
             _fixed("AllowReset", False),

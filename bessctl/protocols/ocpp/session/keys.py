@@ -74,23 +74,47 @@ def whole(text: str, lo: int, hi: int, *, zero: bool = False) -> str | None:
     return str(value) if lo <= value <= hi or (zero and value == 0) else None
 
 
-@lru_cache(maxsize=256)
-def integer(lo: int, hi: int, *, zero: bool = False) -> Callable[[str], str | None]:
-    return lambda text: whole(text, lo, hi, zero=zero)
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number within [lo, hi], or 0 where that switches off."""
+
+    lo: int
+    hi: int
+    zero: bool = False
+
+    def __call__(self, text: str) -> str | None:
+        return whole(text, self.lo, self.hi, zero=self.zero)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the most that is taken."""
+        return (0 if self.zero else self.lo, self.hi)
 
 
-@lru_cache(maxsize=64)
-def members(allowed: tuple[str, ...], most: int) -> Callable[[str], str | None]:
-    by_lower = {a.lower(): a for a in allowed}
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A list of some of the allowed words, each at most once, whatever their case."""
 
-    def check(text: str) -> str | None:
+    allowed: tuple[str, ...]
+    most: int
+
+    def __call__(self, text: str) -> str | None:
+        by_lower = {a.lower(): a for a in self.allowed}
         words = [w.strip() for w in text.split(",") if w.strip()]
         known = [by_lower.get(w.lower()) for w in words]
-        if len(words) > most or any(k is None for k in known) or len(set(known)) != len(known):
+        if len(words) > self.most or any(k is None for k in known) or len(set(known)) != len(known):
             return None
         return ",".join(k for k in known if k)
 
-    return check
+
+@lru_cache(maxsize=256)
+def integer(lo: int, hi: int, *, zero: bool = False) -> Whole:
+    return Whole(lo, hi, zero)
+
+
+@lru_cache(maxsize=64)
+def members(allowed: tuple[str, ...], most: int) -> Members:
+    return Members(allowed, most)
 
 
 def phase_rotation(text: str) -> str | None:
@@ -107,7 +131,7 @@ def feature_profiles(link: LinkConfig) -> tuple[str, ...]:
     return tuple(name for name in FEATURE_PROFILES if firmware or name != "FirmwareManagement")
 
 
-def _short(text: str) -> str | None:
+def short(text: str) -> str | None:
     return text if len(text) <= 255 else None
 
 
@@ -185,7 +209,7 @@ def _further(link: LinkConfig) -> tuple[Key, ...]:
         Key("AdditionalRootCertificateCheck", "false"),
         Key("CertificateSignedMaxChainSize", "10000"),
         Key("CertificateStoreMaxLength", str(MAX_CERTIFICATES)),
-        Key("CpoName", "", _short),
+        Key("CpoName", "", short),
         Key("SecurityProfile", str(security_profile(link)), integer(0, 3)),
         *security,
         # Plug & Charge over 1.6 (OCA's paper, 4)

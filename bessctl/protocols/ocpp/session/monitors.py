@@ -5,6 +5,7 @@
 - Alarms of the plant are hard-wired: told whenever they begin and end, whatever is set, under CALH.GrAlm (IEC 61850).
 - A monitor tells if its severity is at most the MonitoringLevel and monitoring is enabled. Base HardWiredOnly or FactoryDefault removes all
   that were set. Events of one instant go in one NotifyEvent; while the CSMS is away only alerts wait, the newest `KEPT`.
+- One with `transaction` set looks while a transaction runs on its EVSE (on any, where it has none), anew with each, and names it (N04).
 - Monitors are on disk: what was set is set after a restart.
 """
 
@@ -25,6 +26,7 @@ from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.device_table import BY_KEY, COMPONENTS, MAX_ITEMS
 from bessctl.protocols.ocpp.session.keys import whole
 from bessctl.protocols.ocpp.session.metering import next_boundary
+from bessctl.protocols.ocpp.session.transactions import Transactions
 from bessctl.protocols.ocpp.session.variables import Variables, ask_paged, matches
 from bessctl.protocols.ocpp.session.writes import DropDoc, PutDoc, PutKey
 
@@ -64,10 +66,11 @@ class _Seen:
 class Monitors:
     """Supervisor thread; no I/O."""
 
-    def __init__(self, core: Core, variables: Variables, connectors: Connectors) -> None:
+    def __init__(self, core: Core, variables: Variables, connectors: Connectors, transactions: Transactions) -> None:
         self._core = core
         self._variables = variables
         self._connectors = connectors
+        self._transactions = transactions
         saved = core.saved.docs.get(KIND, {})
         self._all = {m.id: m for m in (from_text(Monitor, text) for text in saved.values())}
         self._seen: dict[int, _Seen] = {}
@@ -187,6 +190,9 @@ class Monitors:
     # Looking.
 
     def _look(self, m: Monitor) -> None:
+        if m.wish.transaction and self._transactions.active(m.wish.place.component.evse) is None:
+            self._seen.pop(m.id, None)
+            return
         text, value = self._variables.text(m.wish.place), self._variables.number(m.wish.place)
         first = m.id not in self._seen
         seen = self._seen.setdefault(m.id, _Seen(value, text))
@@ -261,6 +267,9 @@ class Monitors:
             "variableMonitoringId": m.id,
             **fields.place(m.wish.place),
         }
+        tx = self._transactions.active(m.wish.place.component.evse) if m.wish.transaction else None
+        if tx is not None:
+            row["transactionId"] = tx.peer or tx.id
         if cleared is not None:
             row["cleared"] = cleared
         self._line_up(row)

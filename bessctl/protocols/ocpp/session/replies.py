@@ -5,6 +5,7 @@ from __future__ import annotations
 from bessctl.protocols.ocpp.messages import records as r
 from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.core import Core
+from bessctl.protocols.ocpp.session.displays import Displays
 from bessctl.protocols.ocpp.session.ending import WARNING
 from bessctl.protocols.ocpp.session.registration import heartbeat_interval_s
 from bessctl.protocols.ocpp.session.rpc import Asked
@@ -18,7 +19,7 @@ SKEW_NS = 10 * NS
 class Replies:
     """Supervisor thread; no I/O."""
 
-    def __init__(self, core: Core, parts: Parts, starting: Starting, security: Security) -> None:
+    def __init__(self, core: Core, parts: Parts, starting: Starting, security: Security, displays: Displays) -> None:
         self._core = core
         self._transactions = parts.transactions
         self._connectors = parts.connectors
@@ -26,6 +27,7 @@ class Replies:
         self._tokens = parts.tokens
         self._starting = starting
         self._security = security
+        self._displays = displays
         self._last_heartbeat_ns: int | None = None
         self.registered = False
 
@@ -47,10 +49,13 @@ class Replies:
             case r.TxStarted() as record, r.StartedReply():
                 self._started(record, reply)
             case r.TxMetered() as record, r.TokenReply():
+                self._displays.running(record.tx, reply.cost)
                 self._doubted(record.tx, reply)
             case r.TxEnded() as record, _:
                 if record.id_token and isinstance(reply, r.TokenReply):
                     self._tokens.learn(record.id_token, reply)
+                if isinstance(reply, r.TokenReply):
+                    self._displays.final(reply.cost)
                 self._transactions.closed(record.tx)
             case r.SignCertificate() as asked_for, r.Judged():
                 self._security.judged(asked_for, reply)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bessctl.protocols.ocpp.config import LinkConfig
 from bessctl.protocols.ocpp.session import txpoints
-from bessctl.protocols.ocpp.session.keys import MEASURANDS, Key, boolean, integer, members
+from bessctl.protocols.ocpp.session.keys import MEASURANDS, Key, boolean, integer, members, short
 
 MONITORING_BASES = ("All", "FactoryDefault", "HardWiredOnly")
 SLOTS = (1, 2, 3)
@@ -53,6 +53,7 @@ def table(link: LinkConfig) -> tuple[Key, ...]:
         Key("SampledDataCtrlr.TxEndedInterval", "0", integer(1, 86_400, zero=True)),
         Key("SampledDataCtrlr.TxStartedMeasurands", ",".join(MEASURANDS), measurands),
         Key("SmartChargingCtrlr.LimitChangeSignificance", "1.0"),
+        Key("TariffCostCtrlr.TotalCostFallbackMessage", "The cost will be known later", short),
         Key(txpoints.START, txpoints.CLOSED, txpoints.check(txpoints.START, link)),
         Key(txpoints.STOP, txpoints.CLOSED, txpoints.check(txpoints.STOP, link)),
         *secret,

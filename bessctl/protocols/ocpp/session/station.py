@@ -108,7 +108,7 @@ class Station:
         settings = Settings(core, self._metering, self.network)
         counts = handlers.counts(tokens, self._security, self.displays, self.network)
         variables = Variables(core, Sources(self.transactions, self.profiles, self._connectors, counts, settings.changed))
-        self._monitors = Monitors(core, variables, self._connectors)
+        self._monitors = Monitors(core, variables, self._connectors, self.transactions)
         self._parts = handlers.Parts(
             core,
             *about,
@@ -122,7 +122,7 @@ class Station:
             self._limits,
         )
         self._sender = Sender(core, self.transactions)
-        self._replies = Replies(core, StartParts(*about, self._ending), self._starting, self._security)
+        self._replies = Replies(core, StartParts(*about, self._ending), self._starting, self._security, self.displays)
         self._resetting = Resetting(core, self.transactions, self._ending, self._starting.give_up)
         self._hand = Hand(core, self.transactions, self._connectors, self._starting, self._ending)
         self._standing = Standing(core, self.transactions, self.profiles, lambda: self._replies.registered)

@@ -24,6 +24,7 @@ from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.connectors import Connectors
 from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.device_table import BY_KEY, COMPONENTS, MAX_ITEMS, REPORT_SIZE, TABLE, VALUE_SIZE, Spec
+from bessctl.protocols.ocpp.session.keys import Members, Whole
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.transactions import Transactions
@@ -176,11 +177,14 @@ class Variables:
         if value is not None and not secret:
             attribute["value"] = value[:REPORT_SIZE]
         about: dict[str, object] = {"dataType": spec.kind, "supportsMonitoring": spec.monitored}
+        check = key.check if key else None
+        least, most = check.limits if isinstance(check, Whole) else spec.limits
+        link = self._core.link
         optional = (
             ("unit", spec.unit or None),
-            ("minLimit", spec.limits[0]),
-            ("maxLimit", spec.limits[1]),
-            ("valuesList", spec.words or None),
+            ("minLimit", least),
+            ("maxLimit", link.max_w or link.remote_start_w if spec.link_max else most),
+            ("valuesList", spec.words or (",".join(check.allowed) if isinstance(check, Members) else None)),
         )
         about |= {name: v for name, v in optional if v is not None}
         return {**fields.place(spec.place), "variableAttribute": [attribute], "variableCharacteristics": about}

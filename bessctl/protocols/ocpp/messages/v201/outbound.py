@@ -228,8 +228,8 @@ REPLIES: dict[type, Callable[[Payload], r.Reply]] = {
     r.Authorize: lambda p: replace(f.token_reply(p["idTokenInfo"]), certificate=p.get("certificateStatus")),
     r.AskStatus: lambda p: r.StatusReply(p.get("ocspResult") if p["status"] == "Accepted" else None),
     r.TxStarted: lambda p: r.StartedReply(None, f.token_reply(p.get("idTokenInfo"))),
-    r.TxMetered: lambda p: f.token_reply(p.get("idTokenInfo")),
-    r.TxEnded: lambda p: f.token_reply(p.get("idTokenInfo")),
+    r.TxMetered: lambda p: replace(f.token_reply(p.get("idTokenInfo")), cost=p.get("totalCost")),
+    r.TxEnded: lambda p: replace(f.token_reply(p.get("idTokenInfo")), cost=p.get("totalCost")),
     r.SignCertificate: lambda p: r.Judged(p["status"]),
 }
 
