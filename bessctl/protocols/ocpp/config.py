@@ -106,7 +106,7 @@ class LinkConfig:
     max_frame_bytes: int = 256 * 1024
     calls_per_s: float = 2.0
     """How many CALLs of this CSMS are read in the long run (half a minute of them at once); malformed frames count tenfold, answers not
-    at all. Beyond that an eighth of it is read: a flood waits in its own socket, and nobody else does."""
+    at all. Who does not wait for our answers is then read at an eighth of it: a flood waits in its own socket, and nobody else does."""
     armed_by_hand: bool = False
     """A start waits until the connector is plugged in by hand (commissioning, conformance tests). A plant has no cable: it is always."""
     back_off: BackOff = BackOff()

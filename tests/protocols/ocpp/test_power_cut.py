@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Protocol
 
 import pytest
 
@@ -18,8 +20,13 @@ from bessctl.sim.csms import Csms, Event, Policy
 ROOT = Path(__file__).parents[3]
 
 
+class Dialled(Protocol):
+    @property
+    def url(self) -> str: ...
+
+
 @contextlib.contextmanager
-def child(csms: Csms, path: Path, version: str = "1.6") -> Iterator[subprocess.Popen[bytes]]:
+def child(csms: Dialled, path: Path, version: str = "1.6") -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "tests.protocols.ocpp.child", csms.url, str(path), version]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
@@ -162,3 +169,90 @@ def test_2_0_1_killed_in_the_middle_of_a_transaction(tmp_path: Path) -> None:
 async def cut201(process: subprocess.Popen[bytes], csms: Csms) -> None:
     process.send_signal(signal.SIGKILL)
     await csms.until(lambda: "BESS1" not in csms.peers201)
+
+
+def test_2_0_1_killed_at_any_instant(tmp_path: Path) -> None:
+    """SIGKILL wherever it is: while dialling, between two messages, while one is written. Every number once, none missing."""
+    random = Random(5)
+
+    async def story() -> None:
+        async with asyncio.timeout(100), Csms(versions=("2.0.1",)) as csms:
+            for life in range(3):
+                with child(csms, tmp_path, "2.0.1") as process:
+                    if life == 0:
+                        assert (await (await csms.station201("BESS1")).start_transaction("TAG1")).status == "Accepted"
+                    enough = len(csms.events) + random.randint(0, 2)
+                    await csms.until(lambda enough=enough: len(csms.events) >= enough)
+                    await asyncio.sleep(random.uniform(0.0, 0.1))
+                    await cut201(process, csms)
+            with child(csms, tmp_path, "2.0.1"):
+                name = (await csms.wait("TransactionEvent")).payload["transaction_info"]["transaction_id"]
+                assert await (await csms.station201("BESS1")).stop_transaction(name) == "Accepted"
+                await csms.wait("TransactionEvent", where=lambda p: p["event_type"] == "Ended")
+            told = distinct(csms.of("TransactionEvent"))
+            assert {p["transaction_info"]["transaction_id"] for p in told} == {name}
+            assert sorted(p["seq_no"] for p in told) == list(range(len(told)))
+            assert [p["event_type"] for p in sorted(told, key=lambda p: p["seq_no"])][:: len(told) - 1] == ["Started", "Ended"]
+
+    asyncio.run(story())
+
+
+class Judge:
+    """A CSMS that is a process: what it heard, line by line."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self._process = process
+        self.port = port
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    async def until(self, count: int, action: str) -> None:
+        while len(self.of(action)) < count:
+            assert self._process.stdout is not None
+            self.heard.append(tuple(json.loads(await self._process.stdout.readline())))
+
+    def of(self, action: str) -> list[dict[str, Any]]:
+        return [payload for name, payload in self.heard if name == action]
+
+
+@contextlib.asynccontextmanager
+async def judge(version: str, port: int = 0) -> AsyncIterator[Judge]:
+    """Killed at the end."""
+    command = (sys.executable, "-m", "tests.protocols.ocpp.csms_child", str(port), version)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield Judge(process, int(await process.stdout.readline()))
+    finally:
+        process.kill()
+        await process.wait()
+
+
+TOLD = {"1.6": "MeterValues", "2.0.1": "TransactionEvent"}
+
+
+@pytest.mark.parametrize("version", ["2.0.1"])
+def test_the_csms_process_is_killed_and_another_comes(version: str, tmp_path: Path) -> None:
+    """OCPP-19: it knows nothing of before. The station dials by itself, boots no second time, and tells on, every number once."""
+
+    async def story() -> None:
+        async with asyncio.timeout(60), contextlib.AsyncExitStack() as stack:
+            async with judge(version) as first:
+                stack.enter_context(child(first, tmp_path, version))
+                await first.until(2, TOLD[version])
+            async with judge(version, first.port) as second:
+                await second.until(2, TOLD[version])
+        assert (len(first.of("BootNotification")), len(second.of("BootNotification"))) == (1, 0)
+        told = [*first.of(TOLD[version]), *second.of(TOLD[version])]
+        if version == "1.6":
+            stamps = [p["meter_value"][0]["timestamp"] for p in told]
+            assert stamps == sorted(stamps)
+            assert {p["transaction_id"] for p in told} == {1}
+        else:
+            different = {str(sorted(p.items())): p for p in told}
+            assert sorted(p["seq_no"] for p in different.values()) == list(range(len(different)))
+
+    asyncio.run(story())

@@ -2,8 +2,8 @@
 
 Answers to our own CALLs are free: we ask one at a time. A CALL counts one, what is malformed more (`Output.charge`).
 
-Who used it up waits `SLOWER` times as long as the rate alone would have it, but no longer than `MOST_S` for a frame: a flood, which never
-rests, costs next to nothing. Who rests gets the allowance back at the full rate.
+Who used it up is read at the rate, one CALL after the other. Who used it up and does not even wait for our answers (OCPP-J 4.1.1 forbids
+it) waits `SLOWER` times as long, but no longer than `MOST_S` for a frame: a flood costs next to nothing. Who rests gets the allowance back.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ class Flow:
         self._left = self._most
         self._at_s: float | None = None
 
-    def pause_s(self, now_s: float, charge: float = 1.0) -> float:
-        """A frame was read that counts so much: how long to wait before the next."""
+    def pause_s(self, now_s: float, charge: float = 1.0, *, rushed: bool = False) -> float:
+        """A frame was read that counts so much: how long to wait before the next. `rushed`: that is here already."""
         passed = 0.0 if self._at_s is None else max(0.0, now_s - self._at_s)
         self._at_s = now_s
         self._left = min(self._most, self._left + passed * self._rate) - charge
         if self._left >= 0:
             return 0.0
-        pause_s = min(MOST_S, -self._left * SLOWER / self._rate)
+        pause_s = -self._left / self._rate
+        if rushed:
+            pause_s = max(pause_s, min(MOST_S, pause_s * SLOWER))
         self._left, self._at_s = 0.0, now_s + pause_s
         return pause_s

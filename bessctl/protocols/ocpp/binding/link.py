@@ -285,7 +285,7 @@ class Link:
             self._carry_out(output, heard=True)
             if output.good:
                 self._good()
-            pause_s = flow.pause_s(self._loop.time(), output.charge)
+            pause_s = flow.pause_s(self._loop.time(), output.charge, rushed=connection.more)
             if pause_s:
                 await asyncio.sleep(pause_s)
 

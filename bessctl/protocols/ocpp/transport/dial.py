@@ -73,6 +73,11 @@ class Connection(ClientConnection):
             self.transport.write(self._masks.frame(text.encode()))
 
     @property
+    def more(self) -> bool:
+        """Is something here that was not taken yet?"""
+        return len(self.recv_messages.frames) > 0
+
+    @property
     def held_up(self) -> bool:
         """Do we read nothing now, because what came before is not taken yet?"""
         return self.recv_messages.paused
