@@ -11,7 +11,7 @@ from tests.protocols.ocpp.sansio import Talk, boot, with_keys
 def test_boot_comes_first_and_states_follow() -> None:
     """OCPP-4: nothing precedes BootNotification; connectors 0, 1, 2 are told after it."""
     talk = Talk().booted()
-    assert talk.actions() == ["BootNotification", "StatusNotification", "StatusNotification", "StatusNotification"]
+    assert talk.actions() == ["BootNotification", "SecurityEventNotification", *["StatusNotification"] * 3]
     assert [p["connectorId"] for p in talk.of("StatusNotification")] == [0, 1, 2]
 
 

@@ -368,6 +368,9 @@ def test_a_reset_waits_for_the_answer_under_way(kind: str) -> None:
     assert talk.call("Reset", {"type": kind}) == {"status": "Accepted"}
     assert talk.restarts == []
     talk.reply(talk.ids[-1], "Heartbeat", {})
+    if kind == "Soft":
+        assert talk.actions()[-1] == "SecurityEventNotification"
+        talk.reply(talk.ids[-1], "SecurityEventNotification", {})
     assert talk.restarts == [kind.lower()]
 
 

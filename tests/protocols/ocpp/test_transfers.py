@@ -26,6 +26,7 @@ from pyftpdlib.servers import ThreadedFTPServer
 
 from bessctl.errors import OperationFailed
 from bessctl.protocols.ocpp.binding import tables
+from bessctl.protocols.ocpp.binding.journal import of_link
 from bessctl.protocols.ocpp.binding.ocsp import hash_of
 from bessctl.protocols.ocpp.binding.secrets import load
 from bessctl.protocols.ocpp.binding.updater import FileUpdater
@@ -194,6 +195,31 @@ def test_a_log_takes_the_journal_and_the_controllers_parts_along(web: tuple[str,
 def unpacked(archive: bytes) -> dict[str, str]:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         return {m.name: tar.extractfile(m).read().decode() for m in tar}  # type: ignore[union-attr]
+
+
+SEEN = "2027-01-15T08:00:00.123Z"
+JOURNAL = f"""\
+Jan 15 08:00:00 bess bessctl[7]: {SEEN} info    bessctl.app: the loop runs
+{SEEN} warning bessctl.ocpp: ocpp link cpo: malformed: frame
+{SEEN} warning bessctl.ocpp: ocpp link cpo connector 1: start_dropped: nobody plugged in
+{SEEN} warning bessctl.ocpp: ocpp link cpo-2: HIDDEN
+{SEEN} error   bessctl.ocpp: ocpp link utility crashed, building it again in 5 s
+  + Exception Group Traceback (most recent call last):
+  | HIDDEN
+HIDDEN
+{SEEN} error   bessctl.ocpp: ocpp link cpo crashed, building it again in 5 s
+Traceback (most recent call last):
+{{"time": "{SEEN}", "level": "info", "part": "bessctl.ocpp", "message": "ocpp link utility: HIDDEN"}}
+a unit of another name: started
+{{"time": "{SEEN}", "level": "info", "part": "bessctl.ocpp", "message": "ocpp link cpo: closed"}}
+"""
+
+
+def test_a_journal_goes_without_the_lines_of_the_other_links() -> None:
+    """Settled 5: one supervisor writes of all CSMSs; each gets what is said of itself, and of none of them."""
+    found = of_link(JOURNAL.encode(), "cpo").decode()
+    hidden = ("HIDDEN", "utility", "Exception Group")
+    assert found.splitlines() == [line for line in JOURNAL.splitlines() if not any(word in line for word in hidden)]
 
 
 def certificate(

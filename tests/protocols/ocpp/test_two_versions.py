@@ -22,7 +22,7 @@ from bessctl.protocols.ocpp.binding.handsocket import read_order
 from bessctl.protocols.ocpp.binding.secrets import Secrets
 from bessctl.protocols.ocpp.binding.station import run_station
 from bessctl.protocols.ocpp.config import LinkConfig, StationConfig, Tls
-from bessctl.protocols.ocpp.messages.records import TxStarted
+from bessctl.protocols.ocpp.messages.records import TokenReply, TxStarted
 from bessctl.protocols.ocpp.session import writes as w
 from bessctl.protocols.ocpp.session.ledger import Ledger
 from bessctl.protocols.ocpp.session.plant import Direction
@@ -31,6 +31,7 @@ from bessctl.store import Statement, Store
 from tests.protocols.ocpp.certificates import issue, server_context
 from tests.protocols.ocpp.fakes import FakePlans, FakePlant
 from tests.protocols.ocpp.harness import LOG, QUICK, link_to, station
+from tests.protocols.ocpp.sansio import Talk
 from tests.protocols.ocpp.test_dialect16 import STAMP
 from tests.protocols.ocpp.test_ledger import reading
 
@@ -207,12 +208,11 @@ def test_a_bad_certificate_is_told_after_the_good_one(tmp_path: Path) -> None:
             port = csms.port
             async with station(csms, tmp_path, tls=Tls(ca_file=both)) as rig:
                 await rig.until(lambda: rig.plant.reads > 0)
-                await rig.until(lambda: bool(rig.store.read("SELECT 1 FROM ocpp_queue WHERE kind = 'SecurityEvent'")))
+                await rig.until(lambda: bool(rig.store.read("SELECT 1 FROM ocpp_queue WHERE data LIKE '%InvalidCentral%'")))
                 await csms.stop()
                 async with Csms(context=server_context(cert, key), port=port) as better:
                     await better.station("BESS1")
-                    event = await better.wait("SecurityEventNotification")
-                    assert event.payload["type"] == "InvalidCentralSystemCertificate"
+                    await better.wait("SecurityEventNotification", where=lambda p: p["type"] == "InvalidCentralSystemCertificate")
 
     asyncio.run(story())
 
@@ -287,10 +287,37 @@ def test_what_is_old_is_forgotten(tmp_path: Path) -> None:
     )
     item = w.QueueItem(1, TxStarted("t", 1, "TOKEN", 0, STAMP))
     rows += tables.statements(w.Enqueue(item), "cpo", secrets) + tables.statements(w.Bury(1, "why"), "cpo", secrets)
+    rows += tables.audit_statements("cpo", w.Audit("a", "undated"), None, 0)
     store.submit([*rows, *tables.retention_statements(100 * day, 90)]).result(10)
-    assert store.read("SELECT detail FROM ocpp_audit") == [("new",)]
+    assert store.read("SELECT detail FROM ocpp_audit") == [("new",), ("undated",)]
+    assert store.read("SELECT utc_ns FROM ocpp_buried") == [(100 * day,)], "dated by a clock that is trusted, not by SQLite's"
     assert "id_token" not in str(store.read("SELECT data FROM ocpp_buried"))
+    store.submit(tables.retention_statements(191 * day, 90)).result(10)
+    assert store.read("SELECT detail FROM ocpp_audit") == []
+    assert store.read("SELECT data FROM ocpp_buried") == []
     store.close()
+
+
+def test_a_cached_token_is_kept_no_longer_than_the_site_keeps_anything() -> None:
+    """OCPP-18: one that is learnt again is young again; one of before we knew the date is dated first."""
+    talk = Talk().booted()
+    day = 86_400 * 10**9
+    assert talk.now.utc_ns is not None
+    for n, token in enumerate(("OLD", "YOUNG")):
+        talk.station.tokens.learn(token, TokenReply("Accepted"))
+        talk.now = talk.now.later(86_400 * (1 - n))
+        talk.take(talk.station.tick(talk.now))
+    undated = replace(talk.station.tokens._cache["old"], learnt_ns=None)
+    talk.station.tokens._cache["undated"] = undated
+    for before, left in (
+        (0, {"old", "young", "undated"}),
+        (talk.now.utc_ns - day // 2, {"young", "undated"}),
+        (talk.now.utc_ns + day, set()),
+    ):
+        talk.station.tokens.expire(before)
+        talk.take(talk.station.tick(talk.now))
+        assert {token for token in ("old", "young", "undated") if talk.station.tokens.held(token)[1]} == left
+    assert talk.restarted().station.tokens.known("YOUNG") is None
 
 
 def test_a_store_of_before_is_taken_over(tmp_path: Path) -> None:

@@ -131,6 +131,11 @@ class Link:
         self._plant_due = True
         self._due.set()
 
+    def expire(self, before_ns: int) -> None:
+        """Forget the tokens that were learnt before (OCPP-18)."""
+        self.station.tokens.expire(before_ns)
+        self._carry_out(self.station.tick(self._desk.clock.now()))
+
     def hand(self, order: HandOrder) -> str | None:
         """What the hand at the station does; returns why it does nothing."""
         if order.cmd == "connect":

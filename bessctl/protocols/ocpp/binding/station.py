@@ -31,6 +31,7 @@ from bessctl.store import BatchRefused, Store
 
 KEEP_ACCOUNTS_S = 60
 CRASH_S = 5
+DAY_NS = 86_400 * NS
 FORGET_S = 3600
 AT_ONCE = 5
 """Links that step in one turn of the event loop: a RemoteStart waits for one turn, not for hundreds of links."""
@@ -147,6 +148,8 @@ async def _watch_plant(config: StationConfig, desk: Desk, links: dict[str, Link]
         utc = desk.clock.now().utc_ns
         if utc is not None and now >= forget_ns:
             await store.write(tables.retention_statements(utc, config.retention_days))
+            for link in list(links.values()):
+                link.expire(utc - round(config.retention_days * DAY_NS))
             forget_ns = now + FORGET_S * NS
         if moved and now - kept_ns >= KEEP_ACCOUNTS_S * NS:
             await store.write(tables.account_statements(desk.ledger.accounts()))

@@ -92,9 +92,10 @@ def _sealed(record: TxRecord, secrets: Secrets) -> TxRecord:
 
 
 def retention_statements(utc_ns: int, days: float) -> list[Statement]:
-    """Forget what is older than the site keeps it (OCPP-18)."""
-    before = utc_ns - round(days * 86_400e9)
-    return [Statement(f"DELETE FROM {table} WHERE utc_ns < ?", (before,)) for table in ("ocpp_audit", "ocpp_buried")]
+    """Forget what is older than the site keeps it (OCPP-18). What has no date yet gets this one: the earliest that we can vouch for."""
+    before, tables = utc_ns - round(days * 86_400e9), ("ocpp_audit", "ocpp_buried")
+    dated = [Statement(f"UPDATE {table} SET utc_ns = ? WHERE utc_ns IS NULL", (utc_ns,)) for table in tables]
+    return [*dated, *(Statement(f"DELETE FROM {table} WHERE utc_ns < ?", (before,)) for table in tables)]
 
 
 def load_accounts(store: Store) -> list[w.Account]:
@@ -151,8 +152,7 @@ def _(write: w.Dequeue, link: str, secrets: Secrets) -> list[Statement]:
 def _(write: w.Bury, link: str, secrets: Secrets) -> list[Statement]:
     # Nobody will be told any more: the token goes.
     copy = (
-        "INSERT INTO ocpp_buried SELECT link, seq, kind, json_remove(data, '$.id_token'), ?,"
-        " CAST(strftime('%s','now') AS INTEGER) * 1000000000"
+        "INSERT INTO ocpp_buried SELECT link, seq, kind, json_remove(data, '$.id_token'), ?, NULL"
         " FROM ocpp_queue WHERE link = ? AND seq = ?"
     )
     return [Statement(copy, (write.reason, link, write.seq)), *statements(w.Dequeue(write.seq), link, secrets)]

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from bessctl.errors import BessctlError, OperationFailed
+from bessctl.protocols.ocpp.binding.journal import of_link
 from bessctl.protocols.ocpp.binding.passwords import put
 from bessctl.protocols.ocpp.binding.processes import argv_of, run
 from bessctl.protocols.ocpp.binding.threads import beside
@@ -201,9 +202,9 @@ def pack(job: Upload, bench: Bench, members: dict[str, bytes]) -> bytes:
     """The log as a .tar.gz. What the site adds and cannot be had is said in its place."""
     found = dict(members)
     if job.what != "SecurityLog":
-        found |= {f"files/{path.name}": _tail(path) for path in bench.logs if path.is_file()}
+        found |= {f"files/{path.name}": of_link(_tail(path), bench.link.name) for path in bench.logs if path.is_file()}
         if bench.journal:
-            found["journal.txt"] = _journal(job, bench)
+            found["journal.txt"] = of_link(_journal(job, bench), bench.link.name)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for name, data in found.items():

@@ -63,7 +63,7 @@ class Resetting:
         core.resetting = "hard" if hard else "soft"
         # 2.0.1 says at the next boot why it booted; Immediate and OnIdle are a CSMS's reset both.
         core.out.writes.append(PutState("boot_reason", "ScheduledReset" if self._idle_wanted else "RemoteReset"))
-        core.audit("reset", "hard" if hard else "soft")
+        core.security("ResetOrReboot", "hard" if hard else "soft")
 
     def step(self, idle: bool) -> None:
         """Restart once everything is delivered, or the grace is over, or the link is gone. `idle`: no CALL of ours is unanswered."""

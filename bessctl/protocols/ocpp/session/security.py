@@ -25,6 +25,8 @@ from bessctl.protocols.ocpp.session.signing import Signing
 from bessctl.protocols.ocpp.session.vault import OURS, V2G, Vault
 
 DAY_S = 86_400
+HOUR_NS = 3600 * NS
+STEP_NS = 10 * NS
 MAX_CHAIN = 10_000
 # 1.6's names of events that 2.0.1 renamed.
 NAMES_16 = {
@@ -44,6 +46,8 @@ class Security:
         self._signing = {kind: Signing(core, vault, kind) for kind in (OURS, V2G)}
         self.revocation = Revocation(core, vault, lambda: self.ask_for_certificate(V2G))
         self._look_ns = 0
+        self._clock_ns: int | None = None
+        self._clock_quiet_ns = 0
         self._begins_utc_ns = vault.begins_utc_ns()
 
     def count(self) -> int:
@@ -135,10 +139,23 @@ class Security:
         for signing in self._signing.values():
             signing.step()
         utc = core.time.utc_ns(core.now)
+        self._look_at_clock(utc)
         if self._begins_utc_ns is not None and utc is not None and utc >= self._begins_utc_ns:
             self._begins_utc_ns = None
             core.out.redial = "a new certificate"
         self.revocation.step()
+
+    def _look_at_clock(self, utc_ns: int | None) -> None:
+        """A date that came by the CSMS, or that jumped. Told once an hour at most: a clock that does not come to rest makes no storm."""
+        core = self._core
+        if utc_ns is None:
+            return
+        offset, before = utc_ns - core.now.mono_ns, self._clock_ns
+        self._clock_ns = offset
+        jumped = core.now.utc_ns is None if before is None else abs(offset - before) > STEP_NS
+        if jumped and core.now.mono_ns >= self._clock_quiet_ns:
+            self._clock_quiet_ns = core.now.mono_ns + HOUR_NS
+            core.security("SettingSystemTime", "by the CSMS" if core.now.utc_ns is None else f"{(offset - (before or 0)) / NS:+.0f} s")
 
     def wake_ns(self) -> int | None:
         """When to ask again, or to use what begins later."""

@@ -97,7 +97,7 @@ class Station:
         self._ending = Ending(core, self.transactions, self.profiles, self._connectors, self._metering)
         self._reservations = Reservations(core)
         self._connectors.reserved = lambda connector: self._reservations.of(connector) is not None
-        tokens = Tokens(core)
+        self.tokens = tokens = Tokens(core)
         about = (self.transactions, self.profiles, self._connectors, self._metering, tokens, self._reservations)
         self._security = Security(core, vault)
         self._starting = Starting(core, StartParts(*about, self._ending, self._security.contract))
@@ -318,7 +318,7 @@ class Station:
     def _look(self) -> None:
         """At everything that time, the plant or the peer may have changed."""
         self._looked = True
-        if not self._began and self._core.traits.version != "1.6":
+        if not self._began:
             self._core.security("StartupOfTheDevice", f"boot {self.boots}")
         self._began = True
         self._starting.step()
@@ -395,5 +395,6 @@ class Station:
         asked = self._rpc.expired(self._core.now.mono_ns) if self._rpc else None
         if asked is not None:
             self._core.audit("timeout", f"no answer to {type(asked.request).__name__}", None, WARNING)
-            self._replies.failed(asked, "no answer in time")
+            # A CSMS of 1.6 need not know security events, and some say nothing to what they do not know.
+            self._replies.failed(asked, "no answer in time", never=self._core.traits.version == "1.6")
         return asked is not None

@@ -2,7 +2,8 @@
 
 - Tokens are kept as digests (HMAC-SHA256 of the lower-cased token, settled question 11), their groups too.
 - The local list goes before the cache. What has expired is known, and not accepted.
-- Every answer of the CSMS about a token refreshes the cache; ClearCache empties it, and it holds `CACHE_ENTRIES` at most.
+- Every answer of the CSMS about a token refreshes the cache; ClearCache empties it, and it holds `CACHE_ENTRIES` at most, none of them
+  for longer than the site's retention time.
 - SendLocalList: Differential needs the version to grow, Full takes any; version 0 or less is refused; a double token is refused, and so
   are more entries at once than SendLocalListMaxLength, more in all than LocalAuthListMaxLength.
 """
@@ -30,6 +31,8 @@ class Known:
     parent: str | None = None
     expires_ns: int | None = None
     seen: int = 0
+    learnt_ns: int | None = None
+    """When the CSMS said so, where it was known."""
 
 
 class Tokens:
@@ -74,12 +77,28 @@ class Tokens:
             return
         self._seen += 1
         ident = core.digest(token)
-        known = Known(reply.status, None if reply.parent is None else core.digest(reply.parent), reply.expires_ns, self._seen)
+        known = Known(
+            reply.status,
+            None if reply.parent is None else core.digest(reply.parent),
+            reply.expires_ns,
+            self._seen,
+            core.time.utc_ns(core.now),
+        )
         self._cache[ident] = known
         core.out.writes.append(PutDoc(CACHE, ident, to_text(known)))
         if len(self._cache) > CACHE_ENTRIES:
             oldest = min(self._cache, key=lambda i: self._cache[i].seen)
             self.forget(oldest)
+
+    def expire(self, before_ns: int) -> None:
+        """Take out of the cache what was learnt before; what was learnt while no date was known gets today's."""
+        core = self._core
+        for ident, known in list(self._cache.items()):
+            if known.learnt_ns is None:
+                self._cache[ident] = dated = replace(known, learnt_ns=core.time.utc_ns(core.now))
+                core.out.writes.append(PutDoc(CACHE, ident, to_text(dated)))
+            elif known.learnt_ns < before_ns:
+                self.forget(ident)
 
     def forget(self, ident: str) -> bool:
         """Take a digest out of the cache."""
