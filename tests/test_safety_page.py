@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import functools
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sunspec2
 
+from bessctl.config import profiles
 from bessctl.config.alarms import BMS_BITS, PCS_BITS, Bit
 from bessctl.config.base import Strict
 from bessctl.config.catalogue import KINDS, Kind
@@ -38,7 +43,55 @@ def test_every_protection_function_is_on_the_page_with_its_default() -> None:
 
 
 def test_every_function_gives_its_reason_and_what_acts_without_us() -> None:
-    assert all(len(row) == 7 and row[5] and row[6] for row in section("Functions"))
+    assert all(len(row) == 8 and row[5] and row[6] for row in section("Functions"))
+
+
+SOURCED = ("Functions", "Times and bounds with a default", "What the certified PCS does instead of us")
+DOCUMENTS = re.compile(
+    r"IEEE 1547-2018 \d+\.\d+(\.\d+)?|IEC 61557-8|UL 1741 SB|foxBMS 2|connection agreement of the site|(its length: )?engineering judgement"
+    r"|(cell|pack|PCS|contactor|pack's and PCS)'s data sheets?|design rule R(1[0-6]|[1-9])"
+)
+
+
+@functools.cache
+def model_points(model: str) -> set[str]:
+    """The points of a SunSpec model, as pysunspec2 ships it."""
+
+    def names(group: dict[str, Any]) -> set[str]:
+        return {point["name"] for point in group["points"]}.union(*(names(inner) for inner in group.get("groups", [])))
+
+    path = Path(sunspec2.__file__).parent / "models" / "json" / f"model_{model}.json"
+    return names(json.loads(path.read_text())["group"])
+
+
+def stands(source: str) -> bool:
+    """One source: a document, a design rule, points that their model has, or a decision that is there."""
+    if found := re.fullmatch(r"SunSpec (\d+) (\w+(?:, \w+)*)(?: \(ADR \d{4}\))?", source):
+        return set(found[2].split(", ")) <= model_points(found[1])
+    if found := re.fullmatch(r"ADR (\d{4})", source):
+        return len(list((ROOT / "docs" / "adr").glob(f"{found[1]}-*.md"))) == 1
+    return DOCUMENTS.fullmatch(source) is not None
+
+
+@pytest.mark.parametrize("title", SOURCED)
+def test_every_row_cites_its_sources(title: str) -> None:
+    rows = section(title)
+    assert rows
+    assert [(row[0], source) for row in rows for source in row[-1].split("; ") if not stands(source)] == []
+
+
+def test_a_source_that_is_none_is_found() -> None:
+    for invented in ("", "SunSpec 802 Nonsense", "ADR 0999", "IEEE 1547", "design rule R17", "common practice"):
+        assert not stands(invented)
+
+
+def test_what_the_page_says_of_enter_service_is_what_is_done() -> None:
+    """703 ES is written before a start by the shipped profile, and the utility's settings by the loop (ADR 0040)."""
+    (row,) = (row for row in section("What the certified PCS does instead of us") if row[0] == "enter service")
+    assert "703 ES" in row[2]
+    profile = profiles.load("sunspec-7xx").profile
+    starts = [write for write in profile.commands.run if write.model == 703]
+    assert [(write.offset, [field.number for field in write.fields]) for write in starts] == [(2, [1])]
 
 
 @pytest.mark.parametrize(("title", "bits"), [("Alarms of the BMS", BMS_BITS), ("Alarms of the PCS", PCS_BITS)])
@@ -50,7 +103,7 @@ def test_every_alarm_is_on_the_page_with_its_action(title: str, bits: tuple[Bit,
 def test_every_time_on_the_page_is_the_codes_default() -> None:
     rows = section("Times and bounds with a default")
     assert rows
-    for key, value, _ in rows:
+    for key, value, *_ in rows:
         place, _, name = key.partition(".")
         assert float(value) == MODELS[place].model_fields[name].default, key
 
@@ -82,10 +135,6 @@ def test_every_test_of_a_rules_file_carries_its_name(file: Path) -> None:
 
 def test_the_alarm_bits_are_those_of_the_standard() -> None:
     """SunSpec 802 Evt1 and 701 Alrm, as pysunspec2 ships them."""
-    import json  # noqa: PLC0415
-
-    import sunspec2  # noqa: PLC0415
-
     folder = Path(sunspec2.__file__).parent / "models" / "json"
     for model, point, bits in ((802, "Evt1", BMS_BITS), (701, "Alrm", PCS_BITS)):
         points = json.loads((folder / f"model_{model}.json").read_text())["group"]["points"]
