@@ -29,6 +29,7 @@ from .connect cimport Connect
 from .events cimport EventSink
 from .layout cimport MAX_UNITS, Inputs, Outputs, SiteConfig
 from .protect cimport RowTable
+from .units cimport UnitTable
 
 cdef enum ContactorStep:
     BATTERY_UNKNOWN = 0
@@ -54,8 +55,8 @@ cdef struct ContactorTable:
     uint8_t fault[MAX_UNITS]
 
 # After the rows and the mode. Loop, nogil, bounded.
-cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const Connect* k, ContactorTable* t, int mode,
-                            EventSink* sink, int64_t now_ns) noexcept nogil
+cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const UnitTable* u, const RowTable* rows, const Connect* k, ContactorTable* t,
+                            int mode, EventSink* sink, int64_t now_ns) noexcept nogil
 
 # The orders of this tick.
 cdef void contactors_order(const SiteConfig* c, const ContactorTable* t, Outputs* out) noexcept nogil

@@ -36,10 +36,10 @@ cdef bint disconnected(const SiteConfig* c, const Inputs* inp, int unit, int64_t
     return unit_sees(c, inp, unit, Q_BMS_STATE, now_ns) and reading(inp, unit, Q_BMS_STATE) == BANK_DISCONNECTED
 
 
-cdef bint precharged(const SiteConfig* c, const Inputs* inp, int unit, int64_t now_ns) noexcept nogil:
+cdef bint precharged(const SiteConfig* c, const Inputs* inp, const UnitTable* u, int unit, int64_t now_ns) noexcept nogil:
     """Where nobody measures one of the two, the BMS's word counts."""
     cdef double pack_v = reading(inp, unit, Q_PACK_V)
-    if not is_mapped(inp, unit, Q_DC_V) or not is_mapped(inp, unit, Q_PACK_V):
+    if not is_mapped(inp, u, unit, Q_DC_V) or not is_mapped(inp, u, unit, Q_PACK_V):
         return True
     return unit_sees(c, inp, unit, Q_DC_V, now_ns) and fabs(reading(inp, unit, Q_DC_V) - pack_v) <= PRECHARGE_SHARE * pack_v
 
@@ -95,12 +95,13 @@ cdef void try_closing(const SiteConfig* c, ContactorTable* t, int unit, EventSin
     go(t, unit, BATTERY_CLOSING, sink, now_ns)
 
 
-cdef void close_it(const SiteConfig* c, const Inputs* inp, ContactorTable* t, int unit, int mode, EventSink* sink, int64_t now_ns) noexcept nogil:
+cdef void close_it(const SiteConfig* c, const Inputs* inp, const UnitTable* u, ContactorTable* t, int unit, int mode, EventSink* sink,
+                   int64_t now_ns) noexcept nogil:
     """Nothing asks for open contactors."""
     cdef bint closing = t.step[unit] == BATTERY_CLOSING
     cdef bint allowed = mode == MODE_ACQUIRE or mode == MODE_START_FAILED or (mode == MODE_RUN and (t.ours[unit] or closing))
     t.asked[unit] = t.ordered[unit] = t.fault[unit] = 0
-    if connected(c, inp, unit, now_ns) and (t.ready[unit] or precharged(c, inp, unit, now_ns)):
+    if connected(c, inp, unit, now_ns) and (t.ready[unit] or precharged(c, inp, u, unit, now_ns)):
         t.ready[unit], t.ours[unit], t.tries[unit] = 1, 0, 0
         if t.step[unit] != BATTERY_CLOSED:
             go(t, unit, BATTERY_CLOSED, sink, now_ns)
@@ -113,8 +114,8 @@ cdef void close_it(const SiteConfig* c, const Inputs* inp, ContactorTable* t, in
         go(t, unit, BATTERY_OPEN, sink, now_ns)
 
 
-cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const Connect* k, ContactorTable* t, int mode,
-                            EventSink* sink, int64_t now_ns) noexcept nogil:
+cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const UnitTable* u, const RowTable* rows, const Connect* k, ContactorTable* t,
+                            int mode, EventSink* sink, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef bint by_row
     for unit in range(c.n_units):
@@ -123,11 +124,11 @@ cdef void contactors_update(const SiteConfig* c, const Inputs* inp, const RowTab
         by_row = max(rows.stop[unit], rows.stop[PLANT]) >= ACT_OPEN
         if by_row or disconnects(c, k, unit) == BIND_OPEN:
             open_it(c, inp, t, unit, by_row, sink, now_ns)
-        elif not is_mapped(inp, unit, Q_BMS_STATE):
+        elif not is_mapped(inp, u, unit, Q_BMS_STATE):
             t.step[unit], t.ready[unit] = BATTERY_UNKNOWN, 1
             t.asked[unit] = t.ordered[unit] = t.ours[unit] = t.fault[unit] = 0
         else:
-            close_it(c, inp, t, unit, mode, sink, now_ns)
+            close_it(c, inp, u, t, unit, mode, sink, now_ns)
 
 
 cdef void contactors_order(const SiteConfig* c, const ContactorTable* t, Outputs* out) noexcept nogil:

@@ -1,9 +1,14 @@
 # Quantities that follow from others, written into the inputs before anything judges them.
 #
+# The contract of what is written. Derived quantities are the step's alone and new in every tick. Two measured ones are taken away as well: SoC
+# while it is not believed, pack voltage while the battery is not connected. They are NaN in the inputs from then on, for this and every later
+# tick, until their device is asked again: take_points writes both back with the next answer, and this decides anew. So nobody behind derive sees
+# a value that it did not let through, and a published NaN is what the step judged; their sampled_ns stays that of the answer.
+#
 # Rules
 # - The age of a device's data counts from when its question was sent; what never came, or comes from a frozen device, is infinitely old (R4).
 # - What is made of two values is as old as the older of them.
-# - Currents are compared with what the BMS allows in their direction at this moment; spreads are highest less lowest.
+# - Currents are compared with what the BMS allows in their direction at this moment: the battery's own, else the PCS's on its DC side; spreads are highest less lowest.
 # - A heartbeat's age counts from the question that brought its last change.
 # - SoC that stands still while soc_stuck_pct of the unit's capacity is counted at the battery (Wh, net) is no number until it moves again
 #   (R4). Nothing else here looks at SoC.

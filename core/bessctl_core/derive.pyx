@@ -10,7 +10,7 @@ from .layout cimport (
     Q_CHA_A_OVER, Q_CONFLICT_PCT, Q_CONTACTOR_FAULT, Q_DC_A, Q_DC_W, Q_DIS_A_OVER, Q_FOLLOW_ERROR_PCT, Q_LOC_REM, Q_METER_AGE_S, Q_PACK_A,
     Q_PACK_V, Q_PCC_W, Q_PCS_AGE_S, Q_PCS_HB, Q_PCS_HB_AGE_S, Q_SOC_PCT, Q_TARGET_OVER_PCT,
 )
-from .units cimport unit_sees
+from .units cimport is_mapped, unit_sees
 
 cdef enum:
     LOCAL_CONTROL = 1       # SunSpec 715 LocRemCtl
@@ -65,7 +65,7 @@ cdef void difference(Inputs* inp, int unit, int quantity, int of_quantity, int l
 
 cdef double battery_w(const SiteConfig* c, const Inputs* inp, int unit, int64_t now_ns) noexcept nogil:
     """What flows at the battery, + discharge; NaN when nobody measures it."""
-    if c.unit_bms_device[unit] >= 0 and unit_sees(c, inp, unit, Q_PACK_A, now_ns) and unit_sees(c, inp, unit, Q_PACK_V, now_ns):
+    if unit_sees(c, inp, unit, Q_PACK_A, now_ns) and unit_sees(c, inp, unit, Q_PACK_V, now_ns):
         return reading(inp, unit, Q_PACK_A) * reading(inp, unit, Q_PACK_V)
     return reading(inp, unit, Q_DC_W) if unit_sees(c, inp, unit, Q_DC_W, now_ns) else NAN
 
@@ -87,8 +87,8 @@ cdef void doubt_soc(const SiteConfig* c, Inputs* inp, DeriveState* d, int unit, 
         inp.value[unit * QUANTITIES + Q_SOC_PCT] = NAN
 
 
-cdef void battery(const SiteConfig* c, Inputs* inp, DeriveState* d, const ContactorTable* contactors, int unit) noexcept nogil:
-    cdef int current = Q_PACK_A if c.unit_bms_device[unit] >= 0 else Q_DC_A
+cdef void battery(Inputs* inp, const UnitTable* u, const ContactorTable* contactors, int unit) noexcept nogil:
+    cdef int current = Q_PACK_A if is_mapped(inp, u, unit, Q_PACK_A) else Q_DC_A
     difference(inp, unit, Q_DIS_A_OVER, current, Q_BMS_DIS_MAX_A, 1)
     difference(inp, unit, Q_CHA_A_OVER, current, Q_BMS_CHA_MAX_A, -1)
     difference(inp, unit, Q_CELL_V_SPREAD, Q_CELL_V_MAX, Q_CELL_V_MIN, 1)
@@ -149,7 +149,7 @@ cdef void derive(const SiteConfig* c, Inputs* inp, DeriveState* d, const UnitTab
         beat_age(inp, d, unit, 2 * unit, Q_PCS_HB_AGE_S, Q_PCS_HB, now_ns)
         beat_age(inp, d, unit, 2 * unit + 1, Q_BMS_HB_AGE_S, Q_BMS_HB, now_ns)
         doubt_soc(c, inp, d, unit, sink, elapsed_ns, now_ns)
-        battery(c, inp, d, contactors, unit)
+        battery(inp, units, contactors, unit)
         following(c, inp, units, envelope, unit, now_ns)
     data_age(inp, PLANT, Q_METER_AGE_S, Q_PCC_W, inp.meter_state, now_ns)
     target(c, inp, wanted_w, now_ns)

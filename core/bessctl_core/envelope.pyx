@@ -12,7 +12,7 @@ from .connect cimport disconnects
 from .pcc cimport METER_LOST, PARTS, pcc_bounds, phase_bounds
 from .plans cimport Ask
 from .reentry cimport gate_update
-from .units cimport is_mapped, unit_sees
+from .units cimport is_mapped, sees_in_time, unit_sees
 
 cdef double SOC_BAND_PCT = 1.0
 cdef double WEIGHT_MIN = 0.02           # a unit far off the mean still helps when the others are at their limits
@@ -51,33 +51,33 @@ cdef inline double reading(const Inputs* inp, int place, int quantity) noexcept 
     return inp.value[place * QUANTITIES + quantity]
 
 
-cdef double bms_share_w(const SiteConfig* c, const Inputs* inp, int unit, int quantity, int64_t now_ns) noexcept nogil:
-    """Watts on the battery's side for the current the BMS allows, at the lowest pack voltage; a limit that cannot be seen is 0."""
+cdef double bms_share_w(const SiteConfig* c, const Inputs* inp, const UnitTable* u, int unit, int quantity, int64_t now_ns) noexcept nogil:
+    """Watts on the battery's side for the current the BMS allows, at the lowest pack voltage; a limit that cannot be seen is 0. +inf only
+    for a PCS that answers for its battery and has no such point."""
     cdef double amps
-    if c.unit_bms_device[unit] < 0:
+    if c.unit_bms_device[unit] < 0 and not is_mapped(inp, u, unit, quantity):
         return INFINITY
-    if not unit_sees(c, inp, unit, quantity, now_ns):
+    if not sees_in_time(c, inp, u, unit, quantity, now_ns):
         return 0
     amps = reading(inp, unit, quantity)
     return max(0.0, amps) * c.unit_vdc_min_v[unit]
 
 
-cdef double stated_rating_w(const Inputs* inp, int unit, int quantity) noexcept nogil:
+cdef double stated_rating_w(const SiteConfig* c, const Inputs* inp, const UnitTable* u, int unit, int quantity, int64_t now_ns) noexcept nogil:
     """The rating a PCS states of itself; +inf for one that has no such point, 0 for one that stopped stating it."""
-    cdef double w = reading(inp, unit, quantity)
-    if not is_mapped(inp, unit, quantity):
+    if not is_mapped(inp, u, unit, quantity):
         return INFINITY
-    return max(0.0, w) if isfinite(w) else 0
+    return max(0.0, reading(inp, unit, quantity)) if sees_in_time(c, inp, u, unit, quantity, now_ns) else 0
 
 
-cdef void unit_ratings(const SiteConfig* c, const Inputs* inp, int unit, Bound* lo, Bound* hi, int64_t now_ns) noexcept nogil:
+cdef void unit_ratings(const SiteConfig* c, const Inputs* inp, const UnitTable* u, int unit, Bound* lo, Bound* hi, int64_t now_ns) noexcept nogil:
     hi.w, hi.bind, hi.id, hi.until_ns = min(c.unit_w_dis_max[unit], c.unit_va_max[unit]), BIND_RATING, unit, 0
     lo.w, lo.bind, lo.id, lo.until_ns = -min(c.unit_w_cha_max[unit], c.unit_va_max[unit]), BIND_RATING, unit, 0
     # What the PCS states of itself can only narrow; a PCS that states nothing keeps the sealed rating.
-    at_most(hi, stated_rating_w(inp, unit, Q_W_MAX_DIS), BIND_RATING, unit, 0)
-    at_least(lo, -stated_rating_w(inp, unit, Q_W_MAX_CHA), BIND_RATING, unit, 0)
-    at_most(hi, bms_share_w(c, inp, unit, Q_BMS_DIS_MAX_A, now_ns) * c.unit_eta[unit], BIND_BMS, unit, 0)
-    at_least(lo, -bms_share_w(c, inp, unit, Q_BMS_CHA_MAX_A, now_ns) / c.unit_eta[unit], BIND_BMS, unit, 0)
+    at_most(hi, stated_rating_w(c, inp, u, unit, Q_W_MAX_DIS, now_ns), BIND_RATING, unit, 0)
+    at_least(lo, -stated_rating_w(c, inp, u, unit, Q_W_MAX_CHA, now_ns), BIND_RATING, unit, 0)
+    at_most(hi, bms_share_w(c, inp, u, unit, Q_BMS_DIS_MAX_A, now_ns) * c.unit_eta[unit], BIND_BMS, unit, 0)
+    at_least(lo, -bms_share_w(c, inp, u, unit, Q_BMS_CHA_MAX_A, now_ns) / c.unit_eta[unit], BIND_BMS, unit, 0)
 
 
 cdef void unit_rows(const SiteConfig* c, const RowTable* rows, int place, int unit, Bound* lo, Bound* hi) noexcept nogil:
@@ -105,11 +105,11 @@ cdef void gates(const SiteConfig* c, const RowTable* rows, Envelope* e, int unit
         lo.w = 0.0 - charge
 
 
-cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* rows, const Connect* connect, bint follows, double share,
-                        Envelope* e, int unit, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
+cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const UnitTable* u, const RowTable* rows, const Connect* connect, bint follows,
+                        double share, Envelope* e, int unit, bint mode_blocks, int mode, int64_t now_ns) noexcept nogil:
     cdef Bound lo, hi
     cdef int cut = disconnects(c, connect, unit)
-    unit_ratings(c, inp, unit, &lo, &hi, now_ns)
+    unit_ratings(c, inp, u, unit, &lo, &hi, now_ns)
     unit_trial(c, share, unit, &lo, &hi)
     unit_rows(c, rows, unit, unit, &lo, &hi)
     unit_rows(c, rows, PLANT, unit, &lo, &hi)
@@ -131,27 +131,27 @@ cdef void unit_interval(const SiteConfig* c, const Inputs* inp, const RowTable* 
 
 # --- who takes which share ------------------------------------------------------------------------------------------------------------------
 
-cdef double mean_soc(const SiteConfig* c, const Inputs* inp, int64_t now_ns) noexcept nogil:
+cdef double mean_soc(const SiteConfig* c, const Inputs* inp, const UnitTable* u, int64_t now_ns) noexcept nogil:
     """Of the units whose SoC is known, by their energy; NaN when none is."""
     cdef int unit
     cdef double wh
     cdef double sum_wh = 0
     cdef double sum_pct_wh = 0
     for unit in range(c.n_units):
-        if unit_sees(c, inp, unit, Q_SOC_PCT, now_ns):
+        if sees_in_time(c, inp, u, unit, Q_SOC_PCT, now_ns):
             wh = max(c.unit_wh[unit], 1.0)
             sum_wh += wh
             sum_pct_wh += wh * reading(inp, unit, Q_SOC_PCT)
     return sum_pct_wh / sum_wh if sum_wh > 0 else NAN
 
 
-cdef void weigh(const SiteConfig* c, const Inputs* inp, Envelope* e, int64_t now_ns) noexcept nogil:
+cdef void weigh(const SiteConfig* c, const Inputs* inp, const UnitTable* u, Envelope* e, int64_t now_ns) noexcept nogil:
     cdef int unit
     cdef double off, slope
-    cdef double mean = mean_soc(c, inp, now_ns) if c.balance_soc_pct > 0 and c.n_units > 1 else NAN
+    cdef double mean = mean_soc(c, inp, u, now_ns) if c.balance_soc_pct > 0 and c.n_units > 1 else NAN
     for unit in range(c.n_units):
         e.weight_dis[unit] = e.weight_cha[unit] = 1
-        if not isfinite(mean) or not unit_sees(c, inp, unit, Q_SOC_PCT, now_ns):
+        if not isfinite(mean) or not sees_in_time(c, inp, u, unit, Q_SOC_PCT, now_ns):
             continue
         off = reading(inp, unit, Q_SOC_PCT) - mean
         if fabs(off) <= SOC_BAND_PCT:
@@ -175,7 +175,7 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
     cdef double hi = e.giving_hi_w
     cdef double lo = e.giving_lo_w
     for unit in range(c.n_units):
-        unit_interval(c, inp, rows, connect, u.follows[unit] and contactors.ready[unit], commission_share(k, unit), e, unit, mode_blocks, mode,
+        unit_interval(c, inp, u, rows, connect, u.follows[unit] and contactors.ready[unit], commission_share(k, unit), e, unit, mode_blocks, mode,
                       now_ns)
         hi += e.unit_hi[unit].w
         lo += e.unit_lo[unit].w
@@ -188,7 +188,7 @@ cdef void device_interval(const SiteConfig* c, const Inputs* inp, const RowTable
     set_side(&e.device_hi, hi, e.unit_hi[hi_by].bind, e.unit_hi[hi_by].id, e.unit_hi[hi_by].until_ns, now_ns)
     set_side(&e.device_lo, lo, e.unit_lo[lo_by].bind, e.unit_lo[lo_by].id, e.unit_lo[lo_by].until_ns, now_ns)
     e.ess_w = ess
-    weigh(c, inp, e, now_ns)
+    weigh(c, inp, u, e, now_ns)
 
 
 # --- the sources --------------------------------------------------------------------------------------------------------------------------

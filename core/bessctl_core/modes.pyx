@@ -16,6 +16,7 @@ from .contactor cimport contactors_retry
 from .plans cimport slot_clear
 from .protect cimport row_sees, rows_ask_reset, rows_keep, rows_recall, rows_reset
 from .state cimport Pending
+from .units cimport UnitTable, unit_arrived
 
 cdef enum:
     START_WINDOW_S = 600            # R6: three starts within it are a trip
@@ -238,11 +239,13 @@ cdef bint tripped(const SiteConfig* c, const StepState* s) noexcept nogil:
     return c.n_units > 0
 
 
-cdef bint inputs_complete(const SiteConfig* c, const Inputs* inp, int64_t now_ns) noexcept nogil:
-    """Every device is verified and every row sees its value."""
+cdef bint inputs_complete(const SiteConfig* c, const Inputs* inp, const UnitTable* u, int64_t now_ns) noexcept nogil:
+    """Every device is verified, what decides about each unit came, and every row sees its value."""
     cdef int i
     for i in range(c.n_units):
         if inp.pcs_state[i] != DEV_UP or c.unit_bms_device[i] >= 0 and inp.bms_state[i] != DEV_UP:
+            return False
+        if not unit_arrived(inp, u, i):
             return False
     if c.has_meter and inp.meter_state != DEV_UP:
         return False
@@ -265,7 +268,7 @@ cdef int acquire(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t n
     """MODE_RUN once the inputs are complete and settled, else how the waiting is called."""
     if s.warm and (now_ns - s.start_ns > c.warm_gap_ns or row_stands(c, inp, s, now_ns)):
         s.warm = 0
-    if not inputs_complete(c, inp, now_ns):
+    if not inputs_complete(c, inp, &s.units, now_ns):
         s.valid_since_ns = 0
     elif s.valid_since_ns == 0:
         s.valid_since_ns = now_ns

@@ -31,7 +31,7 @@ from .publish cimport publish
 from .ramp cimport ramp_init, ramp_next
 from .reactive cimport reactive_dispatch, reactive_holds, reactive_prepare, reactive_zero
 from .shed cimport SHED_ON, shed_init, shed_update
-from .units cimport unit_sees, units_note, units_update
+from .units cimport unit_sees, units_init, units_note, units_update
 
 # cmd_run, and SunSpec 701 InvSt of a PCS at rest: off, sleeping, standby.
 cdef enum:
@@ -51,6 +51,7 @@ cdef void step_init(const SiteConfig* c, StepState* s, const StartFacts* facts, 
     memset(s, 0, sizeof(StepState))
     rows_init(&s.rows)
     derive_init(&s.derived)
+    units_init(c, &s.units)
     slots_init(c, &s.slots, facts.now_ns)
     ramp_init(&s.ramp, 0, facts.now_ns)
     pcc_init(&s.pcc, facts.now_ns)
@@ -276,7 +277,7 @@ cdef void step_run(const SiteConfig* c, Inputs* inp, StepState* s, int64_t now_n
     rows_update(c, inp, &s.rows, &s.sink, s.acquired, now_ns)
     measure(c, inp, s, now_ns)
     modes_update(c, inp, s, now_ns)
-    contactors_update(c, inp, &s.rows, &s.connect, &s.contactors, s.mode, &s.sink, now_ns)
+    contactors_update(c, inp, &s.units, &s.rows, &s.connect, &s.contactors, s.mode, &s.sink, now_ns)
     device_interval(c, inp, &s.rows, &s.units, &s.contactors, &s.connect, &s.commission, &s.envelope,
                     s.mode != MODE_RUN and s.mode != MODE_STOPPING, s.mode, now_ns)
     reactive_prepare(c, inp, &s.slots, &s.rows, &s.units, &s.reactive, s.mode == MODE_RUN, now_ns)

@@ -116,6 +116,16 @@ def config(units: int = 1, rows: tuple[Row, ...] = (), slots: tuple[Slot, ...] =
     return array
 
 
+def mapped(array: Any, periods_s: dict[int, float], unit: int = 0) -> Any:
+    """The configuration says that a device brings these quantities, asked for so often."""
+    c = array[0]
+    for quantity, period_s in periods_s.items():
+        n = int(c["n_points"])
+        c["read_period_ns"][n], c["point_read"][n], c["point_place"][n], c["point_quantity"][n] = round(period_s * S), n, unit, quantity
+        c["n_points"] = c["n_reads"] = n + 1
+    return array
+
+
 def plan(*blocks: dict[str, Any], fallback: tuple[dict[str, Any], ...] = (), lease_until_ns: int = START_NS + 600 * S, lapse: int = 0,
          serial: int = 1) -> Any:  # fmt: skip
     """A Plan; a block without start/end covers all time."""

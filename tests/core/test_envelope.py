@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.rig import FOREVER, PERIOD_NS, PLANT, RUNNING, Q, Rig, Row, S, Slot, config
+from tests.core.rig import FOREVER, PERIOD_NS, PLANT, RUNNING, Q, Rig, Row, S, Slot, config, mapped
 
 B = L.BindKind
 D = L.Direction
@@ -86,6 +86,94 @@ def test_R14_without_a_bms_of_its_own_the_pcs_answers_for_its_battery() -> None:
     r.h.set_devices(0, UP, DOWN, 1.0)
     r.run()
     assert (r.state["device_lo_w"], r.state["device_hi_w"]) == (-200e3, 200e3)
+
+
+def answering(**site: Any) -> Rig:
+    """A PCS that answers for its battery and brings the battery's limits itself, as with SunSpec 802 in its own chain."""
+    array = config(**site)
+    array[0]["unit_bms_device"][0] = -1
+    r = Rig(array)
+    r.h.set_devices(0, UP, DOWN, 1.0)
+    return r.run()
+
+
+@pytest.mark.parametrize(("amps", "watts"), [(100.0, 60e3), (0.0, 0.0), (-1.0, 0.0), (NAN, 0.0), (INF, 0.0), (-INF, 0.0)])
+@pytest.mark.parametrize(("limit", "side"), [(Q.Q_BMS_DIS_MAX_A, "hi"), (Q.Q_BMS_CHA_MAX_A, "lo")])
+def test_R14_what_the_pcs_says_for_its_battery_binds_like_a_bms(limit: int, side: str, amps: float, watts: float) -> None:
+    """The scenario: 802 in the PCS's own chain says 0 A, and 150 kW of charging were commanded."""
+    r = answering()
+    r.offer(0, {"target_w": 150e3 if side == "hi" else -150e3})
+    r.set(limit, amps)
+    r.tick(30)
+    assert r.side(side)[:2] == (watts if side == "hi" else -watts, B.BIND_BMS)
+    assert abs(r.power_w) == watts
+
+
+@pytest.mark.parametrize(("limit", "side"), [(Q.Q_BMS_DIS_MAX_A, "hi"), (Q.Q_BMS_CHA_MAX_A, "lo")])
+def test_R14_what_the_pcs_said_for_its_battery_grows_old(limit: int, side: str) -> None:
+    r = answering()
+    r.freeze(limit)
+    r.tick(99)
+    assert abs(r.side(side)[0]) == 200e3
+    r.tick()
+    assert r.side(side)[:2] == (0, B.BIND_BMS)
+
+
+@pytest.mark.parametrize(
+    ("period_s", "ticks"), [(0.1, 99), (1 / 3, 99), (0.334, 200), (1.0, 399)], ids=["fast", "three chances", "just not", "slow"]
+)
+@pytest.mark.parametrize("point", [Q.Q_W_MAX_DIS, Q.Q_W_MAX_CHA, Q.Q_BMS_DIS_MAX_A, Q.Q_BMS_CHA_MAX_A, Q.Q_LOC_REM, Q.Q_PCS_CONN])
+def test_R4_what_decides_about_a_unit_may_be_as_old_as_its_pace_allows(point: int, period_s: float, ticks: int) -> None:
+    """The unit's data age of 1 s; where three periods are more than that, those as well."""
+    r = Rig(mapped(config(), {point: period_s}))
+    r.set(point, {Q.Q_LOC_REM: 0.0, Q.Q_PCS_CONN: 1.0}.get(Q(point), 300e3))
+    r.run().freeze(point)
+    r.tick(ticks)
+    assert (r.state["device_lo_w"], r.state["device_hi_w"]) == (-200e3, 200e3)
+    r.tick()
+    assert 0 in {r.state["device_lo_w"], r.state["device_hi_w"]}
+
+
+@pytest.mark.parametrize("point", [Q.Q_W_MAX_DIS, Q.Q_BMS_CHA_MAX_A, Q.Q_LOC_REM, Q.Q_PCS_CONN, Q.Q_BMS_STATE, Q.Q_DC_V])
+def test_R5_a_start_waits_for_what_decides_about_a_unit(point: int) -> None:
+    """By the sealed configuration a device brings it: until it came once it is not absent, but not known."""
+    r = Rig(mapped(config(), {point: 0.1}))
+    r.values.pop((0, point), None)
+    state = r.tick(100)
+    assert (state["mode"], r.power_w) == (L.Mode.MODE_ACQUIRE, 0)
+    r.set(point, {Q.Q_LOC_REM: 0.0, Q.Q_PCS_CONN: 1.0, Q.Q_BMS_STATE: 3.0, Q.Q_DC_V: 768.0}.get(Q(point), 300e3))
+    r.run()
+    assert (r.state["device_lo_w"], r.state["device_hi_w"]) == (-200e3, 200e3)
+
+
+@pytest.mark.parametrize("how", [NAN, INF, -INF, None])
+@pytest.mark.parametrize("point", [Q.Q_LOC_REM, Q.Q_PCS_CONN])
+def test_R5_a_pcs_whose_word_about_grid_or_control_is_gone_does_not_obey(point: int, how: float | None) -> None:
+    """R12, R15. The scenario: ConnSt turned to its not-implemented value, and 150 kW went on."""
+    r = rig()
+    r.offer(0, {"target_w": 150e3})
+    r.set(point, float(point == Q.Q_PCS_CONN))
+    r.tick(30)
+    assert r.power_w == 150e3
+    if how is None:
+        r.freeze(point)
+    else:
+        r.set(point, how)
+    r.tick(101)
+    assert (r.power_w, r.side("hi")) == (0, (0, B.BIND_DEVICE, 0))
+
+
+@pytest.mark.parametrize(("point", "side"), [(Q.Q_W_MAX_DIS, "hi"), (Q.Q_W_MAX_CHA, "lo")])
+def test_R4_a_rating_that_is_not_stated_any_more_is_none(point: int, side: str) -> None:
+    """The scenario: the block of 702 was 30 s old, and 150 kW were commanded by it."""
+    r = rig()
+    r.set(point, 180e3)
+    r.tick()
+    r.freeze(point)
+    r.tick(99)
+    assert abs(r.side(side)[0]) == 180e3
+    r.tick()
+    assert r.side(side) == (0, B.BIND_RATING, 0)
 
 
 def test_apparent_power_bounds_the_active() -> None:
