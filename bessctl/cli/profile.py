@@ -101,7 +101,7 @@ def dump(  # noqa: PLR0917 - options are given by name
     where = addresses.parse(address)
     refuse_second_session(where, run_dir)
     found = probe.discover(loaded.profile, where, unit_id, timeout_s)
-    plan = compile_device(loaded.profile, Role(loaded.profile.kind), found)
+    plan = compile_device(loaded.profile, Role(loaded.profile.kind, battery=True), found)
     with connected(where, unit_id, timeout_s) as line:
         image, values = _read_all(plan, line)
     told = {"device": found.model or found.serial or str(where), "image": image, "values": values}

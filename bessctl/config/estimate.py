@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bessctl.config.buses import Bus, Device
+from bessctl.config.derived import AGES, makings
 from bessctl.config.loop import Unit
 from bessctl.config.site import Site
 from bessctl.devices import compiler
@@ -20,14 +21,6 @@ WORST_S = 1.0
 CHECK_RUN = 20  # registers: CHECK_RUN_MAX of verify.pyx
 READ_BACK_S = 1.0
 """How often a set point is read back."""
-
-
-# Derived quantities: what they follow from.
-MADE_OF = {
-    "cha_a_over": "pack_a", "dis_a_over": "pack_a", "cell_v_spread": "cell_v_max", "cell_temp_spread_c": "cell_temp_max_c",
-    "contactor_fault": "bms_state", "pcs_hb_age_s": "pcs_hb", "bms_hb_age_s": "bms_hb", "astray_pct": "ac_w", "follow_error_pct": "ac_w",
-    "conflict_pct": "ac_w",
-}  # fmt: skip
 
 
 def transaction_s(bus: Bus, device: Device, sent: int, received: int) -> float:
@@ -113,12 +106,30 @@ def too_young(age_s: float, device: str, refresh_s: float) -> str:
 
 
 def source_of(site: Site, unit: Unit | None, quantity: str) -> tuple[Device, Pace] | None:
-    """Device and pace that bring a quantity of a unit, or of the plant (None); None for what is derived from no single point."""
-    quantity = MADE_OF.get(quantity, quantity)
+    """Device and pace that bring a quantity of a unit, or of the plant (None), or what it is about where it is derived; None for what
+    is derived from no single point."""
+    return next(iter(sources_of(site, unit, quantity)), None)
+
+
+def sources_of(site: Site, unit: Unit | None, quantity: str) -> list[tuple[Device, Pace]]:
+    """The same for all that a quantity is made of: it is as old as the slowest of them."""
     if unit is None:
         meter = site.device(site.pcc.meter)
-        return (meter, "fast") if meter is not None and quantity.startswith("pcc_") else None
-    return next(((device, pace) for device, _, pace in _profiles(site, unit, quantity)), None)
+        return [(meter, "fast")] if meter is not None and quantity.startswith("pcc_") else []
+    found: list[tuple[Device, Pace]] = []
+    for way in () if quantity in AGES else makings(quantity):
+        parts = [next(((device, pace) for device, _, pace in _profiles(site, unit, part)), None) for part in way]
+        known = [part for part in parts if part is not None]
+        if len(known) == len(parts):
+            return known
+        found = found or known
+    return found
+
+
+def slowest_s(site: Site, unit: Unit | None, quantity: str) -> tuple[Device, float] | None:
+    """Whose refresh time says how old a quantity becomes, and that time; None as in source_of."""
+    times = [(device, refresh_s(site, device, pace)) for device, pace in sources_of(site, unit, quantity)]
+    return max(times, key=lambda found: found[1], default=None)
 
 
 def alarm_bits(site: Site, unit: Unit, quantity: str) -> dict[int, str]:

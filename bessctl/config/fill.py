@@ -164,8 +164,8 @@ def row_max_age_s(row: SealedRow, site: Site) -> float:
     if row.input is not None:
         return input_age_s(site, row.input)
     unit = None if row.unit is None else site.units[row.unit]
-    source = estimate.source_of(site, unit, row.kind.quantity)
-    least = 0.0 if source is None else 3 * estimate.refresh_s(site, *source)
+    slowest = estimate.slowest_s(site, unit, row.kind.quantity)
+    least = 0.0 if slowest is None else 3 * slowest[1]
     return max(least, 1.0 if unit is None else unit.data_age_s)
 
 

@@ -225,8 +225,7 @@ def _age(site: Site, kind: Kind, tier: TierOf, start: float) -> Findings:
             found = None if device is None else (device, estimate.refresh_s(site, device, "fast"))
             age, key = start, "pickup_s"
         else:
-            source = estimate.source_of(site, unit, kind.quantity)
-            found = None if source is None else (source[0], estimate.refresh_s(site, *source))
+            found = estimate.slowest_s(site, unit, kind.quantity)
             age, key = tier.max_age_s or 0.0, "max_age_s"
         if found is not None and age < 3 * found[1]:
             yield (key,), estimate.too_young(age, found[0].name, found[1])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bessctl.config.buses import Bus, Device
+from bessctl.config.derived import lacking
 from bessctl.config.fill import fill, reactive
 from bessctl.config.fill_devices import counted
 from bessctl.config.load import LoadedSite, together
@@ -28,13 +29,7 @@ from bessctl.devices.plan import DevicePlan
 from bessctl.devices.profile import At, Models
 from bessctl.errors import ConfigError
 
-# What a derived quantity is made from.
-MADE_FROM = {
-    "cha_a_over": ("pack_a", "bms_cha_max_a"), "dis_a_over": ("pack_a", "bms_dis_max_a"), "cell_v_spread": ("cell_v_max", "cell_v_min"),
-    "cell_temp_spread_c": ("cell_temp_max_c", "cell_temp_min_c"), "contactor_fault": ("bms_state",), "pcs_hb_age_s": ("pcs_hb",),
-    "bms_hb_age_s": ("bms_hb",), "astray_pct": ("ac_w",), "follow_error_pct": ("ac_w",), "conflict_pct": ("ac_w", "pack_a or dc_w"),
-}  # fmt: skip
-NOT_MEASURED = {"pcs_age_s", "bms_age_s", "meter_age_s", "overrun_per_s", "target_over_pct", "input_0"}
+NOT_MEASURED = {"overrun_per_s", "target_over_pct", "input_0"}
 
 READ_BITS = 2
 """Function codes up to this one read bits."""
@@ -57,7 +52,7 @@ def seal(loaded: LoadedSite, found: dict[str, FoundDevice]) -> Sealing:
     if findings:
         raise together(loaded, findings)
     plans = {device.name: plan_of(site, device, found) for device in site.devices}
-    findings = [*lacking(site, found, plans), *beyond_ratings(site, found), *unreadable(site, plans), *too_many(plans)]
+    findings = [*incapable(site, plans), *told_twice(site, plans), *beyond_ratings(site, found), *unreadable(site, plans), *too_many(plans)]
     if findings:
         raise together(loaded, findings)
     config = core.new_config()
@@ -122,7 +117,7 @@ def undiscovered(site: Site, found: dict[str, FoundDevice]) -> Iterator[Finding]
             yield at, f"{device.name!r} has no SunSpec model {', '.join(lacks)} (it has {has}); wrong id, or no {device.kind} we can drive"
 
 
-def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePlan]) -> Iterator[Finding]:
+def incapable(site: Site, plans: dict[str, DevicePlan]) -> Iterator[Finding]:
     """Points the devices do not implement and the site needs (R5)."""
     for index, unit in enumerate(site.units):
         pcs = plans[unit.pcs]
@@ -151,22 +146,38 @@ def lacking(site: Site, found: dict[str, FoundDevice], plans: dict[str, DevicePl
 def _rows_without_points(site: Site, plans: dict[str, DevicePlan]) -> Iterator[Finding]:
     told: set[tuple[str, str]] = set()
     for row in expanded(site):
-        measured = _measured(site, plans, row)
-        for quantity in MADE_FROM.get(row.quantity, (row.quantity,)):
-            if not measured & set(quantity.split(" or ")) and quantity not in NOT_MEASURED and (row.kind.name, quantity) not in told:
-                told.add((row.kind.name, quantity))
-                where = "the plant" if row.unit is None else site.units[row.unit].name
-                yield (
-                    ("protection", row.kind.name),
-                    (
-                        f"no device of {where} measures {quantity} ({_points_for(site, quantity)}); "
-                        f"write {row.kind.name}: {{disabled: the reason}} if this site is safe without it (R5)"
-                    ),
-                )
+        for either in lacking(row.quantity, _measured(site, plans, row) | NOT_MEASURED):
+            quantity = " or ".join(either)
+            if (row.kind.name, quantity) in told:
+                continue
+            told.add((row.kind.name, quantity))
+            where = "the plant" if row.unit is None else site.units[row.unit].name
+            points = " or ".join(_points_for(site, each) for each in quantity.replace(" and ", " or ").split(" or "))
+            yield (
+                ("protection", row.kind.name),
+                (
+                    f"no device of {where} measures {quantity} ({points}); "
+                    f"write {row.kind.name}: {{disabled: the reason}} if this site is safe without it (R5)"
+                ),
+            )
         if row.action == "open" and row.unit is not None and not _opens(site, plans, row.unit):
             yield (
                 ("protection", row.kind.name, row.tier_name, "action"),
                 "the BMS takes no order to open, by its profile; use standby or zero",
+            )
+
+
+def told_twice(site: Site, plans: dict[str, DevicePlan]) -> Iterator[Finding]:
+    """A quantity that the PCS brings beside the BMS: the later one would win, and the other one's silence would never be seen."""
+    for index, unit in enumerate(site.units):
+        twice = sorted(plans[unit.pcs].quantities() & plans[unit.bms].quantities()) if unit.bms is not None else []
+        if twice:
+            yield (
+                ("units", index, "bms"),
+                (
+                    f"{unit.pcs!r} and {unit.bms!r} both bring {', '.join(twice)}; mark the points of the PCS with battery: true in its "
+                    "profile, or take the BMS out"
+                ),
             )
 
 

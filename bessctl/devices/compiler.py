@@ -321,8 +321,7 @@ def compile_device(profile: Profile, role: Role, found: FoundDevice, battery: Pr
 def nominal_reads(profile: Profile, battery: Profile | None = None) -> list[tuple[int, Pace]]:
     """Count and pace of the requests a device of this type is asked at most; for estimates before discovery."""
     if profile.map == "registers":
-        role = Role(profile.kind, battery=battery is not None)
-        plan = compile_device(profile, role, FoundDevice.blank())
+        plan = compile_device(profile, Role(profile.kind, battery=True), FoundDevice.blank())
         return [(read.count, read.pace) for read in plan.reads]
     rules = [*profile.reads, *(battery.reads if battery else ())]
     return [(rule.count, rule.pace) for rule in one_of_each(rules)]

@@ -92,7 +92,7 @@ def identity(profile: Profile, line: Line) -> tuple[dict[str, str], list[tuple[i
 
 def absent(profile: Profile, line: Line, decode: Decode) -> Iterator[str]:
     """Quantities whose registers the device refuses, or which stand at their `not there` value."""
-    plan = compile_device(profile, Role(profile.kind), FoundDevice.blank())
+    plan = compile_device(profile, Role(profile.kind, battery=True), FoundDevice.blank())
     for read in plan.reads:
         registers = line.read(read.function, read.address, read.count)
         if registers is None:

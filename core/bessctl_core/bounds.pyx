@@ -8,7 +8,7 @@ from libc.math cimport isfinite
 from .layout cimport (
     ACT_DERATE, BUS_RTU, BUS_TCP, CURVE_POINTS, CURVES, DEV_IO, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_CHIPS, MAX_DEVICES, MAX_FACTORS,
     MAX_FIELDS, MAX_INPUTS, MAX_MAPS, MAX_POINTS, MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS,
-    PT_BIT, PT_BITS16, QUANTITIES, SRC_SHED, TEXT, SiteConfig,
+    PT_BIT, PT_BITS16, QUANTITIES, Q_INPUT_0, SRC_SHED, TEXT, SiteConfig,
 )
 from .driver cimport LIMIT_REGISTERS, LIMIT_ROWS
 from .frames cimport READ_COILS, READ_DISCRETE_INPUTS, READ_INPUT_REGISTERS
@@ -102,6 +102,22 @@ cdef str reads_and_points(const SiteConfig* c):
         if not within(c.point_factor[i], 0, c.n_factors) or not within(c.point_map_first[i], 0, c.n_maps) or not within(
                 c.point_map_count[i], 0, c.n_maps - c.point_map_first[i]):
             return f"point {i} names a factor or codes that do not exist"
+    return checks(c) or written_twice(c)
+
+
+cdef str written_twice(const SiteConfig* c):
+    """Two devices that write one value: the last one wins, and the other one's silence is never seen."""
+    lines = [(PLANT, Q_INPUT_0 + c.line_input[i]) for i in range(c.n_lines)]
+    seen = set()
+    for name, places in (("point", [(c.point_place[i], c.point_quantity[i]) for i in range(c.n_points)]), ("GPIO line", lines)):
+        for i, place in enumerate(places):
+            if place in seen:
+                return f"{name} {i} brings what another one brings already; seal the site again, which says what and from where"
+            seen.add(place)
+    return None
+
+
+cdef str checks(const SiteConfig* c):
     for i in range(c.n_checks):
         if not within(c.check_device[i], 0, c.n_devices - 1) or not within(c.check_addr[i], 0, LAST_ADDRESS):
             return f"check {i} names a device or register that does not exist"

@@ -1,21 +1,28 @@
 """What is sealed is what the site says: read back from the structure by name, and refused when the devices cannot do it."""
 
 import dataclasses
+import re
 from math import isnan
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from bessctl.config import derived, profiles
 from bessctl.config.catalogue import Kind
 from bessctl.config.fill import row_max_age_s
-from bessctl.config.load import LoadedSite
+from bessctl.config.load import LoadedSite, site_from_text
 from bessctl.config.protection import Warn
 from bessctl.config.rows import SealedRow
 from bessctl.config.seal import Sealing, seal
 from bessctl.corelink import seal as core
 from bessctl.devices.discovery import FoundDevice, from_json, to_json
 from bessctl.errors import ConfigError
-from tests.sites import changed_example, example_site, example_without_row, sealed_example, standard_devices
+from bessctl_core import layout as L
+from tests.config.test_contradictions import OWN, SUNGROW, changed, without_rows_of_the_pcs
+from tests.core.rig import Rig
+from tests.sites import EXAMPLE, changed_example, example_site, example_without_row, sealed_example, standard_devices
 
 NO_BMS = (
     ("    bms: bms1                   # absent: the PCS answers for its battery\n", ""),
@@ -232,6 +239,131 @@ def test_a_pcs_may_answer_for_its_battery() -> None:
     assert c["unit_bms_device"][0] == -1
     assert written(c, 0, "open")
     assert c["row_quantity"][0] in [int(q) for q in c["point_quantity"][: c["n_points"]]]
+
+
+TWICE = """
+  - {quantity: soc_pct, model: 701, name: W, offset: 10, type: int16}
+  - {quantity: bms_cha_max_a, model: 701, name: VA, offset: 11, type: int16}
+"""
+DEVICE = "    kind: pcs                   #"
+ROOT = EXAMPLE.parent.parent
+
+
+def with_profile(folder: Path, added: str) -> LoadedSite:
+    """The example, whose PCS has points more."""
+    text = profiles.find("sunspec-7xx").read_text().replace("\nratings:", f"{added}\nratings:", 1)
+    (folder / "more.yaml").write_text(text)
+    return changed_example((DEVICE, f"    profile: {folder}/more.yaml\n{DEVICE}"))
+
+
+@pytest.mark.parametrize("mark", ["", ", battery: true"])
+def test_two_devices_of_a_unit_that_bring_one_quantity_are_refused_with_their_place(mark: str, tmp_path: Path) -> None:
+    """The scenario: a hybrid inverter told the battery's limits beside the BMS, and the one that answered later won: 30 A for 0 A."""
+    loaded = with_profile(tmp_path, TWICE.replace("}", f"{mark}}}"))
+    found = {name: dataclasses.replace(device, profile="") for name, device in standard_devices(loaded).items()}
+    if mark:
+        seal(loaded, found)
+        return
+    said = refused(loaded, found)
+    assert "units[0].bms: 'pcs1' and 'bms1' both bring bms_cha_max_a, soc_pct; mark the points of the PCS with battery: true" in said
+    line = EXAMPLE.read_text().splitlines().index("    bms: bms1                   # absent: the PCS answers for its battery") + 2
+    assert f"{EXAMPLE}:{line}:" in said
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_no_shipped_pcs_speaks_for_a_battery_that_has_a_voice_of_its_own(name: str) -> None:
+    """What only a BMS knows is marked in the profile of every PCS."""
+    profile = profiles.load(name).profile
+    bms = {
+        point.quantity
+        for each in profiles.names()
+        for point in profiles.load(each).profile.points
+        if profiles.load(each).profile.kind == "bms"
+    }
+    assert profile.kind != "pcs" or not {point.quantity for point in profile.points if not point.battery} & bms
+
+
+@pytest.mark.parametrize(
+    ("quantity", "measured", "missing"),
+    [
+        ("cha_a_over", {"pack_a", "bms_cha_max_a"}, []),
+        ("cha_a_over", {"dc_a", "bms_cha_max_a"}, []),
+        ("cha_a_over", {"bms_cha_max_a"}, [("pack_a", "dc_a")]),
+        ("cha_a_over", {"pack_a"}, [("bms_cha_max_a",)]),
+        ("cha_a_over", set(), [("bms_cha_max_a",), ("pack_a", "dc_a")]),
+        ("conflict_pct", {"ac_w", "dc_w"}, []),
+        ("conflict_pct", {"ac_w", "pack_a", "pack_v"}, []),
+        ("conflict_pct", {"ac_w", "pack_a"}, [("pack_v", "dc_w")]),
+        ("conflict_pct", {"ac_w"}, [("pack_a and pack_v", "dc_w")]),
+        ("conflict_pct", {"dc_w"}, [("ac_w",)]),
+        ("bms_age_s", {"pack_v"}, []),
+        ("bms_age_s", {"pack_a"}, [("pack_v",)]),
+        ("soc_pct", set(), [("soc_pct",)]),
+        ("soc_pct", {"soc_pct"}, []),
+    ],
+)
+def test_what_a_quantity_is_made_from(quantity: str, measured: set[str], missing: list[tuple[str, ...]]) -> None:
+    assert derived.lacking(quantity, measured) == missing
+
+
+def test_every_derived_quantity_is_in_the_table_and_no_other() -> None:
+    """derive.pxd and layout.pxd say which are derived: those that no device may bring."""
+    made = set(derived.MADE_FROM) | {"overrun_per_s", "target_over_pct"}
+    text = (ROOT / "core/bessctl_core/layout.pxd").read_text()
+    first, again, then = (text.index(word) for word in ("# Derived by the step", "# Measured again: the phases", "# Derived again"))
+    told = re.findall(r"Q_(\w+) =", text[first:again]) + re.findall(r"Q_(\w+) =", text[then : text.index("# Digital inputs, place PLANT")])
+    assert made == {name.lower() for name in told}
+
+
+WELL = {
+    "ac_v": 230.0, "ac_hz": 50.0, "pack_v": 768.0, "soc_pct": 50.0, "soh_pct": 99.0, "cell_temp_max_c": 25.0, "pcs_temp_c": 30.0,
+    "bms_cha_max_a": 30.0, "bms_dis_max_a": 30.0, "pcs_state": 3.0, "pcc_l1_v": 230.0, "pcc_l2_v": 230.0, "pcc_l3_v": 230.0, "pcc_hz": 50.0,
+}  # fmt: skip
+
+
+def hybrid(folder: Path, pace: str = "") -> tuple[LoadedSite, dict[str, FoundDevice]]:
+    """The example with a Sungrow that answers for its battery; `pace`: of the battery's limits."""
+    text = profiles.find("sungrow-sh").read_text()
+    for register in (5634, 5635):
+        text = text.replace(f"register: {register}, ", f"register: {register}, {pace}")
+    (folder / "hybrid.yaml").write_text(text)
+    swaps = [(old, new.replace("profile: sungrow-sh", f"profile: {folder}/hybrid.yaml")) for old, new in (*SUNGROW, OWN, *NO_BMS)]
+    site = without_rows_of_the_pcs(changed(*swaps))
+    for row in ("cell_v_high", "cell_v_low", "cell_v_spread", "cell_temp_low", "cell_temp_spread", "bms_fault", "bms_alarms"):
+        site = re.sub(rf"^  {row}:.*\n(?:    .*\n)*", "", site, flags=re.MULTILINE)
+    lacks = "".join(f"  {row}: {{disabled: it tells none}}\n" for row in ("cell_v_high", "cell_v_low", "cell_temp_low", "bms_alarms"))
+    loaded = site_from_text(site.replace("protection:\n", f"protection:\n{lacks}", 1))
+    blank = dataclasses.replace(FoundDevice.blank(), profile="sungrow-sh", modbus_id=1)
+    return loaded, {**standard_devices(loaded), "pcs1": blank}
+
+
+def test_R5_a_hybrid_inverter_without_a_bms_seals_and_starts_and_its_limits_bind(tmp_path: Path) -> None:
+    """The scenario: it measures the battery's amps and no DC side; its current rows were sealed, never saw anything, and the start failed
+    for ever. What it says of its battery binds (R14)."""
+    sealing = seal(*hybrid(tmp_path))
+    array = np.frombuffer(core.unpack(sealing.content).config_bytes, L.dtype("SiteConfig")).copy()
+    c, names = array[0], {int(q): str(q.name)[2:].lower() for q in L.Quantity}
+    r = Rig(array)
+    points = [(int(c["point_place"][i]), int(c["point_quantity"][i])) for i in range(c["n_points"])]
+    r.values = {at: WELL.get(names[at[1]], 0.0) for at in points}
+    r.set(L.Quantity.Q_OVERRUN_PER_S, 0, place=L.LIMITS["plant"])
+    r.h.set_meter(L.DeviceState.DEV_UP)
+    r.tick(100)
+    assert (r.state["mode"], r.codes().count(L.EventCode.EV_ROW_LATCHED)) == (L.Mode.MODE_RUN, 0)
+    r.set(L.Quantity.Q_BMS_CHA_MAX_A, 5.0)
+    r.set(L.Quantity.Q_BMS_DIS_MAX_A, 0.0)
+    r.tick()
+    assert (r.state["device_lo_w"], r.state["device_hi_w"]) == pytest.approx((-5 * 650 / 0.95, 0))
+
+
+def test_R4_a_comparison_with_something_slow_may_be_as_old_as_that(tmp_path: Path) -> None:
+    """Else the row would be blind between two polls of the limit it compares with."""
+    ages = []
+    for pace in ("", "pace: slow, "):
+        sealing = seal(*hybrid(tmp_path, pace))
+        ages.append(config_of(sealing)["row_max_age_ns"][rows(sealing)["charge_current_high", "trip"]] / 1e9)
+    assert ages[0] == 1.0, "the unit's data age"
+    assert 3.0 < ages[1] < 4.0, "three times a second and what the bus takes"
 
 
 def test_times_are_sealed_in_nanoseconds() -> None:

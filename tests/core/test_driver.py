@@ -270,6 +270,8 @@ def test_a_configuration_within_its_arrays_is_accepted() -> None:
         ({"point_sf_offset": 10}, "outside"),
         ({"point_quantity": L.LIMITS["quantities"]}, "point 0"),
         ({"point_place": 3}, "point 0"),
+        ({"n_points": 2, "point_quantity": 0}, "point 1 brings what another one brings already"),
+        ({"n_chips": 1, "n_lines": 2}, "GPIO line 1 brings what another one brings already"),
     ],
 )
 def test_an_index_outside_its_array_is_refused(fields: dict[str, Any], said: str) -> None:

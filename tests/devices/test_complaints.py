@@ -247,7 +247,7 @@ def test_a_setting_of_another_tool_is_told_and_owned_and_a_device_that_keeps_its
 
 def test_a_temperature_check_on_a_key_that_was_never_read() -> None:
     """A value that no device brings is no value: it is NaN with an infinite age, never 0; and so is one the device stops giving (R5)."""
-    what = placed(SmaSunnyIsland(), "sma-sunny-island")
+    what = placed(SmaSunnyIsland(), "sma-sunny-island", battery=True)
     with Bench(what) as bench:
         bench.up()
         value, age = bench.h.value(0, L.Quantity.Q_CELL_TEMP_MIN_C)

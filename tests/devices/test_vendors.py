@@ -32,11 +32,11 @@ KACO = (
 
 
 def sungrow() -> Placed:
-    return placed(SungrowSh(), "sungrow-sh")
+    return placed(SungrowSh(), "sungrow-sh", battery=True)
 
 
 def sma() -> Placed:
-    return placed(SmaSunnyIsland(), "sma-sunny-island")
+    return placed(SmaSunnyIsland(), "sma-sunny-island", battery=True)
 
 
 def sinexcel() -> Placed:
