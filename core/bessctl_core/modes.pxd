@@ -9,7 +9,7 @@
 #   run              every required input was valid for settle_s since the start, the last trip or the last stop
 #   start_failed     not yet, and acquire_timeout is over: not a latch, run follows as soon as the inputs are there
 #   acquire          not yet
-# Nothing latches before the first run (R5). Only run allows power; stopping takes what is left to 0.
+# Nothing latches before the first run (R5) but a digital input that is seen active (R13). Only run allows power; stopping takes what is left to 0.
 #
 # A warm start skips settle_s. Until its inputs are complete nothing is sent, so that the PCS keeps what it has; a row that sees its value and
 # stands, or warm_gap without complete inputs, makes a cold start of it.

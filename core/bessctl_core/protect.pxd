@@ -17,7 +17,8 @@
 #
 # A row with a reset rule latches as it becomes active, except while the loop acquires its inputs (R5): then it acts, but neither latches nor
 # speaks, and knows no drop-off delay: what was only not there yet must not hold the plant once it is. One that is still active once they are
-# all there latches and speaks. Latched rows are reset all at once or not at all: none may be active and see it. One that is active and blind
+# all there latches and speaks. A digital input is no measurement that settles, but somebody's hand on a button: a row of BLIND_TRIPS on one
+# that is seen active for pickup_delay latches and speaks also while the loop acquires, for however long that lasts (R13, ADR 0060). Latched rows are reset all at once or not at all: none may be active and see it. One that is active and blind
 # may be reset: blindness goes on acting, and a value that is beyond latches it again. A row that becomes active again before the journal
 # holds the reset stays latched, and calls the whole reset off.
 #
@@ -40,6 +41,7 @@ cdef struct RowTable:
     int64_t turning_ns[MAX_ROWS]    # since when beyond (idle) or back (active); 0 = neither
     int64_t well_ns[MAX_ROWS]       # blind: since when it sees a value that is not beyond; 0 = it does not
     int64_t since_ns[MAX_ROWS]      # since when active or blind
+    int64_t pressed_ns[MAX_ROWS]    # a digital input: since when it is seen active; 0 = it is not
     double held_share[MAX_ROWS]     # of a latched derating row
     uint8_t active[MAX_ROWS]
     uint8_t blind[MAX_ROWS]
@@ -63,7 +65,7 @@ cdef void rows_init(RowTable* t) noexcept nogil
 # The journal says that this row is latched.
 cdef void rows_recall(const SiteConfig* c, RowTable* t, int row) noexcept nogil
 
-# One tick of all rows. `may_latch` is false while the loop acquires.
+# One tick of all rows. `may_latch` is false while the loop acquires: then only digital inputs latch.
 cdef void rows_update(const SiteConfig* c, const Inputs* inp, RowTable* t, EventSink* sink, bint may_latch, int64_t now_ns) noexcept nogil
 
 # Is this row's value there and fresh?

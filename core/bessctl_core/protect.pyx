@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
 from .layout cimport (
-    ACT_BLOCK, ACT_DERATE, ACT_WARN, ACT_ZERO, BLIND_HOLDS, CURVE_POINTS, DIR_BOTH, DIR_CHARGE, DIR_DISCHARGE, EV_ROW_DROPOFF,
+    ACT_BLOCK, ACT_DERATE, ACT_WARN, ACT_ZERO, BLIND_HOLDS, BLIND_TRIPS, CURVE_POINTS, DIR_BOTH, DIR_CHARGE, DIR_DISCHARGE, EV_ROW_DROPOFF,
     EV_ROW_LATCHED, EV_ROW_PICKUP, QUANTITIES, Q_INPUT_0, Q_INPUT_LAST, RESET_AUTO, RESET_LOCAL, TEST_BITS, TEST_THRESHOLD, TICK_EVENTS, TIER_WARN,
 )
 
@@ -146,6 +146,19 @@ cdef void latch(RowTable* t, int row) noexcept nogil:
     t.latched[row] = 1
 
 
+cdef inline bint is_input(const SiteConfig* c, int row) noexcept nogil:
+    return Q_INPUT_0 <= c.row_quantity[row] <= Q_INPUT_LAST
+
+
+cdef bint pressed(const SiteConfig* c, const Inputs* inp, RowTable* t, int row, bint seen, int64_t now_ns) noexcept nogil:
+    """R13: a digital input is seen active, and has been for its pickup delay. What is only unseen is not pressed."""
+    if not (seen and is_input(c, row) and c.row_blind[row] == BLIND_TRIPS and is_beyond(c, row, row_value(c, inp, row))):
+        t.pressed_ns[row] = 0
+        return False
+    t.pressed_ns[row] = t.pressed_ns[row] or now_ns
+    return now_ns - t.pressed_ns[row] >= c.row_pickup_delay_ns[row]
+
+
 # --- what a row does ----------------------------------------------------------------------------------------------------------------------
 
 cdef double curve_share(const SiteConfig* c, int row, double x) noexcept nogil:
@@ -201,16 +214,17 @@ cdef void demand(const SiteConfig* c, const Inputs* inp, RowTable* t, int row) n
 
 cdef void rows_update(const SiteConfig* c, const Inputs* inp, RowTable* t, EventSink* sink, bint may_latch, int64_t now_ns) noexcept nogil:
     cdef int row
-    cdef bint seen
+    cdef bint seen, latches
     clear_demands(t)
     t.latched_new, t.input_lost, t.retripped = 0, 0, -1
     for row in range(c.n_rows):
         seen = row_sees(c, inp, row, now_ns)
-        t.input_lost = t.input_lost or (not seen and Q_INPUT_0 <= c.row_quantity[row] <= Q_INPUT_LAST)
+        t.input_lost = t.input_lost or (not seen and is_input(c, row))
         move(c, inp, t, row, seen, may_latch, now_ns)
-        if t.active[row] and may_latch and c.row_reset[row] != RESET_AUTO:
+        latches = pressed(c, inp, t, row, seen, now_ns) or may_latch
+        if t.active[row] and latches and c.row_reset[row] != RESET_AUTO:
             latch(t, row)
-        tell(c, inp, t, sink, row, may_latch, now_ns)
+        tell(c, inp, t, sink, row, latches, now_ns)
         demand(c, inp, t, row)
 
 

@@ -13,7 +13,7 @@ A = L.Action
 D = L.Direction
 E = L.EventCode
 RESET = L.CommandCode.CMD_RESET
-INF = float("inf")
+NAN, INF = float("nan"), float("inf")
 
 OVER = Row(Q.Q_CELL_V_MAX, 3.6, 3.5)
 LATCHING = replace(OVER, action=A.ACT_STANDBY, reset=L.ResetRule.RESET_ANY)
@@ -204,6 +204,90 @@ def test_R5_what_stands_at_the_end_of_the_start_latches_and_is_told_then(row: Ro
     assert len(r.events(E.EV_ROW_DROPOFF)) == 1
 
 
+ESTOP = Row(Q.Q_INPUT_0, 1, 0, unit=PLANT, blind=L.BlindRule.BLIND_TRIPS, action=A.ACT_OPEN, reset=L.ResetRule.RESET_LOCAL)
+
+
+def starting(row: Row, *others: Row) -> Rig:
+    """The start waits for a cell voltage that does not come; the contact is closed."""
+    r = Rig(config(rows=(row, LATCHING, *others), slots=(Slot(),)))
+    r.offer(0, {"target_w": 100e3})
+    r.freeze(Q.Q_CELL_V_MAX)
+    r.set(row.quantity, 0, place=PLANT)
+    r.tick(20)
+    return r
+
+
+def comes_well(r: Rig) -> None:
+    r.frozen.clear()
+    r.tick(60)
+
+
+@pytest.mark.parametrize("waits", [20, 600])
+@pytest.mark.parametrize("reset", [L.ResetRule.RESET_LOCAL, L.ResetRule.RESET_ANY])
+def test_R13_a_button_pressed_during_the_start_is_not_forgotten(reset: int, waits: int) -> None:
+    """ADR 0060. The scenario: somebody presses and releases the emergency stop at night, while a start waits for a silent BMS; in the
+    morning the BMS answers, and the plant must not begin by itself. In acquire as in start_failed."""
+    r = starting(replace(ESTOP, reset=reset))
+    r.tick(waits)
+    r.set(Q.Q_INPUT_0, 1, place=PLANT)
+    r.tick(3)
+    r.set(Q.Q_INPUT_0, 0, place=PLANT)
+    r.tick(3)
+    assert (latched(r), r.state["mode"], r.h.out["journal_due"] or r.h.out["journal_seq"] > 1) == (True, L.Mode.MODE_TRIPPED, True)
+    assert [len(r.events(code)) for code in (E.EV_ROW_PICKUP, E.EV_ROW_LATCHED, E.EV_ROW_DROPOFF)] == [1, 1, 1]
+    assert not latched(r, 1), "a value that was not there yet latches nothing (R5)"
+    comes_well(r)
+    assert (latched(r), r.state["mode"], r.power_w) == (True, L.Mode.MODE_TRIPPED, 0)
+    r.local(RESET)
+    r.tick()
+    r.disk()
+    r.tick(60)
+    assert (latched(r), r.state["mode"], r.power_w) == (False, L.Mode.MODE_RUN, 100e3)
+
+
+@pytest.mark.parametrize(("pressed", "held"), [(1, False), (10, False), (11, True)])
+def test_R13_a_contact_that_bounces_during_the_start_is_no_button(pressed: int, held: bool) -> None:
+    """Its pickup delay counts from when it was seen open, also for one that acts already because it was not seen before."""
+    r = Rig(config(rows=(replace(ESTOP, pickup_s=0.1), LATCHING), slots=(Slot(),)))
+    r.freeze(Q.Q_CELL_V_MAX)
+    r.tick(30)
+    assert active(r), "not seen is active"
+    r.set(Q.Q_INPUT_0, 1, place=PLANT)
+    r.tick(pressed)
+    r.set(Q.Q_INPUT_0, 0, place=PLANT)
+    r.tick(20)
+    assert latched(r) is held
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [
+        (replace(ESTOP, reset=L.ResetRule.RESET_AUTO), 1.0),
+        (replace(ESTOP, blind=L.BlindRule.BLIND_HOLDS), 1.0),
+        (replace(ESTOP, quantity=Q.Q_INPUT_0 - 1), 1.0),
+        (replace(ESTOP, quantity=Q.Q_INPUT_LAST + 1), 1.0),
+        (ESTOP, NAN),
+        (ESTOP, 0.5),
+    ],
+    ids=["resets itself", "no input of R13", "before the inputs", "behind the inputs", "unreadable", "not beyond"],
+)
+def test_R5_nothing_else_latches_during_the_start(row: Row, value: float) -> None:
+    r = starting(row)
+    r.set(row.quantity, value, place=PLANT)
+    r.tick(20)
+    r.set(row.quantity, 0, place=PLANT)
+    comes_well(r)
+    assert (latched(r), r.state["mode"], r.power_w) == (False, L.Mode.MODE_RUN, 100e3)
+
+
+@pytest.mark.parametrize("quantity", [Q.Q_INPUT_0, Q.Q_INPUT_LAST])
+def test_R13_every_input_counts(quantity: int) -> None:
+    r = starting(replace(ESTOP, quantity=quantity))
+    r.set(quantity, 1, place=PLANT)
+    r.tick()
+    assert latched(r)
+
+
 # --- derived quantities -------------------------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +303,39 @@ def test_current_is_compared_with_what_the_bms_allows_in_its_direction(amps: flo
     r.tick()
     assert (r.h.value(0, Q.Q_DIS_A_OVER), r.h.value(0, Q.Q_CHA_A_OVER)) == (over_dis, over_cha)
     assert (active(r, 0), active(r, 1)) == (over_dis >= 1, over_cha >= 1)
+
+
+@pytest.mark.parametrize("has_bms", [True, False])
+@pytest.mark.parametrize(
+    ("pack_a", "dc_a", "judged"), [(-450.0, None, -450.0), (-450.0, 5.0, -450.0), (None, -450.0, -450.0), (NAN, 5.0, NAN)]
+)
+def test_the_batterys_own_current_is_judged_and_the_dc_sides_where_nobody_else_measures(
+    has_bms: bool, pack_a: float | None, dc_a: float | None, judged: float
+) -> None:
+    """The scenario: a hybrid inverter without a BMS measures the battery's amps and no DC side: its current rows never saw anything."""
+    array = config(rows=(Row(Q.Q_CHA_A_OVER, 1, 0),))
+    array[0]["unit_bms_device"][0] = 0 if has_bms else -1
+    r = Rig(array)
+    for quantity, amps in ((Q.Q_PACK_A, pack_a), (Q.Q_DC_A, dc_a)):
+        del r.values[0, quantity]
+        if amps is not None:
+            r.set(quantity, amps)
+    r.tick(2)
+    assert r.h.value(0, Q.Q_CHA_A_OVER) == pytest.approx(-judged - 400, nan_ok=True)
+
+
+@pytest.mark.parametrize(("dc_w", "conflict_pct"), [(None, 38.4), (20e3, 38.4)])
+def test_energy_is_compared_with_what_flows_at_the_battery_also_without_a_bms(dc_w: float | None, conflict_pct: float) -> None:
+    """100 A into the pack at 768 V while 100 kW are said to be given."""
+    array = config()
+    array[0]["unit_bms_device"][0] = -1
+    r = Rig(array, follow=False)
+    r.set(Q.Q_AC_W, 100e3)
+    r.set(Q.Q_PACK_A, -100.0)
+    if dc_w is not None:
+        r.set(Q.Q_DC_W, dc_w)
+    r.tick(2)
+    assert r.h.value(0, Q.Q_CONFLICT_PCT) == pytest.approx(conflict_pct)
 
 
 @pytest.mark.parametrize("lost", [Q.Q_PACK_A, Q.Q_BMS_DIS_MAX_A])
