@@ -38,7 +38,7 @@ class Loop(Strict):
     priority: Literal["active", "reactive"] = "active"
     """What goes first where apparent power is not enough for both."""
     min_power_w: NotNegativeWatts = 0.0
-    """Commands below this magnitude are sent as 0."""
+    """Commands below this magnitude are sent as 0, forced ones too: a limit exceeded by less than this is told as unmet."""
     reversal_min_pct: Annotated[float, Field(ge=0, le=20)] = 1.0
     """Of the units' power: a smaller target in the other direction is given only 10 s after power came to rest; nothing chatters."""
     reentry_pct: Annotated[float, Field(ge=0, le=50)] = 5.0

@@ -13,7 +13,7 @@ from .derive cimport derive, derive_init
 from .commission cimport commission_complete, commission_update
 from .dispatch cimport command_zero, commands_hold, dispatch
 from .energy cimport energy_update
-from .envelope cimport arbitrate, device_interval
+from .envelope cimport Envelope, arbitrate, device_interval
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit, tell_flags
 from .layout cimport (
     ACT_OPEN, ACT_STANDBY, BIND_NONE, BIND_OPEN, CLASS_MARKET, EV_LIMITS_DISJOINT, EV_METER, EV_PLAN_ACCEPTED, EV_PLAN_REFUSED, EV_TARGET_CLAMPED,
@@ -166,6 +166,18 @@ cdef double worth_giving(const SiteConfig* c, StepState* s, double w, int64_t no
     return 0
 
 
+cdef void leave_unmet(Envelope* e, double w) noexcept nogil:
+    """R3: power that a limit forces, and that is too small to be given, stays unmet. A limit that still ramps up is none of that."""
+    cdef double forced = min(max(0.0, e.lo.w), e.hi.w)
+    if forced == 0 or fabs(w) < fabs(forced):
+        return
+    if e.unmet_w * forced > 0:
+        e.unmet_w += forced
+        return
+    # Only slots force power: whose limit it is, is the id of the side.
+    e.unmet_w, e.unmet_slot = forced, e.lo.id if forced > 0 else e.hi.id
+
+
 cdef double next_power(const SiteConfig* c, StepState* s, int64_t now_ns) noexcept nogil:
     """The plant's power for this tick: target, limits, ramp."""
     cdef double rate = 0
@@ -186,7 +198,10 @@ cdef double next_power(const SiteConfig* c, StepState* s, int64_t now_ns) noexce
         rate, given = c.ramp_w_per_s, 0
     w = ramp_next(&s.ramp, given, s.envelope.lo.w, s.envelope.hi.w, c.ramp_w_per_s, rate, c.reversal_dead_ns,
                   <int64_t> (NS_PER_S / c.rate_hz), now_ns)
-    return worth_giving(c, s, w, now_ns)
+    given = worth_giving(c, s, w, now_ns)
+    if given == 0:
+        leave_unmet(&s.envelope, w)
+    return given
 
 
 # --- command ------------------------------------------------------------------------------------------------------------------------------
@@ -227,8 +242,9 @@ cdef bint sheds(const SiteConfig* c, const StepState* s) noexcept nogil:
     cdef int slot = s.envelope.unmet_slot
     if s.flags & FLAG_METER_STALE:
         return True
-    # The connection's own rating forces nothing, so an unmet limit is always that of a slot.
-    return slot >= 0 and c.slot_class[slot] < CLASS_MARKET
+    # The connection's own rating forces nothing, so an unmet limit is always that of a slot. By less than the smallest power that is given no
+    # load is shed: there the meter decides alone, by shed_margin_w.
+    return slot >= 0 and c.slot_class[slot] < CLASS_MARKET and fabs(s.envelope.unmet_w) >= MIN_POWER_MARGIN * c.min_power_w
 
 
 cdef void raise_flags(const SiteConfig* c, const Inputs* inp, StepState* s, int64_t now_ns) noexcept nogil:

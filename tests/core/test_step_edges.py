@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.rig import PERIOD_NS, START_NS, Rig, S, Slot, config
+from tests.core.rig import PERIOD_NS, START_NS, Rig, S, Slot, config, mapped
 
 Q, M = L.Quantity, L.Mode
 
@@ -134,3 +134,90 @@ def test_R2_a_small_wish_turns_power_around_after_ten_seconds_of_rest(sign: int)
     assert told(rig, sign * 4e3, 2) == sign * 4e3, "at the margin it waits for nothing"
     assert told(rig, -sign * 3999.0, 5) == 0
     assert told(rig, sign * 1e3, 5) == sign * 1e3, "back in the direction it came from"
+
+
+def test_shares_follow_a_state_of_charge_that_is_asked_for_slowly() -> None:
+    """The scenario: SunSpec 713 each second, data age 0.5 s: shares jumped between even and balanced with every poll."""
+    array = config(units=2, balance_soc_pct=10.0)
+    array[0]["unit_wh"][:2], array[0]["unit_data_age_ns"][:2] = 400e3, S // 2
+    for unit in range(2):
+        mapped(array, {Q.Q_SOC_PCT: 1.0}, unit)
+    rig = Rig(array)
+    rig.set(Q.Q_SOC_PCT, 70.0)
+    rig.set(Q.Q_SOC_PCT, 50.0, place=1)
+    rig.run()
+    rig.offer(0, {"target_w": 50e3}, lease_until_ns=rig.now_ns + 100 * S)
+    for unit in range(2):
+        rig.freeze(Q.Q_SOC_PCT, place=unit)
+    rig.tick(345)
+    assert rig.h.out["cmd_w"][0] > 1.5 * rig.h.out["cmd_w"][1]
+    rig.tick(10)
+    assert rig.h.out["cmd_w"][0] == pytest.approx(rig.h.out["cmd_w"][1], abs=1)
+
+
+# --- power that a limit forces, below the smallest that is given --------------------------------------------------------------------------
+
+GRID, MARKET = L.SlotClass.CLASS_GRID, L.SlotClass.CLASS_MARKET
+SHED = {"shed_on_ns": S, "shed_off_ns": S, "shed_margin_w": 20e3, "pcc_import_max_w": 1e6}
+
+
+def forced(*classes: int, **site: Any) -> Rig:
+    """Each source may force; behind the connection nothing else flows. min_power_w is 2 kW."""
+    slots = tuple(Slot(klass=klass, may_force=3) for klass in classes)
+    rig = Rig(config(slots=slots, has_meter=1, **{"min_power_w": 2e3, "load_max_w": 0.0, **site}))
+    rig.meter(0.0)
+    return rig.run()
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed_a", "power", "unmet", "slot"),
+    [
+        (({"pcc_lo_w": 1e3}, {}), 400, 0, 1e3, 0),
+        (({"pcc_hi_w": -1e3}, {}), 400, 0, -1e3, 0),
+        (({}, {"pcc_hi_w": -1e3}), 400, 0, -1e3, 1),
+        (({"pcc_lo_w": 2e3}, {}), 400, 2e3, 0, 255),
+        # the battery gives less than the least: all of it stays unmet, not only what is beyond the battery
+        (({"pcc_lo_w": 50e3}, {}), 2, 0, 50e3, 0),
+        (({"pcc_hi_w": -50e3}, {}), 2, 0, -50e3, 0),
+        # what a better class cannot have goes before what a worse one cannot
+        (({"pcc_lo_w": 1e3}, {"pcc_hi_w": -5e3}), 400, 0, 1e3, 0),
+        (({"pcc_hi_w": -1e3}, {"pcc_lo_w": 5e3}), 400, 0, -1e3, 0),
+        # a wish is no limit
+        (({"target_w": 1e3}, {}), 400, 0, 0, 255),
+    ],
+)
+def test_R3_a_forced_power_below_the_least_is_not_given_and_told_as_unmet(
+    limits: tuple[dict[str, float], dict[str, float]], allowed_a: float, power: float, unmet: float, slot: int
+) -> None:
+    """The scenario: an import limit that 1 kW of discharge would keep, min_power_w 2 kW: the limit is exceeded, and nobody said so."""
+    rig = forced(GRID, MARKET)
+    rig.set(Q.Q_BMS_DIS_MAX_A, allowed_a)
+    rig.set(Q.Q_BMS_CHA_MAX_A, allowed_a)
+    for index, limit in enumerate(limits):
+        rig.offer(index, limit)
+    rig.tick(30)
+    assert (rig.power_w, rig.state["pcc_unmet_w"], rig.state["unmet_slot"]) == pytest.approx((power, unmet, slot), abs=1)
+    assert bool(rig.state["flags"] & L.Flag.FLAG_SHED) == (unmet != 0)
+    assert len(rig.events(L.EventCode.EV_LIMITS_DISJOINT)) >= (unmet != 0)
+
+
+@pytest.mark.parametrize("limit", [{"pcc_lo_w": 20e3}, {"pcc_hi_w": -20e3}])
+def test_R3_a_forced_power_on_its_ramp_is_not_unmet(limit: dict[str, float]) -> None:
+    """1 kW a tick: the first two are below the least and not given, and the limit will be met all the same."""
+    rig = forced(GRID, ramp_w_per_s=1e5)
+    rig.offer(0, limit)
+    for _ in range(30):
+        rig.tick()
+        assert rig.state["unmet_slot"] == 255
+    assert abs(rig.power_w) == pytest.approx(20e3, abs=1)
+
+
+@pytest.mark.parametrize(("unmet_w", "sheds"), [(1999.0, False), (2499.0, False), (2500.0, True), (9e3, True)])
+def test_R3_what_is_too_small_to_be_given_sheds_no_load(unmet_w: float, sheds: bool) -> None:
+    """2 kW, and a quarter more with which power begins again: below that the meter alone decides, by its margin (20 kW here)."""
+    rig = forced(GRID, **SHED)
+    rig.set(Q.Q_BMS_DIS_MAX_A, 0)
+    rig.offer(0, {"pcc_lo_w": unmet_w})
+    rig.tick(30, S // 10)
+    assert rig.state["pcc_unmet_w"] == unmet_w
+    assert bool(rig.h.out["shed"] == 1) is sheds
