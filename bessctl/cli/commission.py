@@ -139,7 +139,7 @@ def tried(desk: Desk, name: str, percent: float) -> list[Trial]:
             asked_w = trial.share_w(desk.site, index, percent, sign)
             during = hold(desk, index, asked_w)
             after = hold(desk, index, 0.0)
-            found.append(trial.judge(name, asked_w, before, during, after))
+            found.append(trial.judge(name, asked_w, before, during, after, has_meter=desk.site.has_meter))
             before = after
         return found
     finally:

@@ -65,14 +65,16 @@ def mean(samples: Sequence[Powers]) -> Powers:
     return result
 
 
-def judge(unit: str, asked_w: float, before: Powers, during: Powers, after: Powers) -> Trial:
-    """Whether what changed is what was asked for."""
+def judge(unit: str, asked_w: float, before: Powers, during: Powers, after: Powers, *, has_meter: bool) -> Trial:
+    """Whether what changed is what was asked for, at every place where somebody measures."""
     changes = {name: _change(before[name], during[name], after[name]) for name in WORDS}
     findings = [_finding(WORDS[name], asked_w, change) for name, change in changes.items() if change is not None]
     if changes["ac_w"] is None:
         findings.append("its AC power was not measured all the time")
     if changes["dc_w"] is None and changes["battery_w"] is None:
         findings.append("nobody measured its DC power all the time")
+    if changes["pcc_w"] is None and has_meter:
+        findings.append("the power at the connection was not measured all the time")
     return Trial(unit, asked_w, changes, tuple(finding for finding in findings if finding))
 
 

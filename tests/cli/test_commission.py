@@ -13,7 +13,7 @@ import pytest
 from bessctl.cli import commission
 from bessctl.config import profiles
 from bessctl.config.seal import seal
-from bessctl.corelink import words
+from bessctl.corelink import trial, words
 from bessctl.corelink.dry import DryPlant
 from bessctl.corelink.words import Site
 from bessctl_core import layout as L
@@ -149,6 +149,32 @@ def test_R16_a_wrong_sign_or_scale_is_refused_with_both_values_and_the_cap_stays
     state = d.state()
     assert not state["unit_commissioned"][0]
     assert abs(state["command_w"]) <= CAP_W
+
+
+REST = dict.fromkeys(trial.WORDS, 0.0)
+MOVED = dict.fromkeys(trial.WORDS, 6000.0)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "has_meter", "said"),
+    [
+        ((), True, ()),
+        (("pcc_w",), True, ("the power at the connection was not measured all the time",)),
+        (("pcc_w",), False, ()),
+        (("ac_w",), True, ("its AC power was not measured all the time",)),
+        (("dc_w",), True, ()),
+        (("battery_w",), True, ()),
+        (("dc_w", "battery_w"), False, ("nobody measured its DC power all the time",)),
+    ],
+)
+@pytest.mark.parametrize("when", range(3))
+def test_R16_what_ought_to_agree_and_is_not_measured_is_a_finding(
+    when: int, lacks: tuple[str, ...], has_meter: bool, said: tuple[str, ...]
+) -> None:
+    """The scenario: a meter that answers and states no number for its power, on the wrong cable as well, passed unseen."""
+    powers: list[trial.Powers] = [dict(REST), dict(MOVED), dict(REST)]
+    powers[when] |= dict.fromkeys(lacks)
+    assert trial.judge("unit1", 6000.0, *powers, has_meter=has_meter).findings == said
 
 
 def test_R16_a_unit_that_is_wired_right_passes_and_the_cap_goes(tmp_path: Path) -> None:
