@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -336,6 +337,23 @@ def test_energy_is_compared_with_what_flows_at_the_battery_also_without_a_bms(dc
         r.set(Q.Q_DC_W, dc_w)
     r.tick(2)
     assert r.h.value(0, Q.Q_CONFLICT_PCT) == pytest.approx(conflict_pct)
+
+
+def test_what_is_taken_away_stays_away_until_the_device_answers_again() -> None:
+    """derive.pxd: the pack voltage of a battery that is not connected is none, for everybody behind, until a new answer came."""
+    r = rig()
+    r.set(Q.Q_BMS_STATE, 3.0)
+    r.tick()
+    r.freeze(Q.Q_PACK_V)
+    r.set(Q.Q_BMS_STATE, 2.0)
+    r.tick(2)
+    assert math.isnan(r.h.value(0, Q.Q_PACK_V))
+    r.set(Q.Q_BMS_STATE, 3.0)
+    r.tick(5)
+    assert math.isnan(r.h.value(0, Q.Q_PACK_V)), "connected again, and not asked since"
+    r.frozen.clear()
+    r.tick()
+    assert r.h.value(0, Q.Q_PACK_V) == 768.0
 
 
 @pytest.mark.parametrize("lost", [Q.Q_PACK_A, Q.Q_BMS_DIS_MAX_A])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf
 
 from tests.properties.model_modes import Machine, Record, Start, Times
 from tests.properties.model_plans import Plan, SlotRule, Sources
@@ -25,7 +25,7 @@ POWERED = ("run", "stopping")
 
 @dataclass(frozen=True)
 class Site:
-    """Equal units with a BMS each. `dc_v`: the lowest pack voltage; no losses."""
+    """Equal units with a BMS each, but for those `alone`. `dc_v`: the lowest pack voltage; no losses."""
 
     units: int
     rated_w: float
@@ -37,6 +37,7 @@ class Site:
     age_ns: int = S
     reentry_share: float = 0.0
     reentry_ns: int = 0
+    alone: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Plant:
         self.table = Table(site.rows)
         self.machine = Machine(site.times, self.table, self.start, self.record)
         self.sources = Sources(site.slots)
-        self.units = [Unit(site.rated_w, age_ns=site.age_ns) for _ in range(site.units)]
+        self.units = [Unit(site.rated_w, age_ns=site.age_ns, alone=unit in site.alone) for unit in range(site.units)]
         self.of_unit = [self.table.of(unit) for unit in range(site.units)]
 
     def sample(self, place: int, quantity: str) -> Sample:
@@ -117,7 +118,7 @@ class Plant:
 
     def _mode(self, now_ns: int) -> None:
         machine, before = self.machine, self.machine.mode
-        devices = all(unit.pcs_up and unit.bms_up for unit in self.units) and (self.meter_up or not self.site.has_meter)
+        devices = all(unit.up for unit in self.units) and (self.meter_up or not self.site.has_meter)
         machine.update(self.site.units, devices and all(row.sees(now_ns) for row in self.table.rows), now_ns)
         if machine.mode not in POWERED:
             self.closed.clear()
@@ -140,8 +141,8 @@ class Plant:
         return (0.0, 0.0) if self._obeys(unit, now_ns) else self.units[unit].giving(now_ns)
 
     def _obeys(self, unit: int, now_ns: int) -> bool:
-        power, state, switch = (self.sample(unit, name) for name in ("ac_w", "pcs_state", "loc_rem"))
-        return self.units[unit].obeys(power, state, switch, now_ns)
+        power, state, switch, grid = (self.sample(unit, name) for name in ("ac_w", "pcs_state", "loc_rem", "pcs_conn"))
+        return self.units[unit].obeys(power, state, switch, grid, now_ns)
 
     def _interval(self, unit: int, now_ns: int) -> tuple[float, float]:
         """The smallest of all; it always contains 0."""
@@ -174,9 +175,11 @@ class Plant:
         amps = self.sample(unit, "bms_cha_max_a" if charge else "bms_dis_max_a")
         rated = site.rated_w
         if stated.at_ns > 0:
-            rated = min(rated, max(0.0, stated.value) if isfinite(stated.value) else 0.0)
+            rated = min(rated, max(0.0, stated.value) if stated.seen(now_ns, site.age_ns) else 0.0)
         share = min((row.share(way) for row in rows), default=1.0)
         battery = max(0.0, amps.value) * site.dc_v if amps.seen(now_ns, site.age_ns) else 0.0
+        if unit in site.alone and amps.at_ns == 0:
+            battery = inf  # nobody limits its battery
         return min(rated, site.rated_w * share, battery), rated
 
     # --- what the sources leave ---

@@ -75,6 +75,8 @@ class Row:
     """A reset was accepted and is not on disk yet."""
     since_ns: int | None = None
     well_ns: int | None = None
+    pressed_ns: int | None = None
+    """A digital input: since when it is seen active."""
     held: float = 1.0
     sample: Sample = NEVER
 
@@ -103,6 +105,7 @@ class Row:
             self.blind, self.since_ns, self.well_ns = True, None, None
         else:
             self._watch(self.judged(sample.value), seen, drop_ns, now_ns)
+        may_latch = self._pressed(seen, now_ns) or may_latch
         again = False
         if self.active and may_latch and self.rule.reset != "auto":
             again = self.latched and self.marked
@@ -110,6 +113,15 @@ class Row:
         if self.rule.action == "derate":
             self.held = min(self.held, self._left()) if self.latched else 1.0
         return again
+
+    def _pressed(self, seen: bool, now_ns: int) -> bool:
+        """A digital input that is seen active for its delay latches at any time (R13, ADR 0060)."""
+        rule = self.rule
+        if not (seen and rule.quantity.startswith("input_") and rule.unseen == "beyond" and self.sample.value >= rule.pickup):
+            self.pressed_ns = None
+            return False
+        self.pressed_ns = now_ns if self.pressed_ns is None else self.pressed_ns
+        return now_ns - self.pressed_ns >= rule.pickup_ns
 
     def _watch(self, value: float, seen: bool, drop_ns: int, now_ns: int) -> None:
         rule = self.rule

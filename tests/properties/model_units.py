@@ -24,6 +24,8 @@ class Unit:
     reversion_ns: int = 0
     ramp_ns: int = 0
     age_ns: int = S
+    alone: bool = False
+    """It has no BMS: its PCS answers for the battery."""
     pcs_up: bool = False
     bms_up: bool = False
     heard: bool = False
@@ -53,20 +55,26 @@ class Unit:
         """At the end of the tick."""
         self.command_w, self.told = w, (min(self.told[0], w), max(self.told[1], w))
 
-    def obeys(self, power: Sample, state: Sample, switch: Sample, now_ns: int) -> bool:
-        """There, running, not switched to local control, and its power is measured."""
+    @property
+    def up(self) -> bool:
+        """All of its devices are there."""
+        return self.pcs_up and (self.bms_up or self.alone)
+
+    def obeys(self, power: Sample, state: Sample, switch: Sample, grid: Sample, now_ns: int) -> bool:
+        """There, running, its power measured; where it says who controls it, and whether it is on the grid, it says so now."""
         return (
             self.pcs_up
             and power.seen(now_ns, self.age_ns)
             and state.seen(now_ns, self.age_ns)
             and state.value in (RUNNING, THROTTLED)
-            and (switch.at_ns == 0 or switch.value == 0)
+            and (switch.at_ns == 0 or (switch.seen(now_ns, self.age_ns) and switch.value == 0))
+            and (grid.at_ns == 0 or (grid.seen(now_ns, self.age_ns) and grid.value != 0))
         )
 
     def loadable(self, bank: Sample, now_ns: int) -> bool:
         """Its battery is there and connected; a BMS without such a point cannot say otherwise."""
         connected = bank.seen(now_ns, self.age_ns) and CONNECTED <= bank.value <= SUSPENDING
-        return self.bms_up and (bank.at_ns == 0 or connected)
+        return (self.bms_up or self.alone) and (bank.at_ns == 0 or connected)
 
     def giving(self, now_ns: int) -> tuple[float, float]:
         """What it may give beside the commands of the others, while it does not obey."""

@@ -110,7 +110,7 @@ class Story:
 
     def _giving(self, unit: int) -> tuple[float, float]:
         known, (power, state) = self.known[unit], self.power[unit]
-        return (0.0, 0.0) if known.obeys(power, state, NEVER, self.now_ns) else known.giving(self.now_ns)
+        return (0.0, 0.0) if known.obeys(power, state, NEVER, NEVER, self.now_ns) else known.giving(self.now_ns)
 
     # --- what must hold
 

@@ -89,7 +89,8 @@ VALUES: dict[int, tuple[float, ...]] = {
     Q.Q_PCS_STATE: (3, 4, 2, 6, 7),
     Q.Q_W_MAX_DIS: (200e3, 50e3, -1),
     Q.Q_W_MAX_CHA: (200e3, 50e3, 0),
-    Q.Q_LOC_REM: (0, 0, 1),
+    Q.Q_LOC_REM: (0, 0, 0, 0, 1),
+    Q.Q_PCS_CONN: (1, 1, 1, 1, 0),
     Q.Q_BMS_ALARM: (0, 1, 2, 6, 2**32 - 1, 2**40),
     Q.Q_BMS_STATE: (3, 3, 4, 2, 1, 99),
     Q.Q_PCC_HZ: (50, 51.2, 51.5, 60),
@@ -175,6 +176,7 @@ class Plant(RuleBasedStateMachine):
         margins = {"reentry_share": 0.2, "reentry_ns": S // 20, "reversal_min_w": 5e3, "rt_required": 1}
         site = {"ramp_w_per_s": RAMP, "reactive_ramp_var_per_s": RAMP, "has_meter": 1, "load_max_w": 50e3, "pv_max_w": 50e3}
         self.array = config(UNITS, rows=ROWS, slots=SLOTS, **site, **margins)
+        self.array[0]["unit_bms_device"][1] = -1  # its PCS answers for the battery
         self.site = telling.site_of(self.array, ROWS, SLOTS)
         self.r = Rig(self.array)
         self.model = model.Plant(self.site, Start(START_NS, realtime_s=BEGIN_S))
@@ -208,8 +210,11 @@ class Plant(RuleBasedStateMachine):
         self.meter_state, self.model.meter_up = state, state == UP
         self.r.h.set_meter(state)
 
-    @initialize(started=st.sampled_from((True, True, True, False)))
-    def start(self, started: bool) -> None:
+    @initialize(started=st.sampled_from((True, True, True, False)), limited=st.booleans())
+    def start(self, started: bool, limited: bool = True) -> None:
+        """`limited`: the PCS that answers for its battery states what current that allows."""
+        for quantity in () if limited else (Q.Q_BMS_CHA_MAX_A, Q.Q_BMS_DIS_MAX_A):
+            del self.r.values[1, quantity]
         for unit in range(UNITS):
             self.devices(unit, UP, UP)
         for _ in range(15 if started else 1):
@@ -282,7 +287,7 @@ class Plant(RuleBasedStateMachine):
             for quantity, value in HEALTHY.items():
                 if quantity != Q.Q_AC_W:
                     self.r.set(quantity, value, place=unit)
-            for quantity in (Q.Q_W_MAX_DIS, Q.Q_W_MAX_CHA, Q.Q_LOC_REM, Q.Q_BMS_ALARM, Q.Q_BMS_STATE):
+            for quantity in (Q.Q_W_MAX_DIS, Q.Q_W_MAX_CHA, Q.Q_LOC_REM, Q.Q_PCS_CONN, Q.Q_BMS_ALARM, Q.Q_BMS_STATE):
                 self.r.set(quantity, float(VALUES[quantity][0]), place=unit)
             self.devices(unit, UP, UP)
         self.plant_is_well()
@@ -631,7 +636,7 @@ FORCED = {
 def told(seed: int, events: int, least: int = 0) -> Plant:
     """A long story. It goes on until each kind of event happened and at least so many ticks passed."""
     random, plant = Random(seed), Plant()
-    plant.start(True)
+    plant.start(True, limited=seed % 2 == 0)
     missing = list(KINDS)
     while events > 0 or plant.ticks < least or missing:
         if events <= 0 and missing and missing[0] in FORCED:

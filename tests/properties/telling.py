@@ -81,6 +81,7 @@ def site_of(array: Any, rows: tuple[Row, ...], slots: tuple[Slot, ...]) -> Site:
         age_ns=int(c["unit_data_age_ns"][0]),
         reentry_share=float(c["reentry_share"]),
         reentry_ns=int(c["reentry_ns"]),
+        alone=frozenset(unit for unit in range(int(c["n_units"])) if c["unit_bms_device"][unit] < 0),
     )
 
 

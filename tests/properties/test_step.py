@@ -14,11 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bessctl_core import layout as L
-from tests.core.rig import PLANT, START_NS, Q, Rig, S, Slot, config
+from tests.core.rig import START_NS, Rig, S, Slot, config
 from tests.properties.plant import (
     KINDS,
     MEASUREMENTS,
-    OF_PLANT,
     PLACED,
     PLANS,
     RAMP,
@@ -66,11 +65,8 @@ UNFORCED = tuple(Slot(klass=slot.klass, priority=slot.priority, default=slot.def
 def twin() -> Rig:
     r = Rig(config(UNITS, rows=ROWS, slots=UNFORCED, ramp_w_per_s=RAMP, has_meter=1, load_max_w=50e3, pv_max_w=50e3))
     r.meter(20e3)
-    for quantity in OF_PLANT:
-        r.set(quantity, float(VALUES[quantity][0]), place=PLANT)
-    for unit in range(UNITS):
-        r.set(Q.Q_BMS_ALARM, 0, place=unit)
-        r.set(Q.Q_BMS_STATE, 3, place=unit)
+    for place, quantity in PLACED:
+        r.set(quantity, float(VALUES[quantity][0]), place=place)
     return r.run()
 
 
@@ -102,7 +98,7 @@ def test_an_extra_limit_never_widens_anything(limit: dict[str, float], slot: int
 @settings(max_examples=25, deadline=None)
 @given(
     target=SIGNED,
-    lost=st.sampled_from([at for at in PLACED if at[1] not in (Q.Q_W_MAX_DIS, Q.Q_W_MAX_CHA)]),
+    lost=st.sampled_from(PLACED),
     how=st.sampled_from((NAN, INF, -INF, None)),
     events=st.lists(MEASUREMENTS, max_size=8),
 )
