@@ -9,13 +9,13 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
-def issue(path: Path, name: str, *, host: str = "127.0.0.1", days: int = 1) -> tuple[Path, Path]:
+def issue(path: Path, name: str, *, host: str = "127.0.0.1", days: int = 1, private: rsa.RSAPrivateKey | None = None) -> tuple[Path, Path]:
     """A self-signed certificate and its key; `days` below 0 = expired."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = private or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     certificate = (
