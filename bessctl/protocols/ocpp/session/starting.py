@@ -77,6 +77,22 @@ class Parts:
     contract: Callable[[str], tuple[tuple[OcspName, ...], str | None]] = lambda pem: ((), "contracts are not judged here")
 
 
+def begun_by(pending: Pending, tx: str) -> Begin:
+    """What a start that was allowed begins transaction `tx` with, or goes on with where plugging in began it."""
+    wish = pending.wish
+    return Begin(
+        tx,
+        pending.connector,
+        wish.id_token,
+        pending.claim_w,
+        pending.order,
+        wish.token_type,
+        pending.parent,
+        pending.trigger,
+        wish.remote_start_id,
+    )
+
+
 class Starting:
     """Supervisor thread; no I/O."""
 
@@ -254,18 +270,7 @@ class Starting:
         wish = pending.wish
         self._p.connectors.preparing.discard(pending.connector)
         self._p.reservations.use(pending.connector, self._core.digest(wish.id_token), pending.parent)
-        who = Begin(
-            tx.id,
-            pending.connector,
-            wish.id_token,
-            pending.claim_w,
-            pending.order,
-            wish.token_type,
-            pending.parent,
-            pending.trigger,
-            wish.remote_start_id,
-        )
-        self._with_profile(wish, pending.connector, self._p.transactions.authorise(tx, who))
+        self._with_profile(wish, pending.connector, self._p.transactions.authorise(tx, begun_by(pending, tx.id)))
 
     def _with_profile(self, wish: RemoteStart, connector: int, tx: StoredTx) -> None:
         why = None if wish.profile is None else self._p.profiles.install(connector, wish.profile, tx, with_start=True)
@@ -280,20 +285,8 @@ class Starting:
             self._p.connectors.report(connector, status="Preparing")
         token = core.digest(wish.id_token)
         reservation = self._p.reservations.use(connector, token, pending.parent)
-        begin = Begin(
-            pending.tx,
-            connector,
-            wish.id_token,
-            pending.claim_w,
-            pending.order,
-            wish.token_type,
-            pending.parent,
-            pending.trigger,
-            wish.remote_start_id,
-            reservation,
-            "Idle" if waits else "Charging",
-            waits,
-        )
+        state = "Idle" if waits else "Charging"
+        begin = replace(begun_by(pending, pending.tx), reservation=reservation, state=state, waits=waits)
         values = self._p.metering.first(connector)
         tx = self._p.transactions.begin(begin, values)
         self._p.metering.health(tx, "Begin")
