@@ -104,6 +104,23 @@ def test_a_boot_cut_off_by_the_link_is_sent_on_the_next_one() -> None:
     assert talk.station.accepted
 
 
+def test_a_csms_of_2_0_1_that_rejected_us_may_trigger_a_boot_alone() -> None:
+    """B03.FR.08: everything else is answered by SecurityError; the triggered BootNotification does not wait for the interval."""
+    talk = Talk(version="2.0.1")
+    talk.replies["BootNotification"] = lambda p: boot("Rejected", 600)
+    talk.connect()
+    for action, payload in (
+        ("GetLocalListVersion", {}),
+        ("TriggerMessage", {"requestedMessage": "Heartbeat"}),
+        ("Reset", {"type": "OnIdle"}),
+    ):
+        assert talk.call(action, payload)[0] == "SecurityError"
+    assert talk.actions() == ["BootNotification"]
+    talk.replies["BootNotification"] = lambda p: boot()
+    assert talk.call("TriggerMessage", {"requestedMessage": "BootNotification"}) == {"status": "Accepted"}
+    assert talk.station.accepted
+
+
 def test_each_start_of_a_station_counts_a_boot() -> None:
     """OCPP-7: Reset is proven by a boot counter that lives on disk."""
     talk = Talk().booted()

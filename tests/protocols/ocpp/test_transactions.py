@@ -359,6 +359,50 @@ def test_reset_ends_transactions_and_restarts_the_station(kind: str, reason: str
     assert again.of("BootNotification")
 
 
+def test_what_is_scheduled_holds_across_a_power_cut() -> None:
+    """Settled 13: inoperative from the end of the transaction on, though the supervisor was killed in the middle of it."""
+    talk = started()
+    assert talk.call("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"}) == {"status": "Scheduled"}
+    again = talk.restarted().booted()
+    assert again.call("RemoteStopTransaction", {"transactionId": 41}) == {"status": "Accepted"}
+    states = {p["connectorId"]: p["status"] for p in again.of("StatusNotification")}
+    assert states[1] == "Unavailable"
+    third = again.restarted().booted()
+    assert third.call("ChangeAvailability", {"connectorId": 1, "type": "Operative"}) == {"status": "Accepted"}
+    assert {p["connectorId"]: p["status"] for p in third.restarted().booted().of("StatusNotification")}[1] == "Available"
+
+
+def test_each_unlock_connector_is_answered() -> None:
+    """Two wait for the same power to go: both are told, whichever came first."""
+    talk = started()
+    talk.plant.set(ess_w=150_000.0)
+    talk.look()
+    assert talk.call("UnlockConnector", {"connectorId": 1}) is None
+    assert talk.call("UnlockConnector", {"connectorId": 1}) is None
+    first, second = f"c{talk._calls - 1}", f"c{talk._calls}"
+    talk.pass_time(60)
+    assert {talk.results[call]["status"] for call in (first, second)} == {"UnlockFailed"}
+
+
+def test_a_message_that_left_the_queue_leaves_no_trace() -> None:
+    """However it left: acknowledged, thinned out, buried, unsendable. Else a link that is offline for months grows without end."""
+    talk = Talk(with_keys(TransactionMessageAttempts="1", MeterValueSampleInterval="1"))
+    talk.station._core.queue._capacity = 10
+    talk.booted()
+    talk.replies["StartTransaction"] = lambda p: None
+    for n in range(3):
+        talk.call("RemoteStartTransaction", {"idTag": "T", "connectorId": 1})
+        talk.replies["StartTransaction"] = talk._default("StartTransaction")
+        talk.disconnect()
+        talk.pass_time(30)
+        talk.connect()
+        talk.pass_time(30)
+        talk.call("RemoteStopTransaction", {"transactionId": 40 + n})
+        talk.pass_time(30)
+    core = talk.station._core
+    assert len(core.queue) == len(core._queued_at)
+
+
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])
 def test_a_reset_waits_for_the_answer_under_way(kind: str) -> None:
     """A station that hung up with its StatusNotification unanswered lost the answer to Reset: the CSMS answered into a closed link."""

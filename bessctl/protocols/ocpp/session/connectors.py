@@ -42,7 +42,7 @@ class Connectors:
         self._core = core
         self._transactions = transactions
         self._inoperative = set(inoperative)
-        self._scheduled: set[int] = set()
+        self._scheduled = {int(n) for n in core.saved.state.get("scheduled", "").split(",") if n}
         self._told: dict[int, Shown] = {}
         self._asked: dict[int, Shown] = {}
         self._candidate: dict[int, tuple[Shown, int]] = {}
@@ -119,9 +119,9 @@ class Connectors:
         """ChangeAvailability; returns the answer's status."""
         running = self._transactions.active(connector or None)
         if not operative and running is not None:
-            self._scheduled.add(connector)
+            self._schedule({*self._scheduled, connector})
             return "Scheduled"
-        self._scheduled.discard(connector)
+        self._schedule(self._scheduled - {connector})
         self._set(connector, operative)
         return "Accepted"
 
@@ -129,7 +129,7 @@ class Connectors:
         """Carry scheduled changes out, tell what changed."""
         for connector in list(self._scheduled):
             if self._transactions.active(connector or None) is None:
-                self._scheduled.discard(connector)
+                self._schedule(self._scheduled - {connector})
                 self._set(connector, False)
         if self._core.registration.accepted and self._core.online:
             for connector in self._told_of():
@@ -172,6 +172,11 @@ class Connectors:
 
     def _told_of(self) -> tuple[int, ...]:
         return (STATION, *CONNECTORS) if self._core.traits.tells_station else tuple(CONNECTORS)
+
+    def _schedule(self, connectors: set[int]) -> None:
+        if connectors != self._scheduled:
+            self._scheduled = connectors
+            self._core.out.writes.append(PutState("scheduled", ",".join(str(c) for c in sorted(connectors))))
 
     def _set(self, connector: int, operative: bool) -> None:
         members = (STATION, *CONNECTORS) if connector == STATION else (connector,)

@@ -67,7 +67,8 @@ class Core:
         self.ledger = ledger
         self.rng = rng
         self.keys = Keys(link, saved.keys, settings.table(link))
-        self.queue = TxQueue(saved.queue)
+        self._queued_at: dict[int, int] = {}
+        self.queue = TxQueue(saved.queue, left=self._dequeued)
         self.registration = Registration()
         self.asks: deque[WaitingAsk] = deque()
         self.out = Output()
@@ -77,7 +78,6 @@ class Core:
         self.resetting = ""
         self.boot_reason = saved.state.get("boot_reason", "PowerUp")
         self._orders = count(1)
-        self._queued_at: dict[int, int] = {}
 
     @property
     def traits(self) -> Traits:
@@ -100,13 +100,12 @@ class Core:
         item = self.queue.last()
         self._queued_at[item.seq] = next(self._orders)
 
+    def _dequeued(self, seq: int) -> None:
+        self._queued_at.pop(seq, None)
+
     def queued_at(self, seq: int) -> int:
         """The place of a queued message among everything that waits; 0 = it was there at the start."""
         return self._queued_at.get(seq, 0)
-
-    def dequeued(self, seq: int) -> None:
-        """It needs no place any more."""
-        self._queued_at.pop(seq, None)
 
     def security(self, kind: str, info: str = "") -> None:
         """A security event: kept, told as soon as the CSMS accepts us, and audited. `info` holds no secret."""

@@ -39,7 +39,8 @@ class Ending:
         self._profiles = profiles
         self._connectors = connectors
         self._metering = metering
-        self._unlocking: tuple[str, int, int] | None = None
+        self._unlocking: dict[str, tuple[int, int]] = {}
+        """CALLs of UnlockConnector that wait for their answer: connector, and until when."""
 
     def stop(self, wish: RemoteStop) -> Answer:
         """The CSMS ends a transaction."""
@@ -104,40 +105,35 @@ class Ending:
         if tx is not None:
             self.end(tx, "UnlockCommand", trigger="UnlockCommand")
         self._connectors.disarm(wish.connector)
-        self._unlocking = (call_id, wish.connector, core.now.mono_ns + UNLOCK_S * NS)
+        self._unlocking[call_id] = (wish.connector, core.now.mono_ns + UNLOCK_S * NS)
         return self.unlocked(call_id)
 
     def unlock_due(self) -> tuple[str, Answer] | None:
-        """The answer of an UnlockConnector that waited, if it is known now."""
-        if self._unlocking is None:
-            return None
-        call_id = self._unlocking[0]
-        answer = self.unlocked(call_id)
-        return (call_id, answer) if answer else None
+        """The answer of an UnlockConnector that waited, if one is known now."""
+        known = ((call_id, self.unlocked(call_id)) for call_id in list(self._unlocking))
+        return next(((call_id, answer) for call_id, answer in known if answer), None)
 
     def unlocked(self, call_id: str) -> Answer | None:
         """Zero power = Unlocked; too late = UnlockFailed; else not known yet."""
-        if self._unlocking is None or self._unlocking[0] != call_id:
-            return None
-        _, connector, until = self._unlocking
+        connector, until = self._unlocking[call_id]
         reading = self._core.reading
         power = reading.side(CONNECTORS[connector]).power_w if reading else None
         others = self._core.ledger.direction() is CONNECTORS[connector]
         if (power is not None and power < ZERO_W) or others:
-            self._unlocking = None
+            del self._unlocking[call_id]
             return Answer("Unlocked")
         if self._core.now.mono_ns >= until:
-            self._unlocking = None
+            del self._unlocking[call_id]
             return Answer("UnlockFailed", "the power did not go to zero")
         return None
 
     def wake_ns(self) -> int | None:
         """When an unlocking is given up."""
-        return self._unlocking[2] if self._unlocking else None
+        return min((until for _, until in self._unlocking.values()), default=None)
 
     def link_broke(self) -> None:
         """Answers that nobody waits for any more."""
-        self._unlocking = None
+        self._unlocking.clear()
 
     def _register(self, tx: StoredTx) -> int:
         return self._core.ledger.register_wh(self._core.link.name, CONNECTORS[tx.connector])

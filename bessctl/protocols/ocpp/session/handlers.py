@@ -91,6 +91,13 @@ def counts(tokens: Tokens, security: Security, displays: Displays, network: Netw
     }
 
 
+def require_allowed(core: Core, command: c.Command) -> None:
+    """A CSMS of 2.0.1 that rejected this station may trigger a BootNotification, and nothing else (B03.FR.08). Raises CallRefused."""
+    triggered = isinstance(command, c.Trigger) and command.message == "BootNotification"
+    if core.registration.state.value == "rejected" and not triggered:
+        raise c.CallRefused("SecurityError", "action", "this station was rejected: only a BootNotification may be triggered")
+
+
 def change_key(parts: Parts, wish: c.ChangeKey) -> a.Answer:
     """ChangeConfiguration (5.3)."""
     core = parts.core

@@ -9,7 +9,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bessctl.protocols.ocpp.messages.records import SecurityEvent, TxMetered, TxRecord
@@ -22,7 +22,16 @@ CAPACITY = 10_000
 class TxQueue:
     """One link's queue. Every change returns what the disk must be told."""
 
-    def __init__(self, items: Iterable[QueueItem] = (), *, next_seq: int = 1, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        items: Iterable[QueueItem] = (),
+        *,
+        next_seq: int = 1,
+        capacity: int = CAPACITY,
+        left: Callable[[int], None] = lambda seq: None,
+    ) -> None:
+        """`left` is told of each message that leaves, whichever way."""
+        self._left = left
         self._items = {item.seq: item for item in sorted(items, key=lambda i: i.seq)}
         self._next_seq = max([next_seq, *(seq + 1 for seq in self._items)])
         self._capacity = capacity
@@ -64,7 +73,7 @@ class TxQueue:
 
     def acknowledged(self, seq: int) -> list[Write]:
         """The CSMS answered."""
-        self._items.pop(seq, None)
+        self._drop(seq)
         self._not_before_ns = 0
         return [Dequeue(seq)]
 
@@ -82,7 +91,7 @@ class TxQueue:
 
     def bury(self, seq: int, why: str) -> list[Write]:
         """Give a message up."""
-        self._items.pop(seq, None)
+        self._drop(seq)
         self._not_before_ns = 0
         return [Bury(seq, why)]
 
@@ -90,11 +99,15 @@ class TxQueue:
         """Back-off is for a live link only."""
         self._not_before_ns = 0
 
+    def _drop(self, seq: int) -> None:
+        self._items.pop(seq, None)
+        self._left(seq)
+
     def _thin(self) -> list[Write]:
         if len(self._items) <= self._capacity:
             return []
         measured = [seq for seq, item in self._items.items() if isinstance(item.record, TxMetered)]
         gone = measured[1:-1:2]
         for seq in gone:
-            del self._items[seq]
+            self._drop(seq)
         return [Dequeue(seq) for seq in gone]

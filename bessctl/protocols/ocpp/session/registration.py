@@ -5,8 +5,9 @@ NEW       a station's start, reset, trigger   BootNotification                  
 WAITING   BootNotification sent               nothing                            the answer
 ACCEPTED  answer Accepted                     everything                         reset
 PENDING   answer Pending                      what the CSMS triggered            interval over: NEW
-REJECTED  answer Rejected                     nothing, CALLs are not answered    interval over: NEW
+REJECTED  answer Rejected                     nothing; see below                 interval over: NEW
 
+A CSMS that rejected us gets no answer in 1.6, in 2.0.1 a CALLERROR SecurityError; there it may trigger a BootNotification (B03.FR.08).
 No answer, an error or a broken link: NEW again, after `RETRY_S` or on the next connection. A reconnect alone sends no
 BootNotification (settled question 7). The interval of Accepted is a HeartbeatInterval and is clamped into the site's range
 (0 = our choice); that of Pending and Rejected is obeyed as it is (0 = RETRY_S).

@@ -36,7 +36,6 @@ class Replies:
         core = self._core
         if asked.seq is not None:
             core.out.writes += core.queue.acknowledged(asked.seq)
-            core.dequeued(asked.seq)
         match asked.request, reply:
             case r.Boot(), r.BootReply():
                 self._boot(reply)

@@ -302,8 +302,7 @@ class Station:
         if core.out.whole:
             self._look()
         if self._rpc is not None:
-            due = self._ending.unlock_due()
-            if due is not None:
+            while (due := self._ending.unlock_due()) is not None:
                 self._looked = True
                 self._send_answer(due[0], c.Unlock(0), due[1])
             self._sender.send(self._rpc)
@@ -343,11 +342,12 @@ class Station:
 
     def _called(self, call: Called) -> None:
         core = self._core
-        if core.registration.state.value == "rejected":
+        if core.registration.state.value == "rejected" and core.traits.version == "1.6":
             core.audit("unanswered", f"{call.action[:50]!r}: the CSMS rejected this station", None, WARNING)
             return
         try:
             command = core.spoken.decode(call.action, call.payload)
+            handlers.require_allowed(core, command)
             answer = self._handle(command, call.id)
         except c.CallRefused as refused:
             core.out.charge = BAD_CHARGE
