@@ -233,6 +233,11 @@ def _by_name(keys: tuple[Key, ...]) -> Mapping[str, Key]:
     return {key.name.lower(): key for key in keys}
 
 
+@lru_cache(maxsize=256)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)
+
+
 class Keys:
     """One link's values: first values, then the site's, then what the CSMS changed."""
 
@@ -287,7 +292,7 @@ class Keys:
 
     def words(self, name: str) -> tuple[str, ...]:
         """A list's value."""
-        return tuple(w for w in self._values[name].split(",") if w)
+        return _words(self._values[name])
 
     def put(self, name: str, value: str) -> None:
         """Set what only another message than a change of settings may (MonitoringLevel)."""

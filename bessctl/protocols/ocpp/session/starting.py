@@ -204,8 +204,10 @@ class Starting:
     def _plug_due_ns(self) -> int | None:
         """When a transaction that began by its authorisation is given up for want of a plug; None = it is not."""
         core, tx = self._core, self._p.transactions.active()
+        if tx is None or tx.waits != "plug":
+            return None
         wait, utc = core.keys.number("ConnectionTimeOut"), core.time.utc_ns(core.now)
-        if tx is None or tx.waits != "plug" or not wait or utc is None:
+        if not wait or utc is None:
             return None
         return core.time.mono_ns(core.time.resolve(tx.started, core.now) + wait * NS, core.now)
 

@@ -126,6 +126,9 @@ class Station:
         self._resetting = Resetting(core, self.transactions, self._ending, self._starting.give_up)
         self._hand = Hand(core, self.transactions, self._connectors, self._starting, self._ending)
         self._standing = Standing(core, self.transactions, self.profiles, lambda: self._replies.registered)
+        timed = (self._metering, self._starting, self._ending, self._resetting, self._reservations, self._files, self._security)
+        more = (self._monitors, self._standing, self._replies, self._connectors)
+        self._wakers: tuple[Callable[[], int | None], ...] = tuple(part.wake_ns for part in (*timed, *more))
 
     # What comes in.
 
@@ -254,14 +257,10 @@ class Station:
         if self._looked:
             self._looked, self._parts_wake_ns = False, self._parts_due_ns()
         sending_ns = None if self._rpc is None else self._sender.wake_ns(self._rpc)
-        return min((t for t in (sending_ns, self._parts_wake_ns) if t is not None), default=None)
+        return min([t for t in (sending_ns, self._parts_wake_ns) if t is not None], default=None)
 
     def _parts_due_ns(self) -> int | None:
-        times = [part.wake_ns() for part in (self._metering, self._starting, self._ending, self._resetting, self._reservations)]
-        times += [part.wake_ns() for part in (self._files, self._security, self._monitors, self._standing)]
-        if self._rpc is not None:
-            times += [self._replies.wake_ns(), self._connectors.wake_ns()]
-        return min((t for t in times if t is not None), default=None)
+        return min([t for wake_ns in self._wakers if (t := wake_ns()) is not None], default=None)
 
     def lease_until_ns(self) -> int:
         """How long the peer's last frame stands for what it asked; 0 = it does not stand."""
