@@ -162,6 +162,47 @@ def test_R4_an_input_that_trips_unseen_is_beyond_when_it_is_too_old(seconds: flo
     assert bool(r.state["flags"] & L.Flag.FLAG_INPUT_LOST) is bool(latched)
 
 
+INPUTS = [Row(quantity, 1, 0, unit=PLANT, action=A.ACT_WARN, max_age_s=0.3) for quantity in (Q.Q_INPUT_0, Q.Q_INPUT_LAST)]
+
+
+@pytest.mark.parametrize("lost", [(), (0,), (1,), (0, 1), (2,)], ids=str)
+def test_R13_inputs_that_cannot_be_read_are_told_together_and_nothing_else_is(lost: tuple[int, ...]) -> None:
+    """The first and the last input, and a row that is on none."""
+    r = Rig(config(rows=(*INPUTS, replace(HIGH, action=A.ACT_WARN)), slots=(Slot(),)))
+    for row in INPUTS:
+        r.set(row.quantity, 0, place=PLANT)
+    r.run()
+    for row in lost:
+        r.freeze((Q.Q_INPUT_0, Q.Q_INPUT_LAST, Q.Q_CELL_V_MAX)[row], place=0 if row == 2 else PLANT)
+    r.tick(50)
+    assert bool(r.state["flags"] & L.Flag.FLAG_INPUT_LOST) is (0 in lost or 1 in lost)
+    r.frozen.clear()
+    r.tick(2)
+    assert not r.state["flags"] & L.Flag.FLAG_INPUT_LOST
+    assert [bool(event["value"]) for event in r.events(E.EV_FLAG)] == [True, False] * (0 in lost or 1 in lost)
+
+
+def test_R4_since_when_a_row_acts_is_when_it_began_to_whatever_it_sees_meanwhile() -> None:
+    r = rig(HIGH, replace(HIGH, pickup=9.0, dropoff=8.0))
+
+    def since() -> list[int]:
+        return list(r.state["row_since_ns"][:2])
+
+    r.set(Q.Q_CELL_V_MAX, NAN)
+    r.tick()
+    blind = r.now_ns
+    assert since() == [blind, blind]
+    r.tick(10)
+    assert since() == [blind, blind], "still the same blindness"
+    r.set(Q.Q_CELL_V_MAX, 3.7)
+    r.tick(20)
+    beyond = blind + 11 * 10_000_000
+    assert since() == [beyond, blind], "the first sees that it is beyond, the second that all is well"
+    r.set(Q.Q_CELL_V_MAX, NAN)
+    r.tick(5)
+    assert since() == [beyond, r.now_ns - 4 * 10_000_000], "what is active stays so when it goes blind"
+
+
 def test_R4_every_row_of_a_lost_device_is_told_though_one_tick_has_no_room_for_all() -> None:
     """32 events fit in a tick; what found no room is told in the next, latches included."""
     rows = tuple(replace(HIGH, pickup=3.6 + i / 1000, action=A.ACT_ZERO) for i in range(40))

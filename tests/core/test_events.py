@@ -60,6 +60,13 @@ def meter_lost(r: Rig) -> None:
     r.tick(150)
 
 
+def meter_back(r: Rig) -> None:
+    r.freeze(Q.Q_PCC_W, place=PLANT)
+    r.tick(150)
+    r.seen.clear()
+    r.frozen.clear()
+
+
 def tripped(r: Rig) -> None:
     r.set(Q.Q_CELL_V_MAX, 3.7, place=1)
 
@@ -108,6 +115,7 @@ STORIES = [
     (clamped_below_by_a_slot, E.EV_TARGET_CLAMPED, (0, B.BIND_SLOT, 1), INFO, B.BIND_SLOT, -900e3, -5e3),
     (disjoint, E.EV_LIMITS_DISJOINT, (-1, -1, 1), ALARM, 0, 100e3, 0),
     (meter_lost, E.EV_METER, (PLANT, -1, -1), ALARM, 1, 1.001, 1.0),
+    (meter_back, E.EV_METER, (PLANT, -1, -1), INFO, 0, 0.001, 1.0),
     (tripped, E.EV_ROW_LATCHED, (1, 1, -1), ALARM, A.ACT_STANDBY, 3.7, 3.6),
     (well_again, E.EV_ROW_PICKUP, (1, 0, -1), WARNING, A.ACT_WARN, 3.56, 3.55),
     (well_again, E.EV_ROW_DROPOFF, (1, 0, -1), INFO, A.ACT_WARN, 3.3, 3.55),
@@ -152,6 +160,29 @@ def test_what_is_settled_is_told_of_the_machine() -> None:
     assert [(e["place"], e["row"], e["slot"], e["level"], e["value"]) for e in r.events(E.EV_MODE)] == [
         (*NOBODY, INFO, L.Mode.MODE_ACQUIRE)
     ]
+
+
+def test_a_plan_is_told_when_it_is_the_first_and_when_it_follows_one_that_was_refused() -> None:
+    r = running()
+    for serial, block in (
+        (1, {"target_w": 1.0}),
+        (2, {"target_w": 2.0}),
+        (3, {"ess_lo_w": 1e3}),
+        (4, {"ess_lo_w": 1e3}),
+        (5, {"target_w": 3.0}),
+    ):
+        r.offer(1, block, serial=serial)
+        r.tick()
+    told = [(e["code"], e["detail"]) for e in r.seen if e["code"] in (E.EV_PLAN_ACCEPTED, E.EV_PLAN_REFUSED)]
+    assert told == [(E.EV_PLAN_ACCEPTED, 1), (E.EV_PLAN_REFUSED, L.PlanFault.PLAN_RANGE), (E.EV_PLAN_ACCEPTED, 5)]
+
+
+def test_a_plan_of_a_slot_that_is_none_or_without_a_number_is_no_plan() -> None:
+    r = running()
+    for slot, serial in ((-1, 1), (2, 1), (1, 0)):
+        r.offer(slot, {"target_w": 9e3}, serial=serial)
+    r.tick(5)
+    assert (r.power_w, r.events(E.EV_PLAN_ACCEPTED), r.events(E.EV_PLAN_REFUSED)) == (0, [], [])
 
 
 def test_a_clamped_target_is_told_once_for_each_who_clamps_it() -> None:
