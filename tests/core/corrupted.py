@@ -11,35 +11,53 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bessctl_core import dispatch as module
-from bessctl_core import layout
+from bessctl_core.layout import DeviceState, dtype
+
+UP, DOWN = DeviceState.DEV_UP, DeviceState.DEV_DOWN
 
 RAW_OFFSET = 16 * 8  # Outputs: cmd_w[16], then cmd_raw[16]
 PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_double, ctypes.c_void_p)
 
-# counts of units 0 and 1 that replace the right ones
-CASES: dict[str, tuple[int, int]] = {
-    "right": (50_000, 50_000),
-    "beyond the unit": (200_001, 0),
-    "beyond the source's limit": (60_001, 60_000),
-    "within both": (60_000, 60_000),
-    "the other direction": (-1, 50_000),
-    "both the other direction": (-30_000, -30_000),
-    "charging beyond its limit": (-30_001, -30_000),
-    "largest count": (2**31 - 1, 0),
-    "smallest count": (0, -(2**31)),
-    "half of what rounding may add": (60_000, 60_000),
-    "more than rounding adds": (60_000, 60_000),
-    "the counts of before a scale factor changed": (50_000, 50_000),
+
+@dataclass(frozen=True)
+class Case:
+    """Counts of units 0 and 1 instead of the right ones, under a source's limits. `silent`: unit 1 is not heard any more while it gives;
+    `scale_w`: what a count of unit 0 means from the lie on."""
+
+    counts: tuple[int, int]
+    lo_w: float = -60e3
+    hi_w: float = 120e3
+    target_w: float = 100e3
+    silent: bool = False
+    scale_w: float = 1.0
+
+
+CASES = {
+    "right": Case((50_000, 50_000)),
+    "beyond the unit": Case((200_001, 0)),
+    "beyond the unit alone": Case((200_001, 0), hi_w=300e3),
+    "charging beyond the unit alone": Case((0, -200_001), lo_w=-300e3),
+    "beyond the source's limit": Case((60_001, 60_000)),
+    "within both": Case((60_000, 60_000)),
+    "half of what rounding may add": Case((60_000, 60_000), hi_w=120e3 - 0.5e-6),
+    "more than rounding adds": Case((60_000, 60_000), hi_w=120e3 - 1.5e-6),
+    "the other direction": Case((-1, 50_000)),
+    "both the other direction": Case((-30_000, -30_000)),
+    "charging beyond its limit": Case((-30_001, -30_000)),
+    "beside a silent unit": Case((70_000, 0), silent=True),
+    "beyond what a silent unit leaves": Case((70_001, 0), silent=True),
+    "charging beside a silent unit": Case((-70_000, 0), lo_w=-120e3, target_w=-100e3, silent=True),
+    "charging beyond what a silent unit leaves": Case((-70_001, 0), lo_w=-120e3, target_w=-100e3, silent=True),
+    "largest count": Case((2**31 - 1, 0)),
+    "smallest count": Case((0, -(2**31))),
+    "the counts of before a scale factor changed": Case((50_000, 50_000), scale_w=10.0),
 }
-# What a count of unit 0 means from the lie on, where that is not 1 W.
-SCALES = {"the counts of before a scale factor changed": 10.0}
-# The source's limits for what the units give together, where they are not the same as above.
-LIMITS = {"half of what rounding may add": 120e3 - 0.5e-6, "more than rounding adds": 120e3 - 1.5e-6}
 
 lie: tuple[int, int] | None = None
 
@@ -68,25 +86,31 @@ def install() -> Any:
 def main() -> None:
     global lie  # noqa: PLW0603 - the one word the liar listens to
     kept = install()
-    from tests.core.rig import Rig, Slot, config  # noqa: PLC0415 - the step must see the changed table
+    from tests.core.rig import Rig, S, Slot, config  # noqa: PLC0415 - the step must see the changed table
 
     told = sys.argv[1] if len(sys.argv) > 1 else ""
-    for name, counts in CASES.items():
+    for name, case in CASES.items():
         if told and name != told:
             continue
         lie = None
-        r = Rig(config(2, slots=(Slot(),))).run()
-        r.offer(0, {"target_w": 100e3, "ess_hi_w": LIMITS.get(name, 120e3), "ess_lo_w": -60e3})
+        array = config(2, slots=(Slot(),))
+        array[0]["unit_va_max"][:2] = 250e3  # the circle is not what catches a lie about active power
+        array[0]["unit_reversion_ns"][:2] = 60 * S
+        r = Rig(array).run()
+        r.offer(0, {"target_w": case.target_w, "ess_hi_w": case.hi_w, "ess_lo_w": case.lo_w})
         r.tick(10)
         before = list(r.h.out["cmd_raw"][:2])
-        lie = counts
-        r.h.set_devices(0, layout.DeviceState.DEV_UP, layout.DeviceState.DEV_UP, SCALES.get(name, 1.0))
+        if case.silent:
+            r.h.set_devices(1, DOWN, DOWN, 1.0)
+            r.tick()
+        lie = case.counts
+        r.h.set_devices(0, UP, UP, case.scale_w)
         r.tick()
         at_once = {"raw": list(r.h.out["cmd_raw"][:2]), "w": list(r.h.out["cmd_w"][:2]), "journal": bool(r.h.out["journal_due"])}
         lie = None
         state = r.tick(50)
         if told:
-            events = np.zeros(len(r.seen), layout.dtype("Event"))
+            events = np.zeros(len(r.seen), dtype("Event"))
             for row, event in zip(events, r.seen, strict=True):
                 for key, value in event.items():
                     row[key] = value

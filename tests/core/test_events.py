@@ -191,11 +191,14 @@ def test_a_clamped_target_is_told_once_for_each_who_clamps_it() -> None:
     r.tick(5)
     r.offer(0, {"ess_hi_w": 7e3})
     r.tick(5)
-    assert [(e["place"], e["row"]) for e in r.events(E.EV_TARGET_CLAMPED)] == [(0, B.BIND_RATING), (0, B.BIND_SLOT)]
-    r.offer(0, {"ess_hi_w": 1e6}, serial=2)
-    target(r, 10e3, serial=2)
+    r.offer(1, {"ess_hi_w": 5e3, "target_w": 900e3}, serial=2)
     r.tick(5)
-    target(r, 900e3, serial=3)
+    told = [(e["place"], e["row"]) for e in r.events(E.EV_TARGET_CLAMPED)]
+    assert told == [(0, B.BIND_RATING), (0, B.BIND_SLOT), (1, B.BIND_SLOT)]
+    r.offer(0, {"ess_hi_w": 1e6}, serial=3)
+    target(r, 10e3, serial=4)
     r.tick(5)
-    assert len(r.events(E.EV_TARGET_CLAMPED)) == 3, "again, after it was not"
+    target(r, 900e3, serial=5)
+    r.tick(5)
+    assert len(r.events(E.EV_TARGET_CLAMPED)) == 4, "again, after it was not"
     assert START_NS < r.events(E.EV_TARGET_CLAMPED)[0]["at_ns"] < r.now_ns

@@ -295,6 +295,16 @@ def test_a_curve_of_one_point_and_one_of_none() -> None:
         assert r.tick()["device_hi_w"] == 200e3 * share
 
 
+@pytest.mark.parametrize("blind", [L.BlindRule.BLIND_HOLDS, L.BlindRule.BLIND_TRIPS])
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+def test_what_is_no_number_derates_to_nothing_also_where_the_curve_ends_above_0(value: float, blind: int) -> None:
+    r = rig(replace(DERATE, blind=blind, curve=((45.0, 0.9), (60.0, 0.3))))
+    r.set(Q.Q_CELL_TEMP_MAX_C, 70)
+    assert r.tick()["device_hi_w"] == pytest.approx(60e3)
+    r.set(Q.Q_CELL_TEMP_MAX_C, value)
+    assert r.tick()["device_hi_w"] == 0
+
+
 def test_old_data_derates_to_nothing() -> None:
     r = rig(DERATE)
     r.freeze(Q.Q_CELL_TEMP_MAX_C)

@@ -82,6 +82,22 @@ def test_each_side_of_the_connection_may_be_stated_alone(stated: dict[str, Any])
         assert abs(rig.power_w) == (pytest.approx(50e3, rel=0.05) if side in stated else pytest.approx(100e3, rel=0.05))
 
 
+def test_ticks_are_counted_one_by_one() -> None:
+    rig = Rig(config())
+    assert [rig.tick()["tick"] for _ in range(4)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("ac_w", "stopped"), [(2e3, True), (-2e3, True), (2000.1, False), (-2000.1, False)])
+def test_R15_at_rest_is_a_hundredth_of_the_rating_measured(ac_w: float, stopped: bool) -> None:
+    rig = running(config())
+    rig.follow = False
+    rig.h.ask_stop()
+    rig.set(Q.Q_PCS_STATE, 7)
+    rig.set(Q.Q_AC_W, ac_w)
+    rig.tick(5)
+    assert rig.h.stopped is stopped
+
+
 def test_a_tick_at_the_same_instant_moves_no_power() -> None:
     """A clock that stands, or runs back, gives the ramp no time: never more than what was there."""
     rig = running(config(ramp_w_per_s=1e5), 10e3)
