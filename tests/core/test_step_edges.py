@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bessctl_core import layout as L
-from tests.core.rig import PERIOD_NS, START_NS, Rig, S, Slot, config, mapped
+from tests.core.rig import PERIOD_NS, START_NS, Rig, Row, S, Slot, config, mapped
 
 Q, M = L.Quantity, L.Mode
 
@@ -237,3 +237,91 @@ def test_R3_what_is_too_small_to_be_given_sheds_no_load(unmet_w: float, sheds: b
     rig.tick(30, S // 10)
     assert rig.state["pcc_unmet_w"] == unmet_w
     assert bool(rig.h.out["shed"] == 1) is sheds
+
+
+# --- who takes which share, and who binds ---
+
+
+NAN = math.nan
+# SoC of each unit, capacity in Wh, target: the shares of 100 kW; balance_soc_pct is 10
+SHARES = [
+    ("1 % off the mean is level", (51.0, 49.0), (1e5, 1e5), 100e3, (50.0, 50.0)),
+    ("a little more is not", (51.5, 48.5), (1e5, 1e5), 100e3, (57.5, 42.5)),
+    ("nor charging", (51.5, 48.5), (1e5, 1e5), -100e3, (-42.5, -57.5)),
+    ("twice at most, and a fiftieth at least", (80.0, 20.0), (1e5, 1e5), 100e3, (100 * 2 / 2.02, 100 * 0.02 / 2.02)),
+    ("charging as well", (80.0, 20.0), (1e5, 1e5), -100e3, (-100 * 0.02 / 2.02, -100 * 2 / 2.02)),
+    ("one that is not known takes its even part", (NAN, 55.0, 45.0), (1e5, 1e5, 1e5), 100e3, (100 / 3, 50.0, 100 / 6)),
+    ("the mean is by energy", (62.0, 50.0), (3e5, 1e5), 100e3, (100 * 1.3 / 1.4, 100 * 0.1 / 1.4)),
+    ("no capacity counts as 1 Wh", (54.0, 50.0), (3.0, 0.0), 100e3, (100 / 1.7, 70 / 1.7)),
+]
+
+
+@pytest.mark.parametrize(("story", "soc", "wh", "target_w", "kilowatts"), SHARES, ids=[row[0] for row in SHARES])
+def test_the_share_of_a_unit_grows_with_its_distance_from_the_mean(
+    story: str, soc: tuple[float, ...], wh: tuple[float, ...], target_w: float, kilowatts: tuple[float, ...]
+) -> None:
+    array = config(units=len(soc), balance_soc_pct=10.0)
+    array[0]["unit_wh"][: len(wh)] = wh
+    rig = Rig(array)
+    for unit, value in enumerate(soc):
+        rig.set(Q.Q_SOC_PCT, value, place=unit)
+    rig.run()
+    told(rig, target_w, 60)
+    assert list(rig.h.out["cmd_w"])[: len(soc)] == pytest.approx([1e3 * kw for kw in kilowatts], abs=1.01), story
+
+
+@pytest.mark.parametrize("direction", [L.Direction.DIR_CHARGE, L.Direction.DIR_DISCHARGE])
+def test_a_mode_without_power_closes_the_side_that_a_row_left_open(direction: int) -> None:
+    row = Row(Q.Q_CELL_V_MAX, 3.6, 3.5, action=L.Action.ACT_BLOCK, direction=direction)
+    rig = running(config(rows=(row,)))
+    rig.set(Q.Q_CELL_V_MAX, 3.7)
+    rig.local(L.CommandCode.CMD_STOP)
+    rig.tick(3)
+    assert rig.state["mode"] == M.MODE_STOPPED
+    stopped = (0.0, L.BindKind.BIND_MODE, M.MODE_STOPPED)
+    assert rig.side("hi") == rig.side("lo") == stopped
+
+
+@pytest.mark.parametrize("side", ["hi", "lo"])
+def test_the_first_unit_that_more_than_its_rating_limits_is_named_for_the_plant(side: str) -> None:
+    rig = running(config(units=4))
+    limit, row_of = (Q.Q_BMS_DIS_MAX_A, Q.Q_W_MAX_DIS) if side == "hi" else (Q.Q_BMS_CHA_MAX_A, Q.Q_W_MAX_CHA)
+    assert rig.side(side)[1:] == (L.BindKind.BIND_RATING, 0)
+    rig.set(row_of, 190e3, place=0)
+    rig.set(limit, 100.0, place=1)
+    rig.h.set_devices(2, L.DeviceState.DEV_UP, L.DeviceState.DEV_DOWN, 1.0)
+    rig.tick()
+    sign = 1 if side == "hi" else -1
+    assert rig.side(side) == (sign * (190e3 + 60e3 + 0 + 200e3), L.BindKind.BIND_BMS, 1)
+    rig.set(limit, 400.0, place=1)
+    rig.tick()
+    assert rig.side(side)[1:] == (L.BindKind.BIND_DEVICE, 2)
+
+
+def test_nobody_is_published_as_nobody() -> None:
+    state = running(config(units=2)).state
+    assert (state["target_slot"], state["reactive_slot"], state["connect_slot"], state["unmet_slot"]) == (-1, -1, -1, 255)
+    assert (state["pcc_unmet_w"], state["connect_bind"]) == (0, L.BindKind.BIND_NONE)
+
+
+def test_since_moves_when_another_of_the_same_kind_binds_and_when_the_same_one_binds_otherwise() -> None:
+    rig = running(config(slots=(Slot(), Slot(), Slot(required=True, default={"ess_hi_w": 40e3}))))
+
+    def since() -> tuple[int, int, int]:
+        return rig.state["hi_bind"], rig.state["hi_bind_id"], (rig.now_ns - rig.state["hi_since_ns"]) // PERIOD_NS
+
+    kind = L.BindKind
+    assert since()[:2] == (kind.BIND_DEFAULT, 2)
+    rig.offer(0, {"ess_hi_w": 30e3})
+    rig.tick(5)
+    assert since() == (kind.BIND_SLOT, 0, 4)
+    rig.offer(1, {"ess_hi_w": 20e3})
+    rig.tick(3)
+    assert since() == (kind.BIND_SLOT, 1, 2), "another slot"
+    rig.offer(2, {"ess_hi_w": 10e3})
+    rig.tick(2)
+    assert since() == (kind.BIND_SLOT, 2, 1)
+    rig.offer(2, {"ess_hi_w": 10e3}, fallback=({"ess_hi_w": 10e3},), lease_until_ns=rig.now_ns + 2 * PERIOD_NS, serial=2)
+    rig.tick(8)
+    assert since()[:2] == (kind.BIND_FALLBACK, 2)
+    assert since()[2] < 7, "the same slot, by its fallback"
