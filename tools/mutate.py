@@ -1,6 +1,6 @@
 """Mutation of the step: every comparison, sign and threshold the other way once, each to be noticed by a quick test.
 
-    python -m tools.mutate [MODULE ...] [--again] [--only TEXT] [--by TEST ...] [--write]          (make mutate)
+    python -m tools.mutate [MODULE ...] [--again | --current] [--only TEXT] [--by TEST ...] [--write]          (make mutate)
 
 For each mutant (tools/mutants.py) the one module is translated and compiled again, in a copy of the package, and the tests run in a fork of
 this process until one fails: the module's own first, the others only if those notice nothing. A mutant that no test notices survives: it is
@@ -221,12 +221,14 @@ class Examination:
 def chosen(module: str, options: argparse.Namespace) -> list[tuple[str, Mutant]]:
     """The mutants to try, by name: none of those that are known to be equal."""
     text = (CORE / f"{module}.pyx").read_text()
-    known = Verdicts(OUTPUT, module, text).of if options.again else {}
-    excused = equal_ones()
+    known, excused = Verdicts(OUTPUT, module, text), equal_ones()
+    again = options.again or options.current
     return [
         (name, mutant)
         for name, mutant in named(text)
-        if (module, name) not in excused and known.get(name, SURVIVED) == SURVIVED and options.only in f"{mutant.told(text)} {name}"
+        if (module, name) not in excused
+        and not (again and known.is_settled(name, now=options.current))
+        and options.only in f"{mutant.told(text)} {name}"
     ]
 
 
@@ -242,6 +244,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.mutate", description="mutants of the step, and whether the tests notice")
     parser.add_argument("modules", nargs="*", default=MODULES)
     parser.add_argument("--again", action="store_true", help="those alone that were not noticed yet, or never tried")
+    parser.add_argument("--current", action="store_true", help="those, and what was noticed of an earlier text of the module")
     parser.add_argument("--only", default="", metavar="TEXT", help="those whose place, line or change contains this")
     parser.add_argument("--by", nargs="+", default=[], metavar="TEST", help="ask these tests alone (names without test_)")
     parser.add_argument("--limit", type=int, help="only the first so many mutants of each module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 from tools.mutants import named
@@ -25,28 +26,38 @@ def equal_ones() -> dict[tuple[str, str], str]:
 
 
 class Verdicts:
-    """One module's mutants, by name. What was found of another text of the module counts no more."""
+    """One module's mutants, by name: what became of each, and of which text of the module. A name holds its line's own text, so what was
+    found stays known while other lines change; how much of it is of an earlier text is told."""
 
     def __init__(self, folder: Path, module: str, text: str) -> None:
         self.path = folder / f"{module}.json"
-        self.source = hashlib.sha256(text.encode()).hexdigest()
-        kept = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.of: dict[str, str] = kept["of"] if kept.get("source") == self.source else {}
+        self.source = hashlib.sha256(text.encode()).hexdigest()[:12]
+        self.found: dict[str, tuple[str, str]] = json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def put(self, name: str, verdict: str) -> None:
         """On disk at once: a run may be ended at any time."""
-        self.of[name] = verdict
-        self.path.write_text(json.dumps({"source": self.source, "of": self.of}, indent=1))
+        self.found[name] = verdict, self.source
+        self.path.write_text(json.dumps(self.found, indent=1))
+
+    def of(self, name: str) -> str:
+        """Empty: never tried."""
+        return self.found.get(name, ("", ""))[0]
+
+    def is_settled(self, name: str, *, now: bool) -> bool:
+        """Noticed, or no program at all; `now`: of this very text."""
+        verdict, source = self.found.get(name, ("", ""))
+        return verdict in (NOTICED, UNBUILDABLE) and (source == self.source or not now)
 
 
 HEAD = """# Mutation of the step
 
 Each comparison, sign and threshold of these modules the other way, once (`tools/mutants.py`), and whether a quick test of `tests/core`
 notices. Made by `make mutate ARGS=--write`, on demand: it takes about an hour of one core, and can be done in pieces. *Equal*: no test can
-tell it from the original, for the reason in `tools/mutants_equal.txt`. *No program*: the compiler refuses it.
+tell it from the original, for the reason in `tools/mutants_equal.txt`. *No program*: the compiler refuses it. *Before*: of those noticed,
+how many were tried while other lines of the module were different (`make mutate ARGS=--current` tries them once more).
 
-| module | mutants | noticed | not noticed | equal | no program | not tried |
-|---|---|---|---|---|---|---|
+| module | mutants | noticed | not noticed | equal | no program | not tried | before |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -55,13 +66,14 @@ def report(folder: Path, modules: list[str]) -> str:
     excused, rows, left = equal_ones(), [], []
     for module in modules:
         text = (CORE / f"{module}.pyx").read_text()
-        known, count = Verdicts(folder, module, text).of, dict.fromkeys(("", NOTICED, SURVIVED, "equal", UNBUILDABLE, "untried"), 0)
+        known, count = Verdicts(folder, module, text), Counter[str]()
         for name, mutant in named(text):
-            verdict = "equal" if (module, name) in excused else known.get(name, "untried")
-            count[verdict] += 1
-            count[""] += 1
+            verdict = "equal" if (module, name) in excused else known.of(name)
+            count.update((verdict, "all"))
+            count["before"] += verdict == NOTICED and not known.is_settled(name, now=True)
             if verdict == SURVIVED:
                 left.append(f"- `{module}.pyx:{mutant.told(text)}`")
-        rows.append(f"| {module} | " + " | ".join(str(n) for n in count.values()) + " |")
+        columns = ("all", NOTICED, SURVIVED, "equal", UNBUILDABLE, "", "before")
+        rows.append(f"| {module} | " + " | ".join(str(count[column]) for column in columns) + " |")
     rest = "Not noticed:\n\n" + "\n".join(left) if left else "Every mutant that was tried was noticed."
     return HEAD + "\n".join(rows) + f"\n\n{rest}\n"
