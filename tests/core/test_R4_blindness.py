@@ -166,14 +166,14 @@ INPUTS = [Row(quantity, 1, 0, unit=PLANT, action=A.ACT_WARN, max_age_s=0.3) for 
 
 
 @pytest.mark.parametrize("lost", [(), (0,), (1,), (0, 1), (2,)], ids=str)
-def test_R13_inputs_that_cannot_be_read_are_told_together_and_nothing_else_is(lost: tuple[int, ...]) -> None:
-    """The first and the last input, and a row that is on none."""
+def test_R4_inputs_that_cannot_be_read_are_told_together_and_nothing_else_is(lost: tuple[int, ...]) -> None:
+    """R13: the first and the last input, and a row that is on none."""
     r = Rig(config(rows=(*INPUTS, replace(HIGH, action=A.ACT_WARN)), slots=(Slot(),)))
     for row in INPUTS:
         r.set(row.quantity, 0, place=PLANT)
     r.run()
-    for row in lost:
-        r.freeze((Q.Q_INPUT_0, Q.Q_INPUT_LAST, Q.Q_CELL_V_MAX)[row], place=0 if row == 2 else PLANT)
+    for which in lost:
+        r.freeze((Q.Q_INPUT_0, Q.Q_INPUT_LAST, Q.Q_CELL_V_MAX)[which], place=0 if which == 2 else PLANT)
     r.tick(50)
     assert bool(r.state["flags"] & L.Flag.FLAG_INPUT_LOST) is (0 in lost or 1 in lost)
     r.frozen.clear()
