@@ -154,6 +154,38 @@ def test_a_csms_that_lives_in_the_year_9999_is_served() -> None:
     assert talk.restarted().booted()
 
 
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+def test_a_state_that_the_csms_did_not_take_is_told_again(version: str) -> None:
+    """On the same connection: after half a minute, then after twice that; what changed meanwhile is told at once."""
+    talk = Talk(version=version)
+    talk.replies["StatusNotification"] = lambda p: None
+    talk.booted()
+    connectors = 3 if version == "1.6" else 2
+    told = [len(talk.of("StatusNotification"))]
+    for seconds in (29, 2, 58, 3):
+        talk.pass_time(seconds)
+        told.append(len(talk.of("StatusNotification")))
+    assert told == [connectors * n for n in (1, 1, 2, 2, 3)]
+    del talk.replies["StatusNotification"]
+    talk.hand("error", code="OtherError", connector=1)
+    assert len(talk.of("StatusNotification")) == 3 * connectors + 1
+    talk.pass_time(7200)
+    assert len(talk.of("StatusNotification")) == 4 * connectors
+
+
+def test_a_state_that_the_csms_never_answered_is_told_again() -> None:
+    talk = Talk(with_keys(HeartbeatInterval="86400")).booted()
+    talk.auto = False
+    talk.hand("error", code="OtherError", connector=1)
+    talk.pass_time(31)
+    assert len(talk.of("StatusNotification")) == 4
+    talk.auto = True
+    talk.pass_time(30)
+    assert len(talk.of("StatusNotification")) == 5
+    talk.pass_time(7200)
+    assert len(talk.of("StatusNotification")) == 5
+
+
 def test_a_lease_is_evidence_of_the_peer() -> None:
     """The lease moves with frames from the peer, not with time."""
     talk = Talk().booted()

@@ -202,6 +202,22 @@ def test_a_limit_of_somebody_else_is_told_and_its_end() -> None:
     assert talk.of("ClearedChargingLimit") == [{"chargingLimitSource": "SO", "evseId": 1}]
 
 
+def test_the_end_of_a_limit_is_told_across_a_power_cut() -> None:
+    """K13: the CSMS was told of the limit by a supervisor that is gone; what stands still is not told twice."""
+    talk = talk201()
+    talk.plant.limits(-200_000.0, 40_000.0, Binding("source", "oscp:dso"))
+    talk.look()
+    assert len(talk.of("NotifyChargingLimit")) == 1
+    again = talk.restarted().booted()
+    again.look()
+    assert again.of("NotifyChargingLimit") == []
+    again.plant.limits(-200_000.0, 200_000.0, Binding("device", "u1"))
+    third = again.restarted().booted()
+    third.look()
+    assert third.of("ClearedChargingLimit") == [{"chargingLimitSource": "SO", "evseId": 1}]
+    assert third.restarted().booted().of("ClearedChargingLimit") == []
+
+
 def test_a_limit_of_somebody_else_is_told_without_a_transaction_too() -> None:
     """K12, K13: each EVSE for itself, where a start would get less; the plant's own limits are its normal state."""
     talk = talk201()

@@ -16,7 +16,8 @@ A connector is armed as if a cable were plugged in; by UnlockConnector it is not
 the hand at the station (settled question 17) plugs it in and out.
 
 A change is told once it lasted `MinimumStatusDuration` seconds. After registration everything is told, after a reconnect what
-changed meanwhile: what counts as told is what the CSMS acknowledged.
+changed meanwhile: what counts as told is what the CSMS acknowledged. What it answers by an error, or not in time, is told again after
+`RETRY_S` seconds, then after twice that, up to an hour; a state that came meanwhile is told at once.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from bessctl.protocols.ocpp.session.transactions import Transactions
 from bessctl.protocols.ocpp.session.writes import PutState
 
 STATION = 0
+RETRY_S = 30
+RETRY_S_MAX = 3600
 Shown = tuple[str, str, str]
 
 
@@ -45,6 +48,8 @@ class Connectors:
         self._scheduled = {int(n) for n in core.saved.state.get("scheduled", "").split(",") if n}
         self._told: dict[int, Shown] = {}
         self._asked: dict[int, Shown] = {}
+        self._failed: dict[int, tuple[Shown, int, int]] = {}
+        """What the CSMS did not take, when it is told again (monotonic), and the wait after that, s."""
         self._candidate: dict[int, tuple[Shown, int]] = {}
         self.preparing: set[int] = set()
         self.reserved: Callable[[int], bool] = lambda connector: False
@@ -140,7 +145,8 @@ class Connectors:
         if not (self._core.registration.accepted and self._core.online):
             return None
         hold = self._core.keys.number("MinimumStatusDuration") * NS
-        return min((since + hold for _, since in self._candidate.values()), default=None)
+        again = [due for _, due, _ in self._failed.values()]
+        return min([since + hold for _, since in self._candidate.values()] + again, default=None)
 
     def report(self, connector: int, *, triggered: bool = False, status: str | None = None) -> None:
         """Tell a state now; `status` for one that is passed through."""
@@ -155,20 +161,35 @@ class Connectors:
 
     def acknowledged(self, report: StatusReport) -> None:
         """The CSMS knows."""
-        shown = (report.status, report.error, report.vendor_error)
-        if not self._core.traits.tells_station:
-            shown = (report.status if report.status in {"Available", "Unavailable", "Faulted", "Reserved"} else "Occupied", "", "")
-        self._told[report.connector] = shown
+        self._failed.pop(report.connector, None)
+        self._told[report.connector] = self._as_told(report)
+
+    def failed(self, report: StatusReport) -> None:
+        """The CSMS does not know, and the connection stands."""
+        connector, shown = report.connector, self._as_told(report)
+        if self._asked.get(connector) != shown:
+            return  # another one is on its way, or it was a state passed through
+        before, _, wait_s = self._failed.get(connector, (None, 0, 0))
+        wait_s = min(2 * wait_s, RETRY_S_MAX) if before == shown else RETRY_S
+        self._failed[connector] = (shown, self._core.now.mono_ns + wait_s * NS, wait_s)
+        del self._asked[connector]
 
     def lost(self) -> None:
         """What was under way may not have arrived."""
         self._asked = dict(self._told)
+        self._failed.clear()
         self._candidate.clear()
 
     def forget(self) -> None:
         """A new registration: everything is told."""
         self._told.clear()
         self._asked.clear()
+        self._failed.clear()
+
+    def _as_told(self, report: StatusReport) -> Shown:
+        if self._core.traits.tells_station:
+            return (report.status, report.error, report.vendor_error)
+        return (report.status if report.status in {"Available", "Unavailable", "Faulted", "Reserved"} else "Occupied", "", "")
 
     def _told_of(self) -> tuple[int, ...]:
         return (STATION, *CONNECTORS) if self._core.traits.tells_station else tuple(CONNECTORS)
@@ -195,6 +216,9 @@ class Connectors:
         shown = self._shown(connector)
         if shown == self._asked.get(connector):
             self._candidate.pop(connector, None)
+            return
+        failed, due_ns, _ = self._failed.get(connector, (None, 0, 0))
+        if failed == shown and self._core.now.mono_ns < due_ns:
             return
         before, since = self._candidate.get(connector, (None, 0))
         if before != shown:

@@ -10,6 +10,8 @@ less than LimitChangeSignificance percent is not told.
 
 from __future__ import annotations
 
+import orjson
+
 from bessctl.protocols.ocpp.messages.commands import GetProfiles
 from bessctl.protocols.ocpp.messages.profile import Purpose
 from bessctl.protocols.ocpp.messages.records import LimitTold, Paged
@@ -18,11 +20,14 @@ from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.profiles import Profiles
 from bessctl.protocols.ocpp.session.transactions import Transactions
+from bessctl.protocols.ocpp.session.writes import PutState
 
 SOURCES = {"oscp": "SO", "oscp_co": "SO", "sep2": "SO", "ems": "EMS"}
 EXTERNAL = ("source:", "fallback:", "default:")
 """Bindings that are another source's word, live, lapsed or sealed; the rest is the plant's own."""
 PAGE = 5
+TOLD = "limits_told"
+"""What the CSMS was told of, on disk: it must learn that a limit is over, also where we were killed meanwhile."""
 
 
 def source_of(binding: str) -> str:
@@ -38,7 +43,8 @@ class Limits:
         self._core = core
         self._transactions = transactions
         self._profiles = profiles
-        self._told: dict[int, tuple[str, float]] = {}
+        saved: dict[str, tuple[str, float]] = orjson.loads(core.saved.state.get(TOLD, "{}"))
+        self._told = {int(evse): (source, watts) for evse, (source, watts) in saved.items()}
 
     def step(self) -> None:
         """Tell a limit that came, changed or went."""
@@ -61,6 +67,7 @@ class Limits:
             if tx is not None:
                 self._transactions.told(tx, "ChargingRateChanged")
             self._told[evse] = now
+        core.out.writes.append(PutState(TOLD, orjson.dumps(self._told, option=orjson.OPT_NON_STR_KEYS).decode()))
 
     def report(self, wish: GetProfiles) -> str:
         """GetChargingProfiles; ReportChargingProfiles follow, one for each EVSE and page."""

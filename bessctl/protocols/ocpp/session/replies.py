@@ -61,6 +61,12 @@ class Replies:
             case r.AskStatus() as status, r.StatusReply():
                 self._security.revocation.answered(status, reply)
 
+    def late(self, asked: Asked) -> None:
+        """No answer in time. A CSMS of 1.6 need not know security events, and some say nothing to what they do not know."""
+        self._core.audit("timeout", f"no answer to {type(asked.request).__name__}", None, WARNING)
+        mute = isinstance(asked.request, r.SecurityEvent) and self._core.traits.version == "1.6"
+        self.failed(asked, "no answer in time", never=mute)
+
     def failed(self, asked: Asked, why: str, *, never: bool = False) -> None:
         """An error, an invalid answer, or none in time. `never`: the CSMS does not know the message, and never will."""
         core, now = self._core, self._core.now.mono_ns
@@ -76,6 +82,8 @@ class Replies:
             core.audit("not_acknowledged", f"{type(asked.request).__name__}: {why}", None, WARNING)
             if core.queue.gone(asked.seq):
                 self._given_up(asked.request)
+        elif isinstance(asked.request, r.StatusReport) and not never:
+            self._connectors.failed(asked.request)
         elif isinstance(asked.request, r.Boot):
             core.registration.failed(now)
         elif isinstance(asked.request, r.Authorize):

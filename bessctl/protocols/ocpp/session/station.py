@@ -393,7 +393,5 @@ class Station:
         """Give a CALL up that was not answered in time; True if there was one."""
         asked = self._rpc.expired(self._core.now.mono_ns) if self._rpc else None
         if asked is not None:
-            self._core.audit("timeout", f"no answer to {type(asked.request).__name__}", None, WARNING)
-            # A CSMS of 1.6 need not know security events, and some say nothing to what they do not know.
-            self._replies.failed(asked, "no answer in time", never=self._core.traits.version == "1.6")
+            self._replies.late(asked)
         return asked is not None
