@@ -290,7 +290,7 @@ TRIGGERS = [
     ("MeterValues", "Accepted", "MeterValues"),
     ("SignChargingStationCertificate", "Rejected", ""),  # an operator handles no certificates
     ("SignV2GCertificate", "Rejected", ""),  # Plug & Charge is off
-    ("StatusNotification", "Accepted", "StatusNotification"),
+    ("StatusNotification", "Rejected", ""),  # F06.FR.12: of no connector
     ("TransactionEvent", "Rejected", ""),  # none runs
     ("SignCombinedCertificate", "NotImplemented", ""),
     ("PublishFirmwareStatusNotification", "NotImplemented", ""),

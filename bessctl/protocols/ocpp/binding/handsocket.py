@@ -76,7 +76,7 @@ def read_order(line: bytes, links: tuple[str, ...]) -> tuple[str, HandOrder]:
     link = given.get("link", links[0] if len(links) == 1 else None)
     if link not in links:
         raise UsageError(f"link must be one of {', '.join(links)}")
-    kinds = {"cmd": str, "connector": int, "token": str, "connectors": list, "code": str, "link": str, "certificate": str}
+    kinds = {"cmd": str, "connector": int, "token": str, "connectors": list, "code": str, "link": str, "certificate": str, "type": str}
     for name, value in given.items():
         if name not in kinds or not isinstance(value, kinds[name]):
             raise UsageError(f"{str(name)[:20]} is not known or of the wrong type")
@@ -88,4 +88,5 @@ def read_order(line: bytes, links: tuple[str, ...]) -> tuple[str, HandOrder]:
         connectors,
         given.get("code", ""),
         given.get("certificate", ""),
+        given.get("type", ""),
     )

@@ -21,7 +21,7 @@ from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.metering import Metering
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.profiles import Profiles
-from bessctl.protocols.ocpp.session.transactions import Transactions
+from bessctl.protocols.ocpp.session.transactions import Presented, Transactions
 from bessctl.protocols.ocpp.session.writes import StoredTx
 
 WARNING = 30
@@ -50,7 +50,7 @@ class Ending:
         self.release(tx, "Remote")
         return Answer("Accepted")
 
-    def release(self, tx: StoredTx, reason: str, *, trigger: str = "RemoteStop", token: str = "") -> None:
+    def release(self, tx: StoredTx, reason: str, *, trigger: str = "RemoteStop", token: Presented | None = None) -> None:
         """Its authorisation is over: it ends, or waits for the plug where TxStopPoint is EVConnected alone (2.0.1 E06)."""
         core = self._core
         until_unplugged = core.traits.tells_updates and core.keys.words(txpoints.STOP) == (txpoints.CONNECTED,)
@@ -59,7 +59,7 @@ class Ending:
         elif tx.waits != "unplug":
             self.end(tx, reason, trigger=trigger, token=token)
 
-    def end(self, tx: StoredTx, reason: str, *, trigger: str = "RemoteStop", token: str = "") -> None:
+    def end(self, tx: StoredTx, reason: str, *, trigger: str = "RemoteStop", token: Presented | None = None) -> None:
         """End a transaction and tell that its connector passes through Finishing."""
         core = self._core
         self._metering.health(tx, "End")

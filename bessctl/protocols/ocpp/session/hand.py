@@ -1,7 +1,8 @@
 """The hand at the station (settled question 17): plug, token, error; for commissioning and conformance tests.
 
     {"cmd": "plug_in" | "plug_out", "connector": n}
-    {"cmd": "swipe", "token": t, "connectors": [n]}     with "certificate": a contract certificate and its chain (PEM), t its eMAID
+    {"cmd": "swipe", "token": t, "connectors": [n]}     with "certificate": a contract certificate and its chain (PEM), t its eMAID;
+                                                        with "type": another of 2.0.1's kinds of tokens than ISO14443
     {"cmd": "error" | "clear", "code": c, "connector": n}
 Dialling is the binding's: {"cmd": "connect" | "disconnect"}.
 
@@ -21,6 +22,9 @@ from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.starting import Starting
 from bessctl.protocols.ocpp.session.transactions import Transactions
 
+TYPES = ("ISO14443", "ISO15693", "Local", "KeyCode", "MacAddress", "eMAID")
+"""Of IdTokenEnumType, those that something at the station can present; Local: the station's own (2.0.1 C06)."""
+
 
 @dataclass(frozen=True, slots=True)
 class HandOrder:
@@ -32,6 +36,8 @@ class HandOrder:
     connectors: tuple[int, ...] = ()
     code: str = ""
     certificate: str = ""
+    type: str = ""
+    """One of TYPES; empty = ISO14443, with a certificate eMAID."""
 
 
 class Hand:
@@ -56,7 +62,7 @@ class Hand:
             case "plug_out":
                 self._plug_out(order.connector)
             case "swipe":
-                return self._starting.swipe(order.token, order.connectors, order.certificate) if order.token else "a swipe needs a token"
+                return self._swipe(order)
             case "error":
                 self._error(order)
             case "clear":
@@ -64,6 +70,12 @@ class Hand:
             case _:
                 return f"the hand does not know {order.cmd[:30]!r}"
         return None
+
+    def _swipe(self, order: HandOrder) -> str | None:
+        kind = order.type or ("eMAID" if order.certificate else "ISO14443")
+        if kind not in TYPES:
+            return f"the type of a token is one of {', '.join(TYPES)}"
+        return self._starting.swipe(order.token, order.connectors, order.certificate, kind) if order.token else "a swipe needs a token"
 
     def _plug_out(self, connector: int) -> None:
         unlocks = self._core.traits.version != "1.6" or self._core.keys.flag("UnlockConnectorOnEVSideDisconnect")

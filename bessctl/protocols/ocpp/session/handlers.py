@@ -251,24 +251,28 @@ def trigger(parts: Parts, wish: c.Trigger) -> a.Answer:
 
 
 def _status(parts: Parts, connector: int | None) -> str:
-    every = (STATION, *CONNECTORS) if parts.core.traits.tells_station else tuple(CONNECTORS)
-    chosen = every if connector in (None, STATION) and not parts.core.traits.tells_station else (connector,)
-    for each in every if connector is None else chosen:
-        parts.connectors.report(each or 0, triggered=True)
+    if not connector and not parts.core.traits.tells_station:
+        return "Rejected"  # 2.0.1 F06.FR.12
+    for each in (STATION, *CONNECTORS) if connector is None else (connector,):
+        parts.connectors.report(each, triggered=True)
     return "Accepted"
 
 
 def _values(parts: Parts, connector: int | None) -> str:
-    for each in tuple(CONNECTORS) if connector in (None, STATION) else (connector,):
-        if each:
-            parts.metering.report(each, "MeterValuesSampledData", "Trigger", triggered=True)
+    chosen = (connector,) if connector else tuple(CONNECTORS)
+    if parts.core.traits.version != "1.6":  # F06.FR.06: the aligned values, within a transaction too; with none of them nothing follows
+        told = [parts.metering.tell(each, "MeterValuesAlignedData", "Trigger") for each in chosen]
+        return "Accepted" if any(told) else "Rejected"
+    for each in chosen:
+        parts.metering.report(each, "MeterValuesSampledData", "Trigger", triggered=True)
     return "Accepted"
 
 
 def _transaction(parts: Parts, connector: int | None) -> str:
     running = [tx for n in CONNECTORS if connector in (None, 0, n) and (tx := parts.transactions.active(n))]
     for tx in running:
-        parts.metering.report(tx.connector, "MeterValuesSampledData", "Trigger")
+        if not parts.metering.report(tx.connector, "MeterValuesSampledData", "Trigger"):
+            parts.transactions.told(tx, "Trigger")
     return "Accepted" if running else "Rejected"
 
 

@@ -109,17 +109,25 @@ class Metering:
         for ident in idents:
             del self._kept[ident]
 
-    def report(self, connector: int, key: str, context: str, at: Stamp | None = None, *, triggered: bool = False) -> None:
-        """Values of a connector, within its transaction if one runs."""
+    def report(self, connector: int, key: str, context: str, at: Stamp | None = None, *, triggered: bool = False) -> bool:
+        """Values of a connector, within its transaction if one runs. False = there are none to tell."""
         trigger = TRIGGERS.get(context, "MeterValuePeriodic")
         record = self.record(connector, key, context, at)
         tx = self._transactions.active(connector)
         if record is None:
-            return
+            return False
         if tx is not None:
             self._transactions.metered(tx, record, trigger)
         else:
             self._core.ask(MeterReport(connector, record), triggered=triggered)
+        return True
+
+    def tell(self, connector: int, key: str, context: str) -> bool:
+        """Values of a connector that the CSMS asked for, in no transaction's message. False = there are none to tell."""
+        record = self.record(connector, key, context)
+        if record is not None:
+            self._core.ask(MeterReport(connector, record), triggered=True)
+        return record is not None
 
     def _sampled(self) -> None:
         core, tx = self._core, self._transactions.active()

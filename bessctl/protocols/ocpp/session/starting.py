@@ -118,17 +118,17 @@ class Starting:
         named = pending.tx if self._core.traits.station_names_tx and self._p.transactions.running(pending.tx) else None
         return Answer("Accepted", tx=named)
 
-    def swipe(self, token: str, connectors: tuple[int, ...], contract: str = "") -> str | None:
-        """A token was presented at the station; returns why it does nothing."""
+    def swipe(self, token: str, connectors: tuple[int, ...], contract: str, kind: str) -> str | None:
+        """A token of a kind (IdTokenEnumType) was presented at the station; returns why it does nothing."""
         running = next((t for n in connectors or tuple(CONNECTORS) if (t := self._p.transactions.active(n)) and t.waits != "token"), None)
         if running is not None:
             return (
                 "the transaction had its energy and waits to be plugged out"
                 if running.waits == "unplug"
-                else self._stopping.by(token, running)
+                else self._stopping.by(token, running, kind)
             )
         connector = connectors[0] if connectors else 1
-        wish = RemoteStart(token, connector, token_type="eMAID" if contract else "ISO14443")
+        wish = RemoteStart(token, connector, token_type=kind)
         why = self._against(wish, connector) or self._unknown_offline(token) or (self._against_contract(contract) if contract else None)
         if why is not None:
             return why

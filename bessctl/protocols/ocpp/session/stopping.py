@@ -24,21 +24,21 @@ class Stopping:
         self._transactions = transactions
         self._tokens = tokens
         self._ending = ending
-        self._asked: tuple[str, str] | None = None
+        self._asked: tuple[str, str, str] | None = None
 
-    def by(self, token: str, tx: StoredTx) -> str | None:
-        """A token was presented on a running transaction; returns why it does nothing."""
+    def by(self, token: str, tx: StoredTx, kind: str) -> str | None:
+        """A token of a kind was presented on a running transaction; returns why it does nothing."""
         parent = self._tokens.parent(token)
         if self._core.digest(token) == tx.token or (parent is not None and parent == tx.parent):
-            self._end(tx, "Local", token)
+            self._end(tx, "Local", token, kind)
             return None
         if parent is not None and parent == self.master():
-            self._end(tx, "MasterPass", token)
+            self._end(tx, "MasterPass", token, kind)
             return None
         if (tx.parent is None and self.master() is None) or not self._core.online:
             return "the transaction was begun by another token"
-        self._asked = (token, tx.id)
-        self._core.ask(Authorize(token, "ISO14443"))
+        self._asked = (token, tx.id, kind)
+        self._core.ask(Authorize(token, kind))
         return None
 
     def asked(self, token: str) -> bool:
@@ -54,7 +54,7 @@ class Stopping:
             return
         parent = self._core.digest(reply.parent)
         if parent in (tx.parent, self.master()):
-            self._end(tx, "Local" if parent == tx.parent else "MasterPass", asked[0])
+            self._end(tx, "Local" if parent == tx.parent else "MasterPass", asked[0], asked[2])
 
     def forget(self) -> None:
         """An answer does not come any more."""
@@ -65,5 +65,5 @@ class Stopping:
         group = self._core.keys.text("AuthCtrlr.MasterPassGroupId")
         return self._core.digest(group) if group else None
 
-    def _end(self, tx: StoredTx, reason: str, token: str) -> None:
-        self._ending.release(tx, reason, trigger="StopAuthorized", token=token)
+    def _end(self, tx: StoredTx, reason: str, token: str, kind: str) -> None:
+        self._ending.release(tx, reason, trigger="StopAuthorized", token=(token, kind))

@@ -18,6 +18,9 @@ from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.writes import DropTx, PutTx, StoredTx
 
+Presented = tuple[str, str]
+"""A token in clear, and of which kind it is (IdTokenEnumType)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Begin:
@@ -139,10 +142,11 @@ class Transactions:
         self._update(replace(tx, waits="", state="Charging"), None, trigger)
         self._core.out.plan_changed = True
 
-    def pause(self, tx: StoredTx, reason: str, trigger: str, token: str = "") -> None:
+    def pause(self, tx: StoredTx, reason: str, trigger: str, token: Presented | None = None) -> None:
         """Its authorisation is over; it ends when the plug is out. Its power is free from now on."""
         core = self._core
-        self._update(replace(tx, waits="unplug", stop_reason=reason, state="EVConnected"), None, trigger, token=token or None)
+        text, kind = token or (None, "Central")
+        self._update(replace(tx, waits="unplug", stop_reason=reason, state="EVConnected"), None, trigger, token=text, token_type=kind)
         core.ledger.release(core.link.name, tx.id)
         core.out.plan_changed = True
 
@@ -157,14 +161,17 @@ class Transactions:
         if self._core.traits.tells_updates:
             self._update(tx, None, trigger)
 
-    def end(self, tx: StoredTx, reason: str, data: tuple[MeterRecord, ...] = (), *, trigger: str = "RemoteStop", token: str = "") -> None:
+    def end(
+        self, tx: StoredTx, reason: str, data: tuple[MeterRecord, ...] = (), *, trigger: str = "RemoteStop", token: Presented | None = None
+    ) -> None:
         """End one; its power is free from this step on. `token`: who ended it, where somebody did by a token."""
         core = self._core
         tx = self._all[tx.id]
         meter = max(tx.meter_start_wh, core.ledger.register_wh(core.link.name, CONNECTORS[tx.connector]))
         self._keep(replace(tx, active=False, seq=tx.seq + 1))
         at = core.time.stamp(core.now)
-        core.enqueue(TxEnded(tx.id, tx.connector, meter, at, reason, token or None, data, trigger, tx.seq, not core.online))
+        text, kind = token or (None, "Central")
+        core.enqueue(TxEnded(tx.id, tx.connector, meter, at, reason, text, data, trigger, tx.seq, not core.online, kind))
         core.ledger.release(core.link.name, tx.id)
         core.out.plan_changed = True
 

@@ -136,7 +136,9 @@ def _monitor(p: Payload) -> d.MonitorWish:
 
 
 def _trigger(p: Payload) -> c.Trigger:
-    return c.Trigger(p["requestedMessage"], f.connector(p))
+    """A status is a connector's: an EVSE alone names none (F06.FR.12)."""
+    message, named = p["requestedMessage"], "connectorId" in p.get("evse", {})
+    return c.Trigger(message, f.connector(p) if named or message != "StatusNotification" else None)
 
 
 DECODERS: dict[str, Callable[[Payload], c.Command]] = {
