@@ -39,6 +39,37 @@ def curves(
     plt.close(figure)
 
 
+def panels(
+    path: Path,
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    shown: Mapping[tuple[str, str], tuple[Sequence[float], Sequence[float], float, float]],
+) -> None:
+    """One small panel for each row and column: a line, the limit it is held to (dashed), from when it must be held (dotted)."""
+    figure, grid = plt.subplots(
+        len(rows), len(columns), figsize=(2.1 * len(columns), 1.7 * len(rows)), sharex=True, sharey="row", squeeze=False
+    )
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            axes, (x, y, limit, from_x) = grid[i][j], shown[row, column]
+            axes.plot(x, y, linewidth=0.9)
+            axes.axhline(limit, color="tab:red", linestyle="--", linewidth=0.7)
+            axes.axvline(from_x, color="tab:gray", linestyle=":", linewidth=0.9)
+            axes.locator_params(nbins=4)
+            axes.tick_params(labelsize=6)
+            if i == 0:
+                axes.set_title(column.replace(", ", "\n"), fontsize=7)
+            if j == 0:
+                axes.set_ylabel(row.replace(", ", ",\n"), fontsize=6)
+    figure.suptitle(title, fontsize=9)
+    figure.subplots_adjust(
+        left=0.05, right=0.99, bottom=0.03, top=0.9, wspace=0.12, hspace=0.15
+    )  # tight_layout takes longer than the bench
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
 def bars(path: Path, title: str, ylabel: str, groups: Mapping[str, Mapping[str, float]]) -> None:
     """One panel a group, one bar a name, its figure on top; logarithmic, since what is compared may lie decades apart."""
     figure, panels = plt.subplots(1, len(groups), figsize=(4.5 * len(groups), 4), squeeze=False)

@@ -29,7 +29,7 @@ def run_aside(scenario: Scenario, sabotage: str) -> Result:
     if done.returncode:
         raise OperationFailed(f"{scenario.file}: its run in real time failed: {done.stderr.decode(errors='replace').strip()[-500:]}")
     found: Outcome = pickle.loads(done.stdout)
-    return together(scenario, PLACE, sabotage, Signals(site_words(StageFiles.beside(scenario.file, scenario.site))), found)
+    return together(scenario, PLACE, sabotage, Signals(site_words(StageFiles.beside(scenario.file, scenario.site, scenario.plant))), found)
 
 
 def main(file: str, sabotage: str) -> int:

@@ -63,14 +63,14 @@ def read_all(files: list[Path]) -> list[Scenario]:
 
 def dry(scenario: Scenario, sabotage: str) -> Place:
     """Simulated time."""
-    return DryPlace(StageFiles.beside(scenario.file, scenario.site), sabotage)
+    return DryPlace(StageFiles.beside(scenario.file, scenario.site, scenario.plant), sabotage)
 
 
 def live(scenario: Scenario, sabotage: str) -> Place:
     """Real time against the simulated plant."""
     from bessctl.hil.liveplace import LivePlace  # noqa: PLC0415 (processes, not needed for simulated time)
 
-    return LivePlace(StageFiles.beside(scenario.file, scenario.site), sabotage)
+    return LivePlace(StageFiles.beside(scenario.file, scenario.site, scenario.plant), sabotage)
 
 
 OPENERS: dict[str, Opener] = {"simulated time": dry, "real time": live}

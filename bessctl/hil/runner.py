@@ -26,7 +26,7 @@ SIMULATED = ("simulated time", "real time")
 def read_scenario(file: Path) -> Scenario:
     """A scenario with the site beside it. Raises ConfigError(s), also for what none of its places can play; NotReachable."""
     start = head(file)
-    site = site_words(StageFiles.beside(file, start.site))
+    site = site_words(StageFiles.beside(file, start.site, start.plant))
     scenario = load(start, site)
     if errors := [error for place in SIMULATED for error in hindrances(scenario, place, serial(site))]:
         raise together(list({str(error): error for error in errors}.values()))

@@ -24,7 +24,7 @@ from bessctl.hil.signals import Signal, Signals, UnknownSignal
 from bessctl.hil.wishes import Wish, wish
 
 LONGEST_S = 24 * 3600.0
-TOP = {"scenario", "proves", "why", "site", "row", "given", "begin", "lasts", "steps", "places"}
+TOP = {"scenario", "proves", "why", "site", "plant", "row", "given", "begin", "lasts", "steps", "places"}
 STEP = {"at", "say", "set", "inject", "operator", "remote", "expect"}
 OPERATOR = ("stop", "start", "out of service", "reset")
 PLACES = ("simulated time", "real time", "rig")
@@ -74,6 +74,7 @@ class Head:
     tree: Tree
     name: str
     site: str
+    plant: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Scenario:
     places: tuple[str, ...]
     begins_at: str = ""
     """Where the file says how it begins."""
+    plant: str = ""
+    """The simulated plant, where it is not the one beside the site."""
 
 
 class _Reader:
@@ -139,7 +142,7 @@ def head(file: Path, tree: Tree | None = None) -> Head:
     for key in ("scenario", "proves", "site", "lasts", "steps"):
         if key not in tree.value:
             raise ConfigError(tree.place(()), f"the key {key!r} is missing; see docs/howto/hil.md")
-    return Head(file, tree, str(tree.value["scenario"]), str(tree.value["site"]))
+    return Head(file, tree, str(tree.value["scenario"]), str(tree.value["site"]), str(tree.value.get("plant", "")))
 
 
 def load(start: Head, site: Site, truth: bool = True) -> Scenario:
@@ -157,6 +160,7 @@ def load(start: Head, site: Site, truth: bool = True) -> Scenario:
         proves=_proves(r, top["proves"]),
         why=str(top.get("why", "")).strip(),
         site=start.site,
+        plant=start.plant,
         rows=_rows(r, top.get("row")),
         given=_given(r, top.get("given")),
         cold=_one_of(r, ("begin",), top.get("begin", "running"), ("running", "cold")) == "cold",

@@ -30,10 +30,10 @@ class StageFiles:
     plant: Path
 
     @staticmethod
-    def beside(scenario: Path, site: str) -> StageFiles:
-        """The site a scenario names, and `NAME.plant.yaml` next to it."""
+    def beside(scenario: Path, site: str, plant: str = "") -> StageFiles:
+        """The site a scenario names, and the plant it names or `NAME.plant.yaml` next to the site."""
         path = scenario.parent / site
-        return StageFiles(path, path.with_name(f"{path.stem}.plant.yaml"))
+        return StageFiles(path, scenario.parent / plant if plant else path.with_name(f"{path.stem}.plant.yaml"))
 
     def server(self, **overrides: Any) -> Any:
         """The plants behind a server that was not started. Raises ConfigError."""
