@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from websockets.utils import apply_mask
+from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where the library was built with it
 
 TEXT, MASKED = 0x81, 0x80
 KEY_BYTES = 4
@@ -29,7 +29,8 @@ class Masks:
         else:
             head = bytes((TEXT, MASKED | 127)) + length.to_bytes(8, "big")
         key = self._key()
-        return head + key + apply_mask(payload, key)
+        masked: bytes = apply_mask(payload, key)
+        return head + key + masked
 
     def _key(self) -> bytes:
         if self._at == len(self._keys):

@@ -35,7 +35,9 @@ def _value(sample: r.Sample, context: str) -> Payload:
         "measurand": sample.quantity,
         "location": LOCATIONS.get(sample.quantity, "Outlet"),
     }
-    return payload if sample.unit == "Wh" else {**payload, "unitOfMeasure": {"unit": sample.unit}}
+    if sample.unit != "Wh":
+        payload["unitOfMeasure"] = {"unit": sample.unit}
+    return payload
 
 
 def meter_values(found: tuple[r.MeterRecord, ...], names: TxNames) -> list[Payload]:
