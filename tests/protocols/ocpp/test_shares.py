@@ -68,6 +68,19 @@ def test_an_absent_csms_gets_neither_power_nor_energy() -> None:
     assert (granted_w(a), granted_w(b)) == (150_000.0, 50_000.0)
 
 
+@pytest.mark.parametrize("frame", ['[2,"q","GetLocalListVersion",{}]', "{"])
+def test_whatever_is_heard_gives_a_silent_csms_its_power_back(frame: str) -> None:
+    """A question, or bad input: most steps look only at what there is to send after it, this one at everything."""
+    talk = link("a", Ledger())
+    start(talk)
+    talk.auto = False
+    talk.pass_time(LINK.lease_s + 1)
+    assert granted_w(talk) == 0.0
+    assert talk.raw(frame).whole
+    assert granted_w(talk) == 150_000.0
+    assert not talk.raw(frame).whole
+
+
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])
 def test_a_start_that_waits_for_the_plug_ends_with_a_reset(kind: str) -> None:
     """Its claim would keep the other direction shut for as long as the process lives."""
