@@ -74,7 +74,9 @@ def enabled(version: str, folder: Path, **keys: str) -> Pnc:
 
 
 def v2g(t: Pnc, sub: Signed, root: Signed) -> x509.Certificate:
-    """Ask for a V2G certificate, sign it, hand it over."""
+    """Ask for a V2G certificate, sign it, hand it over; its root is known here."""
+    assert t.vault is not None
+    assert t.vault.install("V2GRootCertificate", root.pem)[0] == "Accepted"
     assert t.tell("TriggerMessage", {"requestedMessage": "SignV2GCertificate"}) == {"status": "Accepted"}
     request = t.told("SignCertificate")[-1]
     assert request["certificateType"] == "V2GCertificate"
@@ -317,6 +319,8 @@ def audits(t: Talk) -> str:
 def test_an_ocsp_answer_lasts_a_week_at_most(tmp_path: Path) -> None:
     """M06.FR.10."""
     root, t = make("V2G root"), enabled("2.0.1", tmp_path)
+    assert t.vault is not None
+    t.vault.install("V2GRootCertificate", root.pem)
     t.tell("TriggerMessage", {"requestedMessage": "SignV2GCertificate"})
     csr = x509.load_pem_x509_csr(t.told("SignCertificate")[-1]["csr"].encode())
     leaf = make("BESS1", root, public=csr.public_key(), days=300)

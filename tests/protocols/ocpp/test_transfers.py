@@ -35,6 +35,7 @@ from bessctl.protocols.ocpp.binding.workers import Bench, carry_out, verify
 from bessctl.protocols.ocpp.config import Tls
 from bessctl.protocols.ocpp.session import writes as w
 from bessctl.protocols.ocpp.session.jobs import Done, Download, Install, Job, Outcome, Password, Upload, Verify
+from bessctl.protocols.ocpp.session.vault import OURS
 from bessctl.protocols.ocpp.transport.files import TransferFailed, download, upload
 from bessctl.store import Store
 from tests.protocols.ocpp.harness import LOG
@@ -353,7 +354,7 @@ def signed(csr: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def test_our_own_certificate(tmp_path: Path) -> None:
-    """A02: for our newest key, our name, a whole chain; one that begins later is used from then on."""
+    """A02: for our newest key, our name, a chain below a root that we know (FR.06); one that begins later is used from then on."""
     ca = certificate("ca")
     vault = FileVault(tmp_path)
     old = vault.csr("BESS1", "")
@@ -363,7 +364,14 @@ def test_our_own_certificate(tmp_path: Path) -> None:
     assert "chain" in str(vault.accept(signed(new, ca, "BESS1").replace(pem(ca[0]), pem(certificate("x")[0])), "BESS1"))
     assert "no certificate" in str(vault.accept("nonsense", "BESS1"))
     assert vault.tls(Tls()).cert_file is None
-    assert vault.accept(signed(new, ca, "BESS1", begins=1), "BESS1") is None
+    later_on, leaf = signed(new, ca, "BESS1", begins=1), signed(new, ca, "BESS1").split(pem(ca[0]))[0]
+    for chain in (later_on, leaf):
+        assert "no root" in str(vault.accept(chain, "BESS1"))
+    (tmp_path / "ca.pem").write_text(pem(ca[0]))
+    assert FileVault(tmp_path / "x", site=Tls(tmp_path / "ca.pem"))._below_a_root(x509.load_pem_x509_certificate(leaf.encode()), OURS)
+    assert vault.install("CSMSRootCertificate", pem(ca[0]))[0] == "Accepted"
+    assert vault.accept(leaf, "BESS1") is None
+    assert vault.accept(later_on, "BESS1") is None
     assert vault.tls(Tls()).cert_file is None
     later = FileVault(tmp_path, lambda: datetime.now(UTC) + timedelta(days=2))
     assert later.tls(Tls()).cert_file == tmp_path / "client.pem"

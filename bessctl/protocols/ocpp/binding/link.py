@@ -80,7 +80,7 @@ class Link:
         self.config = config
         self._shared = shared
         self._store, self._desk, self._log = shared.store, shared.desk, shared.log
-        self._vault = FileVault(shared.folder / config.name)
+        self._vault = FileVault(shared.folder / config.name, site=config.tls)
         self._bench = Bench(
             config,
             shared.folder / config.name,

@@ -5,13 +5,16 @@
     client.pem, client.key the certificate in use instead of the site's
     v2g-next.key, v2g.pem, v2g.key, v2g-SERIAL.ocsp   the same for ISO 15118, with what OCSP responders said of it
 
-A certificate is taken if it was made for our newest key, names this station, is signed by the next of its chain and not expired; one that
-is valid later is kept and used from then on.
+A certificate is taken if it was made for our newest key, names this station, is not expired, and its chain ends below a root that is known
+here (2.0.1 A02.FR.06); one valid later is kept and used from then on. Known are what was installed of the kind, and for our own also
+whom the site trusts and who is above the certificate that we have.
 """
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -33,6 +36,7 @@ from bessctl.protocols.ocpp.session.vault import OURS, V2G
 MANUFACTURER = "ManufacturerRootCertificate"
 CSMS = "CSMSRootCertificate"
 CONTRACTS = "MORootCertificate"
+V2G_ROOT = "V2GRootCertificate"
 V2G_CHAIN = "V2GCertificateChain"
 FILES = {OURS: "", V2G: "v2g-"}
 OWN = {OURS: "client", V2G: "v2g"}
@@ -46,10 +50,11 @@ def utc_now() -> datetime:
 
 
 class FileVault:
-    """Supervisor thread. `folder` is the link's own."""
+    """Supervisor thread. `folder` is the link's own, `site` the link's TLS as the site configured it."""
 
-    def __init__(self, folder: Path, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, folder: Path, now: Callable[[], datetime] = utc_now, site: Tls | None = None) -> None:
         self._folder = folder
+        self._site = site
         self._roots = folder / "roots"
         self._now = now
 
@@ -113,6 +118,7 @@ class FileVault:
             (bool(names) and names[0].value == name, "the certificate names another station"),
             (leaf.not_valid_after_utc > self._now(), "the certificate is expired"),
             (_linked(certificates), "the chain is broken"),
+            (self._below_a_root(certificates[-1], kind), "no root that is known here is above its chain"),
         )
         why = next((text for holds, text in checks if not holds), None)
         if why is None:
@@ -181,6 +187,13 @@ class FileVault:
         leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
         return leaf.not_valid_before_utc <= self._now() < leaf.not_valid_after_utc
 
+    def _below_a_root(self, last: x509.Certificate, kind: str) -> bool:
+        wanted = CSMS if kind == OURS else V2G_ROOT
+        roots = [root for found, root, _ in self._kept() if found == wanted]
+        if kind == OURS:
+            roots += [*self._own(OURS)[1:], *trusted(self._site)]
+        return any(self._expired(root) is None and (root == last or _linked([last, root])) for root in roots)
+
     def _own(self, kind: str) -> list[x509.Certificate]:
         """Our certificate of a kind and those above it; empty = there is none."""
         path = self._folder / f"{OWN[kind]}.pem"
@@ -196,6 +209,20 @@ class FileVault:
 
     def _expired(self, certificate: x509.Certificate) -> str | None:
         return None if certificate.not_valid_after_utc > self._now() else "the certificate is expired"
+
+
+def trusted(site: Tls | None) -> list[x509.Certificate]:
+    """Whom the site trusts: its own file or the system's authorities, and who is above the certificate it gave us."""
+    if site is None:
+        return []
+    above = [] if site.cert_file is None else x509.load_pem_x509_certificates(site.cert_file.read_bytes())[1:]
+    if site.ca_file is not None:
+        return [*x509.load_pem_x509_certificates(site.ca_file.read_bytes()), *above]
+    found = above
+    for der in ssl.create_default_context().get_ca_certs(binary_form=True):
+        with suppress(ValueError):  # of an algorithm that nobody signs by any more
+            found.append(x509.load_der_x509_certificate(der))
+    return found
 
 
 def _public(key: object) -> bytes:
