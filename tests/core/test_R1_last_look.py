@@ -48,14 +48,19 @@ def test_R1_a_count_that_means_nothing_is_never_sent(scale: float) -> None:
     assert (r.h.out["cmd_raw"][0], r.power_w) == (0, 0)
 
 
-def test_R1_units_are_never_told_to_work_against_each_other() -> None:
-    r = Rig(config(units=2, slots=(Slot(),))).run()
-    r.offer(0, {"target_w": 50e3})
-    for soc in ((5.0, 95.0), (95.0, 5.0)):
-        for unit in range(2):
-            r.set(Q.Q_SOC_PCT, soc[unit], place=unit)
-        r.tick(5)
-        assert min(r.h.out["cmd_w"][:2]) >= 0
+@pytest.mark.parametrize("target_w", [50e3, -50e3, 390e3, -390e3])
+@pytest.mark.parametrize("soc", [(5.0, 95.0), (95.0, 5.0)])
+def test_R1_units_are_never_told_to_work_against_each_other(target_w: float, soc: tuple[float, float]) -> None:
+    """However far their batteries are apart, the full one does not charge the empty one, and the plant gives what is wanted."""
+    r = Rig(config(units=2, slots=(Slot(),), balance_soc_pct=10.0)).run()
+    for unit in range(2):
+        r.set(Q.Q_SOC_PCT, soc[unit], place=unit)
+    r.offer(0, {"target_w": target_w})
+    r.tick(5)
+    watts = r.h.out["cmd_w"][:2]
+    assert all(w * target_w >= 0 for w in watts)
+    assert sum(watts) == pytest.approx(target_w, abs=2)
+    assert watts[0] != watts[1], "and they do balance"
 
 
 # --- a dispatch that lies -----------------------------------------------------------------------------------------------------------------

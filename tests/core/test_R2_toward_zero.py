@@ -56,7 +56,8 @@ def test_R2_a_reversal_rests_at_zero_for_its_dead_time() -> None:
         r.tick()
         powers.append(r.power_w)
     rest = [i for i, w in enumerate(powers) if w == 0]
-    assert len(rest) >= 19
-    assert all(w >= 0 for w in powers[: rest[0]])
-    assert all(w <= 0 for w in powers[rest[0] :]), "0.2 s of rest at 100 Hz, then the other way"
-    assert powers[-1] == -100e3 or powers[-1] < 0
+    assert rest == list(range(rest[0], rest[0] + len(rest))), "one rest"
+    assert 20 <= len(rest) <= 21, "0.2 s of it at 100 Hz"
+    assert all(w > 0 for w in powers[: rest[0]])
+    assert all(w < 0 for w in powers[rest[-1] + 1 :]), "then the other way"
+    assert powers[-1] == -100e3

@@ -5,10 +5,14 @@ What must hold of sources that speak of times of day is theirs: without trusted 
 
 from __future__ import annotations
 
+import ctypes
+
 from bessctl_core import layout as L
 from bessctl_core import rt
 from tests.core.rig import Rig, S, Slot, config
 
+# struct timex of adjtimex(2) on 64 bits: modes, then four longs, then status
+STATUS_OFFSET, STA_UNSYNC, TIME_ERROR = 40, 0x40, 5
 EPOCH = 0  # where a clock without a battery begins with each boot
 
 
@@ -50,4 +54,8 @@ def test_R8_a_clock_that_is_set_moves_nothing_in_the_loop() -> None:
 
 
 def test_R8_the_kernel_is_asked() -> None:
-    assert rt.clock_trusted() in (True, False)
+    """adjtimex(2): a clock that nobody disciplines is not trusted, whatever time it shows."""
+    timex = ctypes.create_string_buffer(256)
+    state = ctypes.CDLL(None).adjtimex(timex)
+    status = ctypes.c_int.from_buffer(timex, STATUS_OFFSET).value
+    assert rt.clock_trusted() is (state not in (-1, TIME_ERROR) and not status & STA_UNSYNC)

@@ -245,14 +245,19 @@ class Plant(RuleBasedStateMachine):
     def note(self, before: str) -> None:
         """What this tick brought, for those who count; and the record that was due."""
         machine, slots = self.model.machine, self.model.sources.slots
-        codes = {event["code"] for event in self.r.seen}
+        told = [(event["code"], event["detail"], event["slot"]) for event in self.r.seen]
         self.r.seen.clear()
+        codes = {code for code, _, _ in told}
         assert codes <= EVENTS
+        modes = [telling.MODES[detail] for code, detail, _ in told if code == L.EventCode.EV_MODE]
+        assert modes == ([machine.mode] if machine.mode != before else []), "a change of mode is one event"
+        fell = [i for i, slot in enumerate(slots) if slot.lapsed and not self.lapsed[i]]
+        assert [slot for code, _, slot in told if code == L.EventCode.EV_PLAN_LAPSED] == fell, "a lapse is one event"
         self.happened["trip"] += machine.mode == "tripped" != before
         self.happened["reset"] += L.EventCode.EV_RESET_DONE in codes
         self.happened["run again warm"] += machine.warmly
         self.happened["stale"] += any(row.blind for row in self.model.table.rows) and machine.mode == "run"
-        self.happened["lapse"] += any(slot.lapsed and not was for slot, was in zip(slots, self.lapsed, strict=True))
+        self.happened["lapse"] += len(fell) > 0
         self.lapsed = [slot.lapsed for slot in slots]
         if self.out["journal_due"]:
             self.newest = machine.record(self.r.now_ns)
