@@ -31,50 +31,54 @@ class Boot(Enum):
     REJECTED = "rejected"
 
 
+NEW, WAITING, ACCEPTED, PENDING, REJECTED = Boot.NEW, Boot.WAITING, Boot.ACCEPTED, Boot.PENDING, Boot.REJECTED
+"""By name: a member of an enum costs a look-up each time, and these are asked for at each step of each link."""
+
+
 class Registration:
     """Where this link's registration stands."""
 
     def __init__(self) -> None:
-        self.state = Boot.NEW
+        self.state = NEW
         self._not_before_ns = 0
 
     @property
     def accepted(self) -> bool:
-        return self.state is Boot.ACCEPTED
+        return self.state is ACCEPTED
 
     def due(self, mono_ns: int) -> bool:
         """Is it time for a BootNotification?"""
-        if self.state in (Boot.PENDING, Boot.REJECTED) and mono_ns >= self._not_before_ns:
-            self.state = Boot.NEW
-        return self.state is Boot.NEW and mono_ns >= self._not_before_ns
+        if self.state in (PENDING, REJECTED) and mono_ns >= self._not_before_ns:
+            self.state = NEW
+        return self.state is NEW and mono_ns >= self._not_before_ns
 
     def wake_ns(self) -> int | None:
         """When `due` may turn true by time alone."""
-        return None if self.state in (Boot.ACCEPTED, Boot.WAITING) else self._not_before_ns
+        return None if self.state in (ACCEPTED, WAITING) else self._not_before_ns
 
     def sent(self) -> None:
-        self.state = Boot.WAITING
+        self.state = WAITING
 
     def answered(self, reply: BootReply, mono_ns: int) -> None:
         """The CSMS's word."""
-        self.state = {"Accepted": Boot.ACCEPTED, "Pending": Boot.PENDING}.get(reply.status, Boot.REJECTED)
+        self.state = {"Accepted": ACCEPTED, "Pending": PENDING}.get(reply.status, REJECTED)
         wait_s = 0 if self.accepted else max(0, reply.interval_s) or RETRY_S
         self._not_before_ns = mono_ns + wait_s * NS
 
     def failed(self, mono_ns: int) -> None:
         """An error, or no answer in time."""
-        self.state = Boot.NEW
+        self.state = NEW
         self._not_before_ns = mono_ns + RETRY_S * NS
 
     def link_broke(self) -> None:
         """An answer that cannot come any more is asked for again; a wait goes on."""
-        if self.state is Boot.WAITING:
-            self.state = Boot.NEW
+        if self.state is WAITING:
+            self.state = NEW
             self._not_before_ns = 0
 
     def again(self) -> None:
         """The CSMS triggered one."""
-        self.state = Boot.NEW
+        self.state = NEW
         self._not_before_ns = 0
 
 

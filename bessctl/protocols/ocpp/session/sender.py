@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bessctl.protocols.ocpp.messages.records import Request, Stamp, TxEnded, TxHealth, TxMetered
 from bessctl.protocols.ocpp.session.core import Core, WaitingAsk
-from bessctl.protocols.ocpp.session.registration import Boot
+from bessctl.protocols.ocpp.session.registration import PENDING
 from bessctl.protocols.ocpp.session.rpc import Rpc
 from bessctl.protocols.ocpp.session.transactions import Transactions
 
@@ -57,7 +57,7 @@ class Sender:
         if core.registration.due(core.now.mono_ns):
             core.registration.sent()
             return replace(core.identity, reason=core.boot_reason), None
-        if core.registration.state is Boot.PENDING:
+        if core.registration.state is PENDING:
             return self._triggered(), None
         if not core.registration.accepted:
             return None, None

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -30,6 +30,7 @@ CLOSE_TIMEOUT_S = 2.0
 MAX_QUEUE = (2, 0)
 CONTROLS = 16
 PAUSE_S = 0.1
+TEXT = Opcode.TEXT
 UNAUTHORIZED = "FailedToAuthenticateAtCsms"
 """The security event of a CSMS that refuses our credentials."""
 __all__ = ["UNAUTHORIZED", "Connection", "ConnectionClosed", "NoConnection", "dial", "endpoint"]
@@ -54,8 +55,8 @@ class Connection(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """The event loop's."""
-        if self._cap.is_one_small_text(data) and self.protocol.state is State.OPEN:
-            self.recv_messages.put(Frame(Opcode.TEXT, data[2:]))
+        if self._cap.is_one_small_text(data) and self.protocol.state is OPEN:
+            self.recv_messages.put(Frame(TEXT, data[2:]))
             return
         super().data_received(self._cap.feed(data))
         if self._cap.controls > CONTROLS:
@@ -69,7 +70,7 @@ class Connection(ClientConnection):
 
     def write(self, text: str) -> None:
         """Send a message without waiting. On a connection that is closing it goes nowhere: whoever reads learns of the end."""
-        if self.protocol.state is State.OPEN:
+        if self.protocol.state is OPEN:
             self.transport.write(self._masks.frame(text.encode()))
 
     @property
