@@ -108,7 +108,11 @@ def test_a_v2g_certificate_from_trigger_to_ocsp(version: str, tmp_path: Path) ->
     assert "about another certificate" in audits(t), "the sub-CA's was answered with the leaf's"
     assert len(list(tmp_path.glob("v2g-*.ocsp"))) == 1
     listed = t.tell("GetInstalledCertificateIds", {"certificateType": ["V2GCertificateChain"]})["certificateHashDataChain"]
-    assert listed[0]["certificateHashData"]["serialNumber"] == f"{leaf.serial_number:x}"
+    (entry,) = listed
+    assert entry["certificateHashData"]["serialNumber"] == f"{leaf.serial_number:x}"
+    assert [h["serialNumber"] for h in entry["childCertificateHashData"]] == [
+        f"{c.serial_number:x}" for c in (sub.certificate, root.certificate)
+    ]
     again = Pnc(version, tmp_path, ON)
     again.booted()
     assert len(again.told("GetCertificateStatus")) == 2, "asked anew at a start"
@@ -124,6 +128,23 @@ def test_a_revoked_v2g_certificate_is_told_and_replaced(version: str, tmp_path: 
     event = t.of("SecurityEventNotification")[-1]
     assert (event["type"], event["techInfo"]) == ("InvalidChargingStationCertificate", "the V2G certificate was revoked")
     assert len(t.told("SignCertificate")) >= 2
+
+
+@VERSIONS
+def test_a_v2g_chain_is_deleted_as_one(version: str, tmp_path: Path) -> None:
+    """M03, M04: by the hash of its first certificate; its sub-CA names no chain, its root only the root that is installed."""
+    root, t = make("V2G root"), enabled(version, tmp_path)
+    v2g(t, make("V2G sub", root), root)
+
+    def listed() -> dict[str, Any]:
+        return t.tell("GetInstalledCertificateIds", {"certificateType": ["V2GCertificateChain"]})
+
+    entry = listed()["certificateHashDataChain"][0]
+    wanted = [*entry["childCertificateHashData"], entry["certificateHashData"]]
+    said = [t.tell("DeleteCertificate", {"certificateHashData": each})["status"] for each in wanted]
+    assert said == ["NotFound", "Accepted", "Accepted"]
+    assert listed()["status"] == "NotFound"
+    assert [p.name for p in tmp_path.glob("v2g*") if p.suffix in {".pem", ".ocsp"}] == []
 
 
 @VERSIONS

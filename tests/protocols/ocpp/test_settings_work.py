@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from bessctl.protocols.ocpp.binding.vault import FileVault
 from bessctl.protocols.ocpp.config import Role
@@ -172,12 +173,26 @@ def test_a_local_list_is_taken_as_long_as_the_keys_say() -> None:
     assert len(json.dumps([longest] * sent)) < LINK.max_frame_bytes - 500
 
 
-def test_a_certificate_chain_that_is_too_long() -> None:
-    """CertificateSignedMaxChainSize."""
-    owner = Talk(replace(LINK, role=Role.OWNER), vault=FakeVault()).booted()
-    assert owner.call("CertificateSigned", {"certificateChain": "x" * 10_000}) == {"status": "Accepted"}
-    assert owner.call("CertificateSigned", {"certificateChain": "x" * 10_001})[0] == "TypeConstraintViolation"
-    assert owner.redials == ["a new certificate"]
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+def test_a_certificate_chain_that_is_too_long(version: str, tmp_path: Path) -> None:
+    """CertificateSignedMaxChainSize: a whole chain for our own request, as long as it may be, is taken and used; one longer is not."""
+    vault = FileVault(tmp_path)
+    owner = Talk(replace(LINK, role=Role.OWNER, version=(version,)), vault=vault, version=version).booted()
+    kind = "CentralSystemRootCertificate" if version == "1.6" else "CSMSRootCertificate"
+    if version == "1.6":
+        owner.call("ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"})
+    else:
+        owner.call("TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"})
+    request = x509.load_pem_x509_csr(owner.of("SignCertificate")[-1]["csr"].encode())
+    root = make("root")
+    sub = make("sub", root)
+    assert owner.call("InstallCertificate", {"certificateType": kind, "certificate": root.pem}) == {"status": "Accepted"}
+    chain = make("BESS1", sub, public=request.public_key()).pem + sub.pem + root.pem
+    for length, taken in ((10_001, False), (10_000, True)):
+        answer = owner.call("CertificateSigned", {"certificateChain": chain + "\n" * (length - len(chain))})
+        assert (answer == {"status": "Accepted"}) is taken
+        assert owner.redials == (["a new certificate"] if taken else [])
+        assert (vault.tls(LINK.tls).cert_file is not None) is taken
 
 
 def test_a_certificate_store_is_bounded(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from cryptography.x509.oid import NameOID
 from bessctl.protocols.ocpp.binding.ocsp import hash_of, names_of, verdict
 from bessctl.protocols.ocpp.binding.secrets import write_private
 from bessctl.protocols.ocpp.config import Tls
+from bessctl.protocols.ocpp.messages.answers import V2G_CHAIN
 from bessctl.protocols.ocpp.messages.device import CertificateHash, OcspName
 from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES
 from bessctl.protocols.ocpp.session.vault import OURS, V2G
@@ -37,7 +38,6 @@ MANUFACTURER = "ManufacturerRootCertificate"
 CSMS = "CSMSRootCertificate"
 CONTRACTS = "MORootCertificate"
 V2G_ROOT = "V2GRootCertificate"
-V2G_CHAIN = "V2GCertificateChain"
 FILES = {OURS: "", V2G: "v2g-"}
 OWN = {OURS: "client", V2G: "v2g"}
 RENEW = timedelta(days=30)
@@ -90,7 +90,16 @@ class FileVault:
                 path.unlink()
                 self._bundle()
                 return "Accepted"
-        return "NotFound"
+        return "Accepted" if self._delete_chain(wanted) else "NotFound"
+
+    def _delete_chain(self, wanted: CertificateHash) -> bool:
+        """The V2G certificate with its chain and what responders said of it, by the hash of its first."""
+        chain = self._own(V2G)
+        if not chain or hash_of(chain[0], wanted.algorithm, chain[min(1, len(chain) - 1)]) != wanted:
+            return False
+        for path in (self._folder / f"{OWN[V2G]}.pem", self._folder / f"{OWN[V2G]}.key", *self._folder.glob("v2g-*.ocsp")):
+            path.unlink(missing_ok=True)
+        return True
 
     def csr(self, name: str, organisation: str, kind: str = OURS) -> str:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -30,9 +30,12 @@ class LogAnswer:
     filename: str | None = None
 
 
+V2G_CHAIN = "V2GCertificateChain"
+
+
 @dataclass(frozen=True, slots=True)
 class CertificatesAnswer:
-    """What is installed: kind and hash. Empty = NotFound."""
+    """What is installed: kind and hash, a V2G_CHAIN from its first certificate up. Empty = NotFound."""
 
     found: tuple[tuple[str, CertificateHash], ...]
 

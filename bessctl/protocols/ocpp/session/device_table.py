@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bessctl.model import points
 from bessctl.protocols.ocpp.messages.device import Component, Place
-from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES, MAX_LIST, MAX_LIST_MESSAGE, MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
+from bessctl.protocols.ocpp.session.keys import MAX_CERTIFICATES, MAX_LIST, MAX_PROFILES
 
 MAX_ITEMS = 50
 CURRENCY = "EUR"
@@ -163,7 +163,7 @@ STATION: tuple[Spec, ...] = (
         _v("Enabled", "boolean", key="LocalAuthListEnabled"),
         _fixed("Available", True),
         _v("Entries", "integer", live="list_entries", limits=(0, MAX_LIST)),
-        _fixed("ItemsPerMessage", MAX_LIST_MESSAGE),
+        _v("ItemsPerMessage", "integer", key="SendLocalListMaxLength"),
         _fixed("BytesPerMessage", 262_144),
     ),
     *_of(
@@ -220,7 +220,7 @@ STATION: tuple[Spec, ...] = (
         _v("SecurityProfile", "integer", live="security_profile"),
         _fixed("AdditionalRootCertificateCheck", False),
         _v("CertificateEntries", "integer", live="certificates", limits=(0, MAX_CERTIFICATES)),
-        _fixed("MaxCertificateChainSize", 10_000),
+        _v("MaxCertificateChainSize", "integer", key="CertificateSignedMaxChainSize"),
         _v("CertSigningWaitMinimum", "integer", key="CertSigningWaitMinimum", unit="s"),
         _v("CertSigningRepeatTimes", "integer", key="CertSigningRepeatTimes"),
     ),
@@ -229,8 +229,8 @@ STATION: tuple[Spec, ...] = (
         _fixed("Enabled", True),
         _fixed("Available", True),
         _v("Entries", "integer", "ChargingProfiles", live="profiles", limits=(0, MAX_PROFILES)),
-        _fixed("ProfileStackLevel", MAX_STACK_LEVEL),
-        _fixed("PeriodsPerSchedule", MAX_PERIODS),
+        _v("ProfileStackLevel", "integer", key="ChargeProfileMaxStackLevel"),
+        _v("PeriodsPerSchedule", "integer", key="ChargingScheduleMaxPeriods"),
         _fixed("RateUnit", "A,W"),
         _fixed("Phases3to1", False),
         _fixed("ACPhaseSwitchingSupported", False),

@@ -24,7 +24,6 @@ from bessctl.protocols.ocpp.session.customer import customer_information
 from bessctl.protocols.ocpp.session.displays import Displays
 from bessctl.protocols.ocpp.session.ending import WARNING
 from bessctl.protocols.ocpp.session.files import Files
-from bessctl.protocols.ocpp.session.keys import MAX_KEYS
 from bessctl.protocols.ocpp.session.limits import Limits
 from bessctl.protocols.ocpp.session.metering import Metering
 from bessctl.protocols.ocpp.session.monitors import Monitors
@@ -114,7 +113,7 @@ def change_key(parts: Parts, wish: c.ChangeKey) -> a.Answer:
 def get_keys(parts: Parts, wish: c.GetKeys) -> a.KeysAnswer:
     """GetConfiguration (5.8); at most GetConfigurationMaxKeys are answered."""
     keys = parts.core.keys
-    asked = [(name, keys.key(name)) for name in wish.keys[:MAX_KEYS]]
+    asked = [(name, keys.key(name)) for name in wish.keys[: keys.number("GetConfigurationMaxKeys")]]
     known = [key for _, key in asked if key] if wish.keys else list(keys.all())
     return a.KeysAnswer(
         tuple(a.KeyValue(k.name, k.check is None, keys.shown(k)) for k in known),

@@ -22,7 +22,6 @@ from bessctl.protocols.ocpp.messages.commands import ClearProfiles
 from bessctl.protocols.ocpp.messages.profile import Kind, Profile, Purpose
 from bessctl.protocols.ocpp.session import composite
 from bessctl.protocols.ocpp.session.core import Core
-from bessctl.protocols.ocpp.session.keys import MAX_PERIODS, MAX_PROFILES, MAX_STACK_LEVEL
 from bessctl.protocols.ocpp.session.plant import CONNECTORS
 from bessctl.protocols.ocpp.session.writes import DropProfile, Installed, PutProfile, StoredTx
 
@@ -41,8 +40,8 @@ def unacceptable(profile: Profile, connector: int) -> str | None:
         (profile.purpose is not Purpose.TX or connector != 0, "a TxProfile needs a connector"),
         (abs(profile.id) < 2**31, "chargingProfileId has more than 32 bits"),
         (all(abs(limit) <= MAX_LIMIT for limit in limits), f"a limit is above {MAX_LIMIT:.0f}"),
-        (0 <= profile.stack <= MAX_STACK_LEVEL, f"stackLevel is not within 0..{MAX_STACK_LEVEL}"),
-        (1 <= len(starts) <= MAX_PERIODS, f"the schedule has {len(starts)} periods, 1..{MAX_PERIODS} are taken"),
+        (profile.stack >= 0, "stackLevel is below 0"),
+        (bool(starts), "the schedule has no period"),
         (starts[:1] == [0], "the first period does not start at 0"),
         (all(a < b for a, b in pairwise(starts)), "periods do not ascend"),
         (
@@ -92,8 +91,8 @@ class Profiles:
             return new.profile.id == old.profile.id or (of_16 and _same_place(new, old))
 
         stays = [i for i in self._all if not gone(i)]
-        if len(stays) >= MAX_PROFILES:
-            return f"{MAX_PROFILES} profiles are installed"
+        if len(stays) >= self._core.keys.number("MaxChargingProfilesInstalled"):
+            return f"{len(stays)} profiles are installed"
         self._drop(gone)
         self._all.append(new)
         self._core.out.writes.append(PutProfile(new))
@@ -102,8 +101,13 @@ class Profiles:
 
     def unacceptable(self, profile: Profile, connector: int) -> str | None:
         """What is wrong with a profile by itself in the agreed version, or None."""
-        of_201 = self._core.traits.version != "1.6"
-        return unacceptable(profile, connector) or (unacceptable_201(profile) if of_201 else None)
+        core = self._core
+        stack, periods = (core.keys.number(name) for name in ("ChargeProfileMaxStackLevel", "ChargingScheduleMaxPeriods"))
+        if profile.stack > stack:
+            return f"stackLevel is above {stack}"
+        if len(profile.schedule.periods) > periods:
+            return f"the schedule has {len(profile.schedule.periods)} periods, {periods} are taken"
+        return unacceptable(profile, connector) or (unacceptable_201(profile) if core.traits.version != "1.6" else None)
 
     def clear(self, wish: ClearProfiles) -> bool:
         """Remove what meets every criterion given; False = nothing did."""

@@ -27,7 +27,6 @@ from bessctl.protocols.ocpp.session.vault import OURS, V2G, Vault
 DAY_S = 86_400
 HOUR_NS = 3600 * NS
 STEP_NS = 10 * NS
-MAX_CHAIN = 10_000
 # 1.6's names of events that 2.0.1 renamed.
 NAMES_16 = {
     "FailedToAuthenticateAtCsms": "FailedToAuthenticateAtCentralSystem",
@@ -81,7 +80,7 @@ class Security:
         """CertificateSigned: status and why."""
         core = self._core
         why = self._forbidden(wish.kind)
-        if why is None and len(wish.chain) > MAX_CHAIN:
+        if why is None and len(wish.chain) > core.keys.number("CertificateSignedMaxChainSize"):
             why = "the chain is too long"
         if why is None:
             why = self._vault.accept(wish.chain, core.link.charge_point_id, wish.kind)

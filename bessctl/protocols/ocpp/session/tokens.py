@@ -16,7 +16,6 @@ from bessctl.protocols.ocpp.messages.commands import ListEntry, SendList
 from bessctl.protocols.ocpp.messages.records import TokenReply
 from bessctl.protocols.ocpp.messages.stored import from_text, to_text
 from bessctl.protocols.ocpp.session.core import Core
-from bessctl.protocols.ocpp.session.keys import MAX_LIST_MESSAGE
 from bessctl.protocols.ocpp.session.writes import DropDoc, PutDoc, PutState
 
 CACHE_ENTRIES = 1000
@@ -123,7 +122,7 @@ class Tokens:
         """SendLocalList; returns the status."""
         core = self._core
         digests = [core.digest(e.id_token) for e in wish.entries]
-        most = core.keys.number("LocalAuthListMaxLength")
+        most, at_once = core.keys.number("LocalAuthListMaxLength"), core.keys.number("SendLocalListMaxLength")
         new = {} if wish.full else dict(self._list)
         for ident, entry in zip(digests, wish.entries, strict=True):
             self._merge(new, ident, entry)
@@ -133,7 +132,7 @@ class Tokens:
             return "VersionMismatch"
         missing = wish.full and any(e.status is None for e in wish.entries)
         double = len(set(digests)) != len(digests)
-        if wish.version <= 0 or missing or double or len(new) > most or len(digests) > MAX_LIST_MESSAGE:
+        if wish.version <= 0 or missing or double or len(new) > most or len(digests) > at_once:
             return "Failed"
         self._keep(new, wish.version)
         return "Accepted"

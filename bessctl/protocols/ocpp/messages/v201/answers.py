@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from bessctl.protocols.ocpp.messages import answers as a
@@ -53,8 +55,17 @@ def _log(answer: a.LogAnswer) -> Payload:
 def _certificates(answer: a.CertificatesAnswer) -> Payload:
     if not answer.found:
         return {"status": "NotFound"}
-    chain = [{"certificateType": kind, "certificateHashData": common.hash_data(h)} for kind, h in answer.found]
-    return {"status": "Accepted", "certificateHashDataChain": chain}
+    return {"status": "Accepted", "certificateHashDataChain": list(_chains(answer.found))}
+
+
+def _chains(found: tuple[tuple[str, d.CertificateHash], ...]) -> Iterator[Payload]:
+    """A root is an entry of its own; of a chain the first is, and those above it are in its entry (2.0.1 2.6: at most four)."""
+    for kind, group in groupby(found, key=itemgetter(0)):
+        hashes = [common.hash_data(h) for _, h in group]
+        chained = kind == a.V2G_CHAIN
+        for first in hashes[:1] if chained else hashes:
+            above = {"childCertificateHashData": hashes[1:5]} if chained and len(hashes) > 1 else {}
+            yield {"certificateType": kind, "certificateHashData": first, **above}
 
 
 def _tx_status(answer: a.TxStatusAnswer) -> Payload:
