@@ -80,6 +80,13 @@ def test_every_row_cites_its_sources(title: str) -> None:
     assert [(row[0], source) for row in rows for source in row[-1].split("; ") if not stands(source)] == []
 
 
+@pytest.mark.parametrize(("device", "point"), [("BMS", "802 Evt1"), ("PCS", "701 Alrm")])
+def test_every_table_of_alarms_says_where_its_bits_and_its_actions_come_from(device: str, point: str) -> None:
+    text = PAGE.split(f"\n## Alarms of the {device} (SunSpec {point})\n", 1)[1].split("\n## ", 1)[0]
+    assert text.lstrip().startswith(f"Source of names and bits: SunSpec {point}. The actions ")
+    assert stands(f"SunSpec {point}")
+
+
 def test_a_source_that_is_none_is_found() -> None:
     for invented in ("", "SunSpec 802 Nonsense", "ADR 0999", "IEEE 1547", "design rule R17", "common practice"):
         assert not stands(invented)

@@ -100,7 +100,9 @@ class Story:
         if speaks:
             self.h.set(unit, Q.Q_AC_W, body.w, self.now_ns)
             self.h.set(unit, Q.Q_PCS_STATE, RUNNING if body.runs else OFF, self.now_ns)
-            self.power[unit] = Sample(body.w, self.now_ns), Sample(RUNNING if body.runs else OFF, self.now_ns)
+            power, state = self.power[unit]
+            power.value, power.at_ns = body.w, self.now_ns
+            state.value, state.at_ns = RUNNING if body.runs else OFF, self.now_ns
         known.pcs_up = self.up[unit]
         known.listen(*self.power[unit], self.now_ns)
         if self.ticks % EVERY == 1:

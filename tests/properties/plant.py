@@ -630,12 +630,51 @@ def something(plant: Plant, random: Random) -> None:
             plant.loop_restarts_under_way(random.choice((150e3, -90e3)))
 
 
-FORCED = {
+def lose_a_unit(plant: Plant) -> None:
+    """While it runs, and it comes back."""
+    plant.heals_and_is_reset(local=True)
+    plant.devices(0, 0, UP)
+    plant.time_passes(3, 0)
+    plant.devices(0, UP, UP)
+
+
+def go_blind(plant: Plant) -> None:
+    """Nothing is heard of a cell for longer than its row allows."""
+    plant.heals_and_is_reset(local=True)
+    plant.goes_silent((0, Q.Q_CELL_V_MAX))
+    plant.time_passes(3, S)
+
+
+def trip(plant: Plant) -> None:
+    """The grid's frequency is beyond a row of the plant."""
+    plant.heals_and_is_reset(local=True)
+    plant.measure([((PLANT, Q.Q_PCC_HZ), 60.0)], 3)
+
+
+def lapse(plant: Plant) -> None:
+    plant.source_writes(2, ([(0.0, 100.0, {"target_w": 1e4})], [], 0.05, 0), 8)
+
+
+def correct_the_clock(plant: Plant) -> None:
+    plant.source_writes(2, ([(0.0, 100.0, {"target_w": 1e4})], [], 100.0, 0), 2)
+    plant.clock_is_corrected(S // 2, 2)
+
+
+FORCED: dict[str, Any] = {
+    "lapse": lapse,
     "restart": lambda plant: plant.loop_restarts("killed", 0),
-    "restart killed": lambda plant: plant.loop_restarts("killed", 0),
     "restart warm": lambda plant: plant.loop_restarts_under_way(150e3),
+    "restart killed": lambda plant: plant.loop_restarts("killed", 0),
     "run again warm": lambda plant: plant.loop_restarts_under_way(150e3),
+    "stale": go_blind,
+    "trip": trip,
+    "reset": lambda plant: plant.heals_and_is_reset(local=True),
+    "clock jump": correct_the_clock,
+    "unit lost": lose_a_unit,
+    "reconnect": lose_a_unit,
 }
+"""What a story does that chance did not bring, at its end."""
+assert set(FORCED) == set(KINDS)
 
 
 def told(seed: int, events: int, least: int = 0) -> Plant:
@@ -644,7 +683,7 @@ def told(seed: int, events: int, least: int = 0) -> Plant:
     plant.start(True, limited=seed % 2 == 0)
     missing = list(KINDS)
     while events > 0 or plant.ticks < least or missing:
-        if events <= 0 and missing and missing[0] in FORCED:
+        if events <= 0 and missing:
             FORCED[missing[0]](plant)
         something(plant, random)
         plant.once(PERIOD_NS)
