@@ -129,11 +129,10 @@ def test_any_number_and_date_may_be_far_out(version: str, action: str) -> None:
     """Whatever the size: answered, and whatever is kept of it is of a kind that SQLite keeps."""
     folder = {"1.6": "v16", "2.0.1": "v201"}[version]
     talk = Talk(replace(LINK, role=Role.OWNER, version=(version,)), version=version).booted()
-    for seed in range(3):
-        for payload in far_out(Maker(folder, action, seed, whole=True)):
-            talk.call(action, payload)
-            assert talk.results.get(f"c{talk._calls}") is not None, payload
-            if talk.restarts:
-                talk = talk.restarted().booted()
+    for payload in far_out(Maker(folder, action, 0, whole=True)):
+        talk.call(action, payload)
+        assert talk.results.get(f"c{talk._calls}") is not None, payload
+        if talk.restarts:
+            talk = talk.restarted().booted()
     talk.pass_time(6)
     assert talk.call("GetLocalListVersion", {}) is not None

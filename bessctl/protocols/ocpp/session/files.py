@@ -281,6 +281,7 @@ class Files:
 
     def _restarting(self, done: Done) -> None:
         if done.ok:
+            self._core.security("ResetOrReboot", "into the new firmware")
             self._core.out.restart = "hard"
         else:
             self._over("InstallationFailed", done.detail)
