@@ -106,6 +106,14 @@ cdef void device_release(Device* dev) noexcept nogil
 # A transaction of this device ended: an answer (also a refusal) says that it is there.
 cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil
 
+# What came of a question beside the polls: noted, and the transaction is free again. ANSWERED counts on this connection alone.
+cdef enum Outcome:
+    NOTHING_YET
+    ANSWERED
+    NOT_ANSWERED
+
+cdef Outcome device_outcome(Device* dev, const Bus* bus, Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil
+
 # A read came in; `moved`: an analogue changed since the read before.
 cdef void device_seen(const SiteConfig* c, Device* dev, const Inputs* inp, bint moved, int64_t sent_ns) noexcept nogil
 

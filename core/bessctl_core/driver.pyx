@@ -31,7 +31,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from .bus cimport (
-    BUS_IDLE, BUS_QUIET, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, bus_submit_poll,
+    BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, bus_submit_poll,
 )
 from .confirm cimport tell_setpoint, watch_confirmation
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
@@ -171,6 +171,15 @@ cdef void device_note(Device* dev, const Bus* bus, const Transaction* t, EventSi
     dev.silent += dev.silent < 255
     if dev.phase == PHASE_UP and dev.silent >= SILENT_MAX:
         lose(dev, bus, t.fault, sink, now_ns)
+
+
+cdef Outcome device_outcome(Device* dev, const Bus* bus, Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil:
+    cdef bint good = t.status == DONE and t.epoch == dev.epoch
+    if not ended(t):
+        return NOTHING_YET
+    device_note(dev, bus, t, sink, now_ns)
+    t.status = IDLE
+    return ANSWERED if good else NOT_ANSWERED
 
 
 # --- verification -------------------------------------------------------------------------------------------------------------------------

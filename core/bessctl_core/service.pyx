@@ -4,8 +4,8 @@ from libc.math cimport NAN, ceil, floor, isfinite, isnan
 from libc.stdint cimport int16_t, uint16_t
 from libc.string cimport memset
 
-from .bus cimport DONE, FAILED, IDLE, bus_submit_poll
-from .driver cimport PHASE_UP, device_note
+from .bus cimport IDLE, bus_submit_poll
+from .driver cimport ANSWERED, NOTHING_YET, PHASE_UP, Outcome, device_outcome
 from .events cimport LEVEL_ALARM, LEVEL_INFO, emit
 from .frames cimport READ_HOLDING_REGISTERS, WRITE_MULTIPLE_REGISTERS
 from .layout cimport (
@@ -236,14 +236,10 @@ cdef void answered(ServiceWriter* w, const Device* dev, EventSink* sink, int64_t
 
 
 cdef void service_take(const SiteConfig* c, ServiceWriter* w, Device* dev, const Bus* bus, EventSink* sink, int64_t now_ns) noexcept nogil:
-    cdef bint good = w.ask.status == DONE
-    if not good and w.ask.status != FAILED:
+    cdef Outcome outcome = device_outcome(dev, bus, &w.ask, sink, now_ns)
+    if outcome == NOTHING_YET or w.phase == SP_REST:
         return
-    device_note(dev, bus, &w.ask, sink, now_ns)
-    w.ask.status = IDLE
-    if w.phase == SP_REST:
-        return
-    if good and w.ask.epoch == dev.epoch:
+    if outcome == ANSWERED:
         answered(w, dev, sink, now_ns)
     else:
         failed(w, dev, sink, now_ns)

@@ -154,6 +154,16 @@ def test_a_start_tells_of_the_machine_and_of_each_unit_that_was_never_tried() ->
     assert (E.EV_MODE, ALARM, L.Mode.MODE_TRIPPED, *NOBODY) in told
 
 
+def test_a_machine_that_tripped_by_itself_is_not_reset_by_a_protocol_and_no_row_is_named() -> None:
+    r = rig(journal_broken=True)
+    r.tick()
+    r.remote(C.CMD_RESET, 49)
+    r.tick()
+    told = [(e["code"], e["place"], e["row"], e["slot"], e["detail"]) for e in r.seen]
+    assert (E.EV_RESET_REFUSED, *NOBODY, -1) in told
+    assert (E.EV_COMMAND_REFUSED, *NOBODY, 49) in told
+
+
 def test_what_is_settled_is_told_of_the_machine() -> None:
     r = running()
     assert [(e["place"], e["row"], e["slot"], e["level"], e["detail"]) for e in r.events(E.EV_ACQUIRED)] == [(*NOBODY, INFO, 0)]

@@ -175,6 +175,22 @@ def test_a_reset_with_the_number_0_is_answered_like_any_other() -> None:
     assert [event["value"] for event in r.events(E.EV_COMMAND_DONE)] == [0]
 
 
+def test_a_reset_leaves_alone_what_was_not_latched_and_is_blind() -> None:
+    """The second row stops the PCS by itself and can be seen no more: the reset of the first does not start it."""
+    r = rig(LATCHING, replace(OVER, quantity=Q.Q_CELL_V_MIN, action=A.ACT_STANDBY))
+    trip(r)
+    r.set(Q.Q_CELL_V_MIN, 3.7)
+    r.tick(2)
+    r.freeze(Q.Q_CELL_V_MIN)
+    r.tick(150)
+    assert (r.state["row_active"][1], r.h.out["cmd_run"][0]) == (3, 2), "active and blind: stopped"
+    r.local(RESET)
+    r.tick()
+    r.disk()
+    r.tick(30)
+    assert (latched(r, 0), r.state["row_active"][1], r.h.out["cmd_run"][0]) == (False, 3, 2)
+
+
 # --- the start ----------------------------------------------------------------------------------------------------------------------------
 
 
