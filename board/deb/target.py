@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from board.image.debs import Deb, ImageError, fetch
+from board.image.wheels import nowhere
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parents[1]
@@ -88,7 +89,7 @@ def headers(target: Target, work: Path) -> Path:
 def compile_all(target: Target, sources: Iterable[tuple[Path, Path]], include: Path) -> None:
     """(C source, folder) each into its extension module. Raises ImageError."""
     quick = ["ccache"] if shutil.which("ccache") else []
-    flags = ("-I", f"{include}/python{target.python}", "-I", str(include), "-I", str(TREE / "core/bessctl_core"))
+    flags = ("-I", f"{include}/python{target.python}", "-I", str(include), "-I", str(TREE / "core/bessctl_core"), *nowhere(TREE, include))
 
     def one(source: Path, into: Path) -> None:
         out = into / (source.stem + target.suffix)

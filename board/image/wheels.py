@@ -65,7 +65,7 @@ def _compile(source: Path, into: Path, sysroot: Path) -> None:
     kept = TREE / "build/image/modules" / f"{source.stem}-{_fingerprint(source)}.so"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        headers = ("-I", f"{sysroot}/usr/include/python{PYTHON}", "-I", str(TREE / "core/bessctl_core"))
+        headers = ("-I", f"{sysroot}/usr/include/python{PYTHON}", "-I", str(TREE / "core/bessctl_core"), *nowhere(TREE, sysroot))
         part = kept.with_suffix(".part")
         _run([COMPILER, f"--sysroot={sysroot}", *FLAGS, *headers, "-o", str(part), str(source), "-lm"], f"{source.name} for aarch64")
         part.replace(kept)
@@ -73,9 +73,14 @@ def _compile(source: Path, into: Path, sysroot: Path) -> None:
     shutil.copyfile(kept, into / (source.stem + SUFFIX))
 
 
+def nowhere(*places: Path) -> list[str]:
+    """Where the build lies is no part of a module: Python's headers name their own file in each assertion."""
+    return [f"-ffile-prefix-map={place}={number}" for number, place in enumerate(places)]
+
+
 def _fingerprint(source: Path) -> str:
     """Of everything a module is made of: its C source, our headers, the flags, the pinned headers of Python and libc."""
-    seen = hashlib.sha256(" ".join(FLAGS).encode())
+    seen = hashlib.sha256(" ".join((*FLAGS, *nowhere(Path()))).encode())
     for file in (source, *sorted((TREE / "core/bessctl_core").rglob("*.h")), LOCK):
         seen.update(file.read_bytes())
     return seen.hexdigest()[:32]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from board.image.root import MASKED
+
 FILES = Path(__file__).resolve().parents[2] / "board/files"
 SYSTEM = FILES / "usr/lib/systemd/system"
 UNITS = sorted([*SYSTEM.glob("*.service"), *SYSTEM.glob("*.path")])
@@ -51,6 +53,13 @@ def test_systemd_finds_nothing_wrong_in_any_unit(root: Path) -> None:
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", f"--root={root}", *named], capture_output=True, text=True, check=False)
     said = [line for line in done.stderr.splitlines() if not any(f"'{key}'" in line for key in NEWER)]
     assert said == []
+
+
+def test_no_unit_needs_what_the_image_leaves_out() -> None:
+    """The kernel words load no BPF security module (RestrictFileSystems= would have no effect), and masked units cannot be waited for."""
+    words = set(re.split(r"[\s=,]+", "\n".join(unit.read_text() for unit in UNITS)))
+    assert "RestrictFileSystems" not in words
+    assert words.isdisjoint(MASKED)
 
 
 @analyze
