@@ -48,7 +48,7 @@ from bessctl.protocols.ocpp.transport.tls import client_context
 from bessctl.store import Statement, Store
 
 PONG_TIMEOUT_S = 20.0
-BUSY_S, IDLE_S = 1.0, 5.0
+BUSY_S, IDLE_S = 1.0, 10.0
 """How often a link looks at the plant where nothing else asks for a step: with a transaction or monitors, and without. What all must know
 at once (a limit, an alarm, the interlock) makes them look at once."""
 
@@ -290,9 +290,10 @@ class Link:
             self._carry_out(output, heard=True)
             if output.good:
                 self._good()
-            pause_s = flow.pause_s(self._loop.time(), output.charge, rushed=connection.more)
-            if pause_s:
-                await asyncio.sleep(pause_s)
+            if output.charge:
+                pause_s = flow.pause_s(self._loop.time(), output.charge, rushed=connection.more)
+                if pause_s:
+                    await asyncio.sleep(pause_s)
 
     def _good(self) -> None:
         """A CSMS that accepted us was heard on this connection."""
@@ -331,7 +332,7 @@ class Link:
         self._last_kept = kept or self._last_kept
         self._restart_due = output.restart or self._restart_due
         self._redial = output.redial or self._redial
-        if self._outbox is not None:
+        if self._outbox is not None and (output.frames or output.restart or output.redial):
             acknowledges = not heard or any(not isinstance(write, w.Audit) for write in output.writes)
             self._line_up(self._outbox, output, self._last_kept if acknowledges else None)
         for job in output.jobs:
