@@ -98,6 +98,23 @@ def test_R15_at_rest_is_a_hundredth_of_the_rating_measured(ac_w: float, stopped:
     assert rig.h.stopped is stopped
 
 
+def test_R15_what_rests_before_the_request_was_seen_is_no_stop() -> None:
+    rig = running(config())
+    rig.set(Q.Q_PCS_STATE, 7)
+    rig.tick()
+    rig.h.ask_stop()
+    assert (rig.state["mode"], rig.power_w, rig.h.stopped) == (M.MODE_RUN, 0, False)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R3_a_forced_power_too_small_to_be_given_is_told_of_the_slot_that_forces_it(sign: int) -> None:
+    rig = forced(MARKET, GRID)
+    rig.offer(1, {"pcc_lo_w" if sign > 0 else "pcc_hi_w": sign * 1e3}, lease_until_ns=rig.now_ns + 100 * S)
+    rig.tick(50)
+    assert (rig.power_w, rig.state["unmet_slot"]) == (0, 1)
+    assert rig.state["pcc_unmet_w"] == pytest.approx(sign * 1e3, abs=1)
+
+
 def test_a_tick_at_the_same_instant_moves_no_power() -> None:
     """A clock that stands, or runs back, gives the ramp no time: never more than what was there."""
     rig = running(config(ramp_w_per_s=1e5), 10e3)
