@@ -129,9 +129,9 @@ REQUESTS: list[r.Request] = [
     r.TransferStatus("diagnostics"),
     r.TransferStatus("firmware"),
     r.TxStarted("t", 1, "T", 100, STAMP),
-    r.TxStarted("t", 1, "T", 100, STAMP, 5),
+    r.TxStarted("t", 1, "T", 100, STAMP, reservation_id=5),
     r.TxMetered("t", 1, VALUES),
-    r.TxEnded("t", 1, 200, STAMP, "Remote", "T", (r.MeterRecord(STAMP, "Transaction.End", SAMPLES_AT_END),)),
+    r.TxEnded("t", 1, 200, STAMP, "Remote", id_token="T", data=(r.MeterRecord(STAMP, "Transaction.End", SAMPLES_AT_END),)),
 ]
 
 

@@ -7,7 +7,7 @@ an instant may be known in monotonic time alone until the first CSMS tells the d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from bessctl.protocols.ocpp.messages.device import OcspName
 
@@ -51,6 +51,7 @@ class TxStarted:
     id_token: str
     meter_wh: int
     at: Stamp
+    _: KW_ONLY
     reservation_id: int | None = None
     trigger: str = "RemoteStart"
     """Why it is told now, in 2.0.1's words (TriggerReasonEnumType); 1.6 has no field for it."""
@@ -71,6 +72,7 @@ class TxMetered:
     tx: str
     connector: int
     values: MeterRecord | None
+    _: KW_ONLY
     trigger: str = "MeterValuePeriodic"
     state: str = "Charging"
     seq: int = 0
@@ -91,6 +93,7 @@ class TxEnded:
     meter_wh: int
     at: Stamp
     reason: str
+    _: KW_ONLY
     id_token: str | None = None
     data: tuple[MeterRecord, ...] = ()
     trigger: str = "RemoteStop"

@@ -84,12 +84,12 @@ def begun_by(pending: Pending, tx: str) -> Begin:
         tx,
         pending.connector,
         wish.id_token,
-        pending.claim_w,
-        pending.order,
-        wish.token_type,
-        pending.parent,
-        pending.trigger,
-        wish.remote_start_id,
+        claim_w=pending.claim_w,
+        order=pending.order,
+        token_type=wish.token_type,
+        parent=pending.parent,
+        trigger=pending.trigger,
+        remote_start_id=wish.remote_start_id,
     )
 
 
@@ -264,7 +264,9 @@ class Starting:
         return self._core.keys.words(txpoints.START) if self._core.traits.tells_updates else (txpoints.CLOSED,)
 
     def _begun_by_plug(self, connector: int) -> None:
-        begin = Begin(self._core.new_id(), connector, "", 0.0, 0, trigger="CablePluggedIn", state="EVConnected", waits="token")
+        begin = Begin(
+            self._core.new_id(), connector, "", claim_w=0.0, order=0, trigger="CablePluggedIn", state="EVConnected", waits="token"
+        )
         self._p.transactions.begin(begin, self._p.metering.first(connector))
 
     def _begun_is_authorised(self, tx: StoredTx, pending: Pending) -> None:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from bessctl.protocols.ocpp.messages.records import MeterRecord, StartedReply, TxEnded, TxMetered, TxStarted
 from bessctl.protocols.ocpp.session.core import Core
@@ -29,6 +29,7 @@ class Begin:
     tx: str
     connector: int
     token: str
+    _: KW_ONLY
     claim_w: float
     order: int
     token_type: str = "Central"
@@ -110,14 +111,13 @@ class Transactions:
                 what.token,
                 meter,
                 now,
-                what.reservation,
-                what.trigger,
-                tx.state,
-                0,
-                not core.online,
-                what.remote_start_id,
-                what.token_type,
-                values,
+                reservation_id=what.reservation,
+                trigger=what.trigger,
+                state=tx.state,
+                offline=not core.online,
+                remote_start_id=what.remote_start_id,
+                token_type=what.token_type,
+                values=values,
             )
         )
         core.out.plan_changed = True
@@ -171,7 +171,21 @@ class Transactions:
         self._keep(replace(tx, active=False, seq=tx.seq + 1))
         at = core.time.stamp(core.now)
         text, kind = token or (None, "Central")
-        core.enqueue(TxEnded(tx.id, tx.connector, meter, at, reason, text, data, trigger, tx.seq, not core.online, kind))
+        core.enqueue(
+            TxEnded(
+                tx.id,
+                tx.connector,
+                meter,
+                at,
+                reason,
+                id_token=text,
+                data=data,
+                trigger=trigger,
+                seq=tx.seq,
+                offline=not core.online,
+                token_type=kind,
+            )
+        )
         core.ledger.release(core.link.name, tx.id)
         core.out.plan_changed = True
 
@@ -200,7 +214,20 @@ class Transactions:
         core, at = self._core, self._core.time.stamp(self._core.now)
         if core.traits.tells_updates:
             self._keep(replace(tx, seq=tx.seq + 1))
-        core.enqueue(TxMetered(tx.id, tx.connector, values, trigger, tx.state, tx.seq, not core.online, at, token, token_type))
+        core.enqueue(
+            TxMetered(
+                tx.id,
+                tx.connector,
+                values,
+                trigger=trigger,
+                state=tx.state,
+                seq=tx.seq,
+                offline=not core.online,
+                at=at,
+                id_token=token,
+                token_type=token_type,
+            )
+        )
 
     def _keep(self, tx: StoredTx) -> None:
         self._all[tx.id] = tx
