@@ -9,10 +9,19 @@
 # The tick never touches a disk. It leaves a record in the JournalBox and goes on; an ordinary thread of the loop process writes what it
 # finds there, the newest only, and then says in `on_disk` how far it came. What waits for the disk (a reset, a stop) waits for that number.
 
+# A record is numbered by itself, not with the layout: an update that changes any other structure finds its journal again. Whoever changes
+# JournalRecord, or what one of its fields means, raises JOURNAL_VERSION, keeps a way to read the former one, and adds a record of the
+# new one to tests/core/journals. Layouts 7 to 12 wrote their own number into one and the same structure. A record of any other number is
+# not believed, and the loop says what to do.
+
 from libc.stdint cimport uint64_t
 
 from .handover cimport HANDOVER_SLOTS, Handover
 from .layout cimport JournalRecord
+
+cdef enum:
+    JOURNAL_VERSION = 12
+    JOURNAL_OLDEST = 7
 
 cdef struct JournalBox:
     uint64_t on_disk                            # seq of the newest record known to be on disk

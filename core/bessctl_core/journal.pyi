@@ -4,6 +4,9 @@ from typing import final
 
 NAMES: tuple[str, str]
 BEGUN: str
+VERSION: int
+OLDEST: int
+REMEDY: str
 
 def check_sum(data: bytes) -> int: ...
 def begin_commissioned(folder: str, config_hash: bytes, units: int) -> bool: ...

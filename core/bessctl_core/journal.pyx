@@ -8,11 +8,17 @@ from libc.string cimport memcpy, memset
 
 from .atomics cimport load_acquire_u64, store_release_u64
 from .handover cimport handover_read, handover_write
-from .layout cimport LAYOUT_VERSION, MAX_UNITS, MODE_RUN, JournalRecord
+from .layout cimport MAX_UNITS, MODE_RUN, JournalRecord
 from .rt cimport wake
 
 NAMES = ("journal.a", "journal.b")
 BEGUN = "begun"
+VERSION = JOURNAL_VERSION
+OLDEST = JOURNAL_OLDEST
+REMEDY = (
+    "install the release that wrote it again, or reset at the machine (`bessctl reset`): latches, an operator's stop and commissioning are then "
+    "forgotten, and the energy registers begin at 0"
+)
 
 cdef uint64_t MAGIC = 0x314C4E4A53534542      # "BESSJNL1" as it lies on disk
 
@@ -39,13 +45,14 @@ def check_sum(data: bytes) -> int:
 cdef str fault_of(bytes data):
     """Why these bytes are no record to believe, or None."""
     cdef JournalRecord record
-    if len(data) != sizeof(JournalRecord):
-        return f"{len(data)} bytes instead of {sizeof(JournalRecord)}"
-    memcpy(&record, <const char*> data, sizeof(JournalRecord))
+    memset(&record, 0, sizeof(JournalRecord))
+    memcpy(&record, <const char*> data, min(<size_t> len(data), sizeof(JournalRecord)))
     if record.magic != MAGIC:
         return "not a journal"
-    if record.layout_version != LAYOUT_VERSION:
-        return f"written with layout {record.layout_version}, this build has layout {LAYOUT_VERSION}"
+    if not JOURNAL_OLDEST <= record.layout_version <= JOURNAL_VERSION:
+        return f"a journal of version {record.layout_version}, this release reads {JOURNAL_OLDEST} to {JOURNAL_VERSION}; {REMEDY}"
+    if len(data) != sizeof(JournalRecord):
+        return f"{len(data)} bytes instead of {sizeof(JournalRecord)}"
     if record.crc32 != check_sum(data):
         return "its check sum is wrong"
     return None
@@ -94,7 +101,7 @@ cdef class Journal:
             store_release_u64(&self.box.on_disk, self.newest.seq)
 
     cdef void _seal(self, JournalRecord* record):
-        record.magic, record.layout_version, record.crc32 = MAGIC, LAYOUT_VERSION, 0
+        record.magic, record.layout_version, record.crc32 = MAGIC, JOURNAL_VERSION, 0
         record.crc32 = zlib.crc32((<const char*> record)[:sizeof(JournalRecord)])
 
     @property

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from bessctl_core import layout as L
-from bessctl_core.journal import BEGUN, NAMES, Journal, check_sum
+from bessctl_core.journal import BEGUN, NAMES, OLDEST, REMEDY, VERSION, Journal, check_sum
 
 SIZE = L.SIZES["JournalRecord"]
+KEPT = Path(__file__).with_name("journals")
 
 
 def record(seq: int) -> bytes:
@@ -138,16 +139,65 @@ def test_files_without_one_good_record_are_a_broken_journal(tmp_path: Path, cont
     assert reread(tmp_path) == (None, True)
 
 
-def test_a_record_of_another_layout_is_not_believed(tmp_path: Path) -> None:
-    written(tmp_path, 1)
-    r = np.frombuffer((tmp_path / NAMES[0]).read_bytes(), L.dtype("JournalRecord")).copy()
-    r[0]["layout_version"] += 1
-    r[0]["crc32"] = 0
+def numbered(folder: Path, version: int) -> Journal:
+    """A folder whose only record has this number, read."""
+    written(folder, 1)
+    r = np.frombuffer((folder / NAMES[0]).read_bytes(), L.dtype("JournalRecord")).copy()
+    r[0]["layout_version"] = version
     r[0]["crc32"] = check_sum(r.tobytes())
-    (tmp_path / NAMES[0]).write_bytes(r.tobytes())
+    (folder / NAMES[0]).write_bytes(r.tobytes())
+    journal = Journal(str(folder))
+    journal.close()
+    return journal
+
+
+@pytest.mark.parametrize("version", [OLDEST - 1, VERSION + 1, 0, 2**32 - 1])
+def test_a_record_of_another_structure_is_not_believed_and_says_what_to_do(tmp_path: Path, version: int) -> None:
+    journal = numbered(tmp_path, version)
+    assert (journal.broken, journal.found) == (True, False)
+    assert f"a journal of version {version}, this release reads {OLDEST} to {VERSION}; {REMEDY}" in journal.notes[0]
+
+
+@pytest.mark.parametrize("version", range(OLDEST, VERSION + 1))
+def test_a_record_written_under_another_layout_of_the_rest_is_read(tmp_path: Path, version: int) -> None:
+    """R6: an update changes some other structure and LAYOUT_VERSION with it; the journal is none the wiser."""
+    journal = numbered(tmp_path, version)
+    assert (journal.found, journal.notes, seq_of(journal)) == (True, [], 1)
+
+
+def test_what_is_written_is_numbered_by_the_journals_own_version(tmp_path: Path) -> None:
+    """Not by the layout's: the next release may raise that, and the release before may have to read it after a fall back."""
+    written(tmp_path, 1)
+    r = np.frombuffer((tmp_path / NAMES[0]).read_bytes(), L.dtype("JournalRecord"))[0]
+    assert r["layout_version"] == VERSION
+
+
+def kept(version: int) -> bytes:
+    return (KEPT / f"{version}.journal").read_bytes()
+
+
+def test_the_record_of_each_version_is_kept() -> None:
+    """Whoever changes JournalRecord raises JOURNAL_VERSION and keeps a record of the new one here, beside those before it."""
+    assert max(int(path.stem) for path in KEPT.iterdir()) == VERSION
+
+
+def test_a_record_kept_from_another_day_says_what_it_said_then(tmp_path: Path) -> None:
+    """Written once by the loop of layout 12: out of service, row 2 latched, two of 16 units tried, energy on both ways."""
+    (tmp_path / NAMES[0]).write_bytes(kept(12))
     journal = Journal(str(tmp_path))
-    assert journal.broken
-    assert f"layout {L.VERSION}" in journal.notes[0]
+    journal.close()
+    assert (journal.found, journal.notes) == (True, [])
+    assert journal.newest_bytes is not None
+    r = np.frombuffer(journal.newest_bytes, L.dtype("JournalRecord"))[0]
+    assert (r["seq"], r["operator_mode"], r["internal"], r["clock_trusted"]) == (4711, L.Mode.MODE_OUT_OF_SERVICE, 0, 1)
+    assert (r["boot_id_hi"], r["boot_id_lo"], r["at_ns"], r["at_realtime_s"]) == (11, 12, 987_654_321_000, 1_750_000_000)
+    assert bytes(r["config_hash"]) == bytes(range(32))
+    assert list(r["start_age_s"]) == [60, 3600, -1]
+    assert [row for row, latched in enumerate(r["latched"]) if latched] == [2]
+    assert list(r["commissioned"]) == [1, 1, *[0] * 14]
+    assert list(r["unit_key"][:3]) == [101, 102, 0]
+    assert (r["import_wh"][0], r["export_wh"][1], r["import_wh"][16]) == (1000.5, 2000.25, 4000.0)
+    assert (r["import_seen_wh"][0], r["export_seen_wh"][16]) == (900.0, 70.0)
     journal.close()
 
 
