@@ -14,7 +14,7 @@ import pytest
 
 SOURCE = Path(__file__).parent / "c" / "libmodbus_slave.c"
 ARM = 199
-HOW = {"nothing": 1, "late": 2, "busy": 3, "another unit": 4, "another function": 5, "another byte count": 6}
+HOW = {"nothing": 1, "late": 2, "busy": 3, "another unit": 4, "another function": 5, "another byte count": 6, "byte by byte": 7}
 """What a number written to register ARM does to the answer to the next read."""
 
 

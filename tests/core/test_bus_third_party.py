@@ -31,12 +31,14 @@ class Spoiler:
 
     def __init__(self) -> None:
         self.spoil: Spoil | None = None
+        self.echo, self.question = False, b""
 
     def __call__(self, sending: bool, data: bytes) -> bytes:
-        if not sending or self.spoil is None:
+        if not sending:
+            self.question = data
             return data
         spoil, self.spoil = self.spoil, None
-        return spoil(data)
+        return (self.question if self.echo else b"") + (data if spoil is None else spoil(data))
 
 
 def crc(body: bytes) -> bytes:
@@ -133,6 +135,18 @@ def test_a_slave_of_other_peoples_making_spoils_its_answer(station: tuple[Master
     assert counter(master, rises) > before
 
 
+def test_a_line_that_hears_itself_and_a_slave_of_other_peoples_making() -> None:
+    """Local echo from the first question on: dropped and counted, in front of answers to reads and to writes of several registers."""
+    spoiler = Spoiler()
+    spoiler.echo = True
+    with over_rtu(spoiler) as master:
+        for _ in range(3):
+            assert master.read(1, 3, 10, 4) == RIGHT
+        master.write(1, 20, [7, 8, 9])
+        assert master.read(1, 3, 20, 3) == [7, 8, 9]
+        assert (counter(master, "echoes"), counter(master, "failed_timeout")) == (5, 0)
+
+
 # --- libmodbus --------------------------------------------------------------------------------------------------------------------------
 
 # How the answer is spoilt -> the fault of the question, the counter that rises; over TCP libmodbus puts a transaction id of its own on
@@ -144,6 +158,7 @@ LIBMODBUS = {
     "another unit": (("timeout", "late_replies"), ("wrong_unit", "wrong_unit")),
     "another function": (("timeout", "late_replies"), ("wrong_function", "wrong_function")),
     "another byte count": (("timeout", "late_replies"), ("wrong_length", "wrong_length")),
+    "byte by byte": (("timeout", "slow"), ("timeout", "slow")),
 }
 
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from bessctl.config.profiles import from_text
-from tests.devices.bench import Bench, placed
+from tests.devices.bench import EV, Bench, placed
+from tests.devices.simulated import DEVICE_FAILURE
 from tests.devices.test_complaints import PLAIN, REVERTS, Plain
 
 TIMEOUT_S = 6
@@ -90,15 +91,90 @@ def test_any_traffic_feeds_and_nothing_is_written_for_it() -> None:
         assert len(device.writes) == before
 
 
-@pytest.mark.parametrize("kind", ["counter", "timeout_rewritten"])
-def test_a_pcs_whose_commands_are_unconfirmed_is_not_fed(kind: str) -> None:
-    """R11: so that its own watchdog acts."""
-    bench, device = bench_of(KINDS[kind])
+# --- what the device does -----------------------------------------------------------------------------------------------------------------
+
+
+class Watching(Fed):
+    """A PCS that stops by itself when its watchdog of this kind is not fed for TIMEOUT_S; what feeds it, each maker says otherwise."""
+
+    kind = ""
+
+    def build(self) -> None:
+        super().build()
+        self.last: int | None = None
+        self.count_s = 0.0
+        self.stopped_s: list[float] = []
+
+    def feeds(self, address: int, values: list[int]) -> float:
+        """For how long this write keeps it going."""
+        if self.kind == "resend":
+            return TIMEOUT_S if address == 10 else 0
+        if address != BEAT_AT:
+            return 0
+        value, last, self.last = values[0], self.last, values[0]
+        moved = TIMEOUT_S if value != last else 0
+        return {
+            "timeout_rewritten": float(value), "countdown": value / 10, "counter": moved,
+            "keep_alive": TIMEOUT_S if value == 0x5AA5 else 0, "keep_alive_toggled": moved if value in {500, 600} else 0,
+        }.get(self.kind, 0)  # fmt: skip
+
+    def on_write(self, address: int, values: list[int]) -> None:
+        super().on_write(address, values)
+        self.count_s = max(self.count_s, self.feeds(address, values))
+
+    def behave(self, dt_s: float) -> None:
+        if self.kind == "any_traffic" and self.traffic_s >= self.now_s - dt_s:
+            self.count_s = TIMEOUT_S
+        running, self.count_s = self.count_s > 0, self.count_s - dt_s
+        if running and self.count_s <= 0:
+            self.holding[10] = 0
+            self.stopped_s.append(self.now_s)
+        super().behave(dt_s)
+        # What is written afterwards stands in its register; power it gives once it is fed.
+        self.w = self.w if self.count_s > 0 else 0
+
+
+DOGS = KINDS | {kind: f"{{kind: {kind}, timeout_s: reversion}}" for kind in ("resend", "any_traffic")}
+
+
+def watched(kind: str) -> tuple[Bench, Watching]:
+    """It runs at 5 kW, and has for three time-outs."""
+    device = Watching()
+    device.kind = kind
+    reversion = "{name: spare, value: const, number: 0}"
+    text = PLAIN.replace("WEARS", "").replace(", REVERSION", f", {reversion}").replace("DOG", DOGS[kind])
+    bench = Bench(placed(device, from_text(text).profile), reversion_s=TIMEOUT_S)
+    bench.up().order(5000.0).run(3 * TIMEOUT_S)
+    assert device.w == 5000, "fed, it runs on"
+    return bench, device
+
+
+@pytest.mark.parametrize("kind", DOGS)
+def test_a_pcs_of_each_kind_stops_by_itself_when_the_loop_is_gone(kind: str) -> None:
+    """R11: within its time-out, and not before two thirds of it are over: a lost beat is no stop."""
+    bench, device = watched(kind)
     with bench:
-        bench.up()
-        device.deaf.add(10)
+        gone_s = device.now_s
+        for _ in range(round(1.5 * TIMEOUT_S / 0.05)):
+            device.advance(0.05)
+        assert device.w == 0
+        assert TIMEOUT_S * 2 / 3 - 0.2 <= device.stopped_s[0] - gone_s <= TIMEOUT_S + 0.1
+
+
+@pytest.mark.parametrize("kind", DOGS)
+def test_a_pcs_of_each_kind_is_not_fed_while_its_commands_are_unconfirmed(kind: str) -> None:
+    """R11: so that its own watchdog acts. What any traffic feeds proves nothing: our reads go on, and it is told that nothing holds it."""
+    bench, device = watched(kind)
+    with bench:
+        device.refuse[10] = DEVICE_FAILURE
         bench.order(9000.0).run(4.0)
         assert bench.unit["unconfirmed"]
+        assert len(bench.events(EV.EV_UNCONFIRMED)) == 1
         fed = len(device.fed)
-        bench.run(6.0)
+        bench.run(TIMEOUT_S)
         assert len(device.fed) == fed
+        assert device.w == (5000 if kind == "any_traffic" else 0)
+        del device.refuse[10]
+        bench.run(4.0)
+        assert (device.w, bench.unit["unconfirmed"]) == (9000, False), "and goes on where it can be commanded again"
+        assert len(device.fed) > fed or kind in {"resend", "any_traffic"}

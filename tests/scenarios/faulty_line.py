@@ -48,6 +48,7 @@ class FaultyLine:
         self._question = b""
         self._buffer = b""
         self._thread = threading.Thread(target=self._carry, daemon=True)
+        self.echo = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -112,6 +113,8 @@ class FaultyLine:
             self.ended()
         elif fd == loop:
             self._question = data
+            if self.echo:
+                self._write(loop, data)
             self._write(devices, data)
         else:
             self._answered(data)
@@ -188,10 +191,11 @@ class FaultyTcp(FaultyLine):
 
 
 class FaultyRtu(FaultyLine):
-    """Between a line of its own, `path`, and the devices' pseudo-terminal."""
+    """Between a line of its own, `path`, and the devices' pseudo-terminal. `echo`: the loop hears what it says."""
 
-    def __init__(self, devices: str) -> None:
+    def __init__(self, devices: str, *, echo: bool = False) -> None:
         super().__init__(tcp=False)
+        self.echo = echo
         self._mine, line = os.openpty()
         tty.setraw(line)
         self._line = line

@@ -15,8 +15,8 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-enum { REGISTERS = 200, BITS = 64, ARM = 199, LATE_US = 450000 };
-enum { NOTHING = 1, LATE, BUSY, ANOTHER_UNIT, ANOTHER_FUNCTION, ANOTHER_COUNT };
+enum { REGISTERS = 200, BITS = 64, ARM = 199, LATE_US = 450000, BYTE_US = 40000 };
+enum { NOTHING = 1, LATE, BUSY, ANOTHER_UNIT, ANOTHER_FUNCTION, ANOTHER_COUNT, BYTE_BY_BYTE };
 
 static modbus_mapping_t *registers(void)
 {
@@ -44,8 +44,29 @@ static void forged(modbus_t *slave, int unit, int function, int count)
     modbus_send_raw_request(slave, raw, 3 + 2 * count);
 }
 
+/* The right answer, one byte at a time, for longer than the master waits. libmodbus composes it into a socket of ours. */
+static void trickle(modbus_t *slave, modbus_mapping_t *map, const uint8_t *query, int got)
+{
+    uint8_t answer[MODBUS_TCP_MAX_ADU_LENGTH];
+    const int line = modbus_get_socket(slave);
+    int pair[2], i, size;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+        return;
+    modbus_set_socket(slave, pair[0]);
+    modbus_reply(slave, query, got, map);
+    modbus_set_socket(slave, line);
+    size = (int)read(pair[1], answer, sizeof answer);
+    for (i = 0; i < size; i++) {
+        if (write(line, answer + i, 1) != 1)
+            break;
+        usleep(BYTE_US);
+    }
+    close(pair[0]);
+    close(pair[1]);
+}
+
 /* 1: there is nothing more to answer. */
-static int spoilt(modbus_t *slave, modbus_mapping_t *map, const uint8_t *query, int at)
+static int spoilt(modbus_t *slave, modbus_mapping_t *map, const uint8_t *query, int got, int at)
 {
     const int how = map->tab_registers[ARM] - (1000 + ARM);
     const int count = query[at + 3] << 8 | query[at + 4];
@@ -56,6 +77,9 @@ static int spoilt(modbus_t *slave, modbus_mapping_t *map, const uint8_t *query, 
     case LATE:
         usleep(LATE_US);
         return 0;
+    case BYTE_BY_BYTE:
+        trickle(slave, map, query, got);
+        return 1;
     case BUSY:
         modbus_reply_exception(slave, query, MODBUS_EXCEPTION_SLAVE_OR_SERVER_BUSY);
         return 1;
@@ -82,7 +106,7 @@ static int serve(modbus_t *slave, modbus_mapping_t *map)
         int got = modbus_receive(slave, query);
         if (got < 0)
             return 1;
-        if (got > 0 && !spoilt(slave, map, query, at))
+        if (got > 0 && !spoilt(slave, map, query, got, at))
             modbus_reply(slave, query, got, map);
     }
     return 0;
