@@ -6,6 +6,9 @@ them the cell cools, the row lets go and power is back. The crossing counts from
 long side. `bound_ms` is what `bessctl check` prints for that row (poll, tick, longest transaction, one answer lost, quiet time).
 `decision_ticks`: ticks from the one that saw the value to the one that commanded 0; 0 is the same tick.
 
+`..._4pcs`: four PCS on a line, each its own battery's voice; the cells of all grow hot together, and the last of the four registers counts.
+Their bound is the largest that `check` prints for the four rows.
+
 Slow lines are run several at a time, each with a loop and a plant of its own.
 """
 
@@ -38,8 +41,9 @@ from tests.sites import EXAMPLE
 
 N = 1000
 ENOUGH = 1000
-BUSES = {"tcp": 0, "rtu_9600": 9600, "rtu_19200": 19200, "rtu_115200": 115200}
-LANES = {"tcp": 1, "rtu_9600": 8, "rtu_19200": 4, "rtu_115200": 2}
+BUSES = {"tcp": 0, "rtu_9600": 9600, "rtu_19200": 19200, "rtu_115200": 115200, "rtu_9600_4pcs": 9600, "rtu_115200_4pcs": 115200}
+LANES = {"tcp": 1, "rtu_9600": 8, "rtu_19200": 4, "rtu_115200": 2, "rtu_9600_4pcs": 8, "rtu_115200_4pcs": 2}
+MANY = 4
 TARGET_W = 50_000
 COOL_C, HOT_C, PICKUP_C = 25.0, 45.0, 40.0
 PATIENCE_S = 60.0
@@ -57,6 +61,21 @@ plants:
     meter: {{device: {{unit: 13, serial: F}}}}
 server: {{shared_bus: true, tcp_port: {port}, rtu: {rtu}}}
 """
+ONE_OF_MANY = """\
+  - grid_ms: 10
+    combined: true
+    pcs: {{w_max: 200000, start_s: 0.1, dead_time_s: 0, lag_s: 0.05, device: {{unit: {unit}, serial: P{unit}, answer_ms: {answer_ms}}}}}
+    battery: {{energy_wh: 400000, cells: 240, device: {{unit: {battery}, serial: B{unit}}}}}
+    meter: {{device: {{unit: {meter}, serial: M{unit}}}}}
+"""
+
+
+def plants(many: bool, **words: Any) -> str:
+    """The simulated plants of a lane."""
+    if not many:
+        return PLANT.format(**words)
+    each = [ONE_OF_MANY.format(unit=i, battery=100 + i, meter=200 + i, **words) for i in range(1, MANY + 1)]
+    return "plants:\n" + "".join(each) + PLANT[PLANT.index("server:") :].format(**words)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +87,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 # --- the site -----------------------------------------------------------------------------------------------------------------------------
 
 
-def tree(baud: int, line: str, port: int, folder: Path) -> dict[str, Any]:
-    """The example site as two units on one bus, with times that fit the line."""
+def tree(baud: int, line: str, port: int, folder: Path, many: bool = False) -> dict[str, Any]:
+    """The example site as two units on one bus, or as many PCS that answer for their batteries, with times that fit the line."""
     site: dict[str, Any] = YAML(typ="safe").load(EXAMPLE.read_text())
     slow = baud > 0
     timing = {"timeout_s": 0.05, "worst_s": 0.1, "response_s": 0.002, "poll": {"fast_s": 0.05, "slow_s": 5.0, "state_s": 2.0}}
@@ -77,11 +96,15 @@ def tree(baud: int, line: str, port: int, folder: Path) -> dict[str, Any]:
     site["loop"] |= {"acquire_timeout_s": 300, "max_uncontrolled_s": 60, "frozen_s": 60, "ramp_w_per_s": 1e8}
     where = {"rtu": {"device": line, "baud": baud, "parity": "even"}} if slow else {"tcp": {"host": "127.0.0.1", "port": port}}
     site["buses"] = [{"name": "line", **where}]
-    kinds = (("pcs1", "pcs", 1), ("bms1", "bms", 2), ("pcs2", "pcs", 11))
+    kinds = [("pcs1", "pcs", 1), ("bms1", "bms", 2), ("pcs2", "pcs", 11)]
+    if many:
+        kinds = [(f"pcs{i}", "pcs", i) for i in range(1, MANY + 1)]
     site["devices"] = [{"name": name, "kind": kind, "bus": "line", "modbus_id": ident, **timing} for name, kind, ident in kinds]
     ages = {"reversion_s": 30, "data_age_s": 40 if slow else 2, "confirm_s": 50}
     unit = {**site["units"][0], **ages}
-    site["units"] = [unit, {**{key: value for key, value in unit.items() if key != "bms"}, "name": "unit2", "pcs": "pcs2"}]
+    alone = {key: value for key, value in unit.items() if key != "bms"}
+    others = [{**alone, "name": f"unit{i}", "pcs": f"pcs{i}"} for i in range(1 if many else 2, MANY + 1 if many else 3)]
+    site["units"] = others if many else [unit, *others]
     site["sources"] = [source for source in site["sources"] if source["name"] == "manual"]
     site["pcc"] = {}
     site["protection"] = table(site["protection"])
@@ -111,16 +134,18 @@ class Lane:
     folder: Path
     baud: int
     seed: int
+    many: bool = False
     loaded: LoadedSite = field(init=False)
 
     def open(self, stack: ExitStack) -> None:
         rtu = f"{{baud: {self.baud}, paced: true}}" if self.baud else "null"
-        plants = PLANT.format(answer_ms=2, port="null" if self.baud else 0, rtu=rtu)
-        self.plant = stack.enter_context(rig.PlantProcess(self.folder, None, plants))
+        made = plants(self.many, answer_ms=2, port="null" if self.baud else 0, rtu=rtu)
+        self.plant = stack.enter_context(rig.PlantProcess(self.folder, None, made))
+        self.crossing_plants = range(MANY if self.many else 1)
         file = self.folder / "site.yaml"
         line = self.plant.lines[0] if self.baud else ""
         with file.open("w") as out:
-            YAML().dump(tree(self.baud, line, self.plant.port, self.folder), out)
+            YAML().dump(tree(self.baud, line, self.plant.port, self.folder, self.many), out)
         self.loaded = load_site(file)
         found = found_in_process(self.loaded, make_server(sim_config.load(self.folder / "plant.yaml"), tcp_port=None, rtu=None))
         sealed = self.folder / "site.sealed"
@@ -128,27 +153,31 @@ class Lane:
         self.loop = stack.enter_context(loop_process(self.folder, sealed))
         self.loop.attach()
         self.random = random.Random(self.seed)
-        self.log_at = 0
+        self.log_at = [0] * len(self.crossing_plants)
 
     def bound_ms(self) -> float:
-        """What `bessctl check` prints for the row."""
-        rows = report(self.loaded)["rows"]
-        return float(next(r["to_wire_ms"] for r in rows if (r["row"], r["unit"], r["tier"]) == ("cell_temp_high", "unit1", "trip")))
+        """What `bessctl check` prints for the row, at most."""
+        rows = [row for row in report(self.loaded)["rows"] if (row["row"], row["tier"]) == ("cell_temp_high", "trip")]
+        return max(float(row["to_wire_ms"]) for row in rows if self.many or row["unit"] == "unit1")
 
     def begin(self) -> None:
-        """Power from unit 1; unit 2's PCS silent."""
+        """Power from unit 1, unit 2's PCS silent; or from all."""
         self.loop.until("it runs", lambda s: s["mode"] == L.Mode.MODE_RUN, 400)
-        self.plant.ask(set={"pcs_silent": 1}, plant=1)
-        self.loop.until("the neighbour is dead", lambda s: s["pcs_state"][1] == L.DeviceState.DEV_DOWN, 120)
-        self.loop.plans().write(SLOTS["manual"], time.monotonic_ns() + 3600 * S, 0, [block(TARGET_W)])
+        if not self.many:
+            self.plant.ask(set={"pcs_silent": 1}, plant=1)
+            self.loop.until("the neighbour is dead", lambda s: s["pcs_state"][1] == L.DeviceState.DEV_DOWN, 120)
+        self.loop.plans().write(SLOTS["manual"], time.monotonic_ns() + 3600 * S, 0, [block(TARGET_W * len(self.crossing_plants))])
         self.back()
 
     def writes(self, holds: Any, what: str) -> int:
-        """The instant at which the set-point register of unit 1 became as wished, ns."""
+        """The instant at which the set-point registers of all that crossed had become as wished, ns."""
+        return max(self.written(plant, holds, what) for plant in self.crossing_plants)
+
+    def written(self, plant: int, holds: Any, what: str) -> int:
         until_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < until_s:
-            log = self.plant.ask(command_log=True, since=self.log_at)["command_log"]
-            self.log_at = log[-1][0] + 1 if log else self.log_at
+            log = self.plant.ask(command_log=True, since=self.log_at[plant], plant=plant)["command_log"]
+            self.log_at[plant] = log[-1][0] + 1 if log else self.log_at[plant]
             for _, ns, kind, value in log:
                 if kind == "wset" and holds(value):
                     return int(ns)
@@ -157,8 +186,13 @@ class Lane:
 
     def back(self) -> None:
         """Cool, and power again."""
-        self.plant.ask(set={"cell_temp_c": COOL_C})
+        self.set(cell_temp_c=COOL_C)
         self.writes(lambda watts: watts > 0, "power is back")
+
+    def set(self, **values: float) -> None:
+        """At every plant that crosses."""
+        for plant in self.crossing_plants:
+            self.plant.ask(set=values, plant=plant)
 
     def decision(self) -> int | None:
         """Ticks between seeing the value and commanding 0; None when a tick was missed in between."""
@@ -179,7 +213,7 @@ class Lane:
         """(ms to the register, decision ticks) of one crossing."""
         time.sleep(self.random.random() * 0.2)
         crossed_ns = time.monotonic_ns()
-        self.plant.ask(set={"cell_temp_c": HOT_C})
+        self.set(cell_temp_c=HOT_C)
         ticks = self.decision()
         reached_ns = self.writes(lambda watts: watts == 0, "0 W in the register")
         self.back()
@@ -209,7 +243,7 @@ def on_bus(name: str, options: argparse.Namespace) -> dict[str, Any]:
         for number in range(lanes):
             place = Path(folder) / str(number)
             place.mkdir()
-            made.append(Lane(place, BUSES[name], options.seed + number))
+            made.append(Lane(place, BUSES[name], options.seed + number, name.endswith("pcs")))
             made[-1].open(stack)
         with ThreadPoolExecutor(lanes) as pool:
             jobs = [pool.submit(crossings, lane, -(-options.n // lanes), stop) for lane in made]

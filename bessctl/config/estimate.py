@@ -23,6 +23,12 @@ READ_BACK_S = 1.0
 """How often a set point is read back."""
 
 
+PIPELINE = 4
+"""Questions that may be out at once where a device takes them: PIPELINE_MAX of bus_state.pxd."""
+IN_A_ROW = 2
+"""Commands that pass a poll that waits: IN_A_ROW of bus.pyx."""
+
+
 def transaction_s(bus: Bus, device: Device, sent: int, received: int) -> float:
     """How long one request with its reply takes: bytes of both frames on the wire, silence, the device's own time."""
     if bus.rtu is None:
@@ -182,14 +188,36 @@ def silence_s(bus: Bus) -> float:
     return 0.0 if bus.rtu is None else max(3.5 * BITS_PER_CHARACTER / bus.rtu.baud, 0.00175)
 
 
+def requests(site: Site, device: Device) -> list[tuple[str, int, int]]:
+    """Program, registers written and read back of the requests a device is written with at most."""
+    if device.kind == "io":
+        return []
+    asked = any("reactive" in source.scopes for source in site.sources)
+    return [request for request in compiler.nominal_writes(site.profile(device)) if request[0] != "var" or asked]
+
+
+def writes_s(site: Site, bus: Bus, device: Device, program: str = "") -> list[float]:
+    """How long each of those writes is under way; of one program or all."""
+    return [transaction_s(bus, device, 9 + 2 * count, 8) for name, count, _ in requests(site, device) if program in ("", name)]
+
+
+def on_bus(site: Site, bus: Bus) -> list[Device]:
+    return [device for device in site.devices if device.bus == bus.name]
+
+
 def longest_s(site: Site, bus: Bus) -> float:
     """The longest transaction that may be under way on a bus when a command comes: a read of the plan, a check, a read-back or a write."""
     longest = 0.0
-    for device in site.devices:
-        if device.bus == bus.name:
-            counts = [CHECK_RUN, set_point_registers(site, device)[1], *(count for count, _ in nominal_reads(site, device))]
-            longest = max(longest, *(read_s(bus, device, count) for count in counts))
+    for device in on_bus(site, bus):
+        counts = [CHECK_RUN, *(back for _, _, back in requests(site, device)), *(count for count, _ in nominal_reads(site, device))]
+        longest = max(longest, *(read_s(bus, device, count) for count in counts), *writes_s(site, bus, device))
     return longest
+
+
+def ahead_s(site: Site, bus: Bus) -> float:
+    """What may be under way on a bus when a question comes that goes before all that waits: as many as a device takes at once."""
+    at_once = PIPELINE if bus.rtu is None and any(device.pipelined for device in on_bus(site, bus)) else 1
+    return at_once * longest_s(site, bus)
 
 
 def lost_answer_s(site: Site, bus: Bus) -> float:
@@ -200,22 +228,34 @@ def lost_answer_s(site: Site, bus: Bus) -> float:
 
 
 def command_s(site: Site, unit: Unit) -> tuple[Bus, float]:
-    """The bus of a unit's PCS, and how long a set point is under way on it, the longest transaction in front of it included."""
+    """The bus of a unit's PCS, and how long after the step a set point that falls has arrived there at worst, every question answered.
+
+    It goes before all that is not as urgent, but not before what is under way, nor before the set points of the bus's other PCS that fell
+    with it. The set point before it may be under way as well: that ends first, request by request. After each of them the next waits for a
+    tick, during which the bus takes up something else."""
     device = site.device(unit.pcs)
     assert device is not None
     bus = bus_of(site, device)
-    return bus, longest_s(site, bus) + transaction_s(bus, device, 9 + 2 * set_point_registers(site, device)[0], 8)
+    each_s = sum(max(writes_s(site, bus, other, "setpoint"), default=0.0) for other in on_bus(site, bus))
+    turns = 2 * max(1, len(writes_s(site, bus, device, "setpoint"))) - 1
+    return bus, ahead_s(site, bus) + turns * (1.0 / site.loop.rate_hz + ahead_s(site, bus) + each_s)
 
 
 def poll_s(site: Site, device: Device, pace: Pace) -> float:
     """How long after a change at a device its value is here, at worst and with every question answered: the plan's period, everything else
-    on the bus once in front, the read itself. A bus with more to ask than time takes all of it in turn."""
+    on the bus once in front, the read itself. Each read may have to wait for commands, as many as pass a poll in a row, and set points are
+    read back too. A bus with more to ask than time takes all of it in turn."""
     bus = bus_of(site, device)
-    reads = [(other, read) for other in site.devices if other.bus == bus.name for read in nominal_reads(site, other)]
-    once_s = sum(read_s(bus, other, read[0]) for other, read in reads) + longest_s(site, bus)
-    own_s = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0)
+    turn_s = IN_A_ROW * max((took for other in on_bus(site, bus) for took in writes_s(site, bus, other)), default=0.0)
+    once_s, load = longest_s(site, bus), bus_load(site, bus)
+    for other in on_bus(site, bus):
+        for count, at in nominal_reads(site, other):
+            once_s += read_s(bus, other, count) + turn_s
+            load += turn_s / period_s(other, at)
+        once_s += sum(read_s(bus, other, back) + turn_s for program, _, back in requests(site, other) if program in {"setpoint", "var"})
+    own_s = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0) + turn_s
     period = period_s(device, pace)
-    return max(period + once_s, period * bus_load(site, bus) + longest_s(site, bus) + own_s)
+    return max(period + once_s, period * load + longest_s(site, bus) + own_s)
 
 
 def bus_of(site: Site, device: Device) -> Bus:
@@ -223,20 +263,20 @@ def bus_of(site: Site, device: Device) -> Bus:
 
 
 def crossing_to_wire_s(site: Site, unit: Unit | None, quantity: str) -> float | None:
-    """From a threshold crossed at the device until the set point has arrived at every PCS it concerns, at worst and without the row's own
-    delay: the poll plan, a tick, the longest transaction in front of the command, one answer lost on the way. None for quantities of no
-    single point, which are judged in each tick."""
-    source = source_of(site, unit, quantity)
-    if source is None:
+    """From a threshold crossed at the device until 0 W has arrived at every PCS it concerns, at worst and without the row's own delay: the
+    poll plan, a tick, what is in front of the command, one answer lost on the way (a poll's is asked again in its period). None for
+    quantities of no point, which are judged in each tick; what is made of several is as late as the latest."""
+    sources = sources_of(site, unit, quantity)
+    if not sources:
         return None
-    buses = {source[0].bus}
+    buses = {device.bus for device, _ in sources}
     slowest = 0.0
     for each in site.units if unit is None else [unit]:
         bus, seconds = command_s(site, each)
         buses.add(bus.name)
         slowest = max(slowest, seconds)
-    lost = max(lost_answer_s(site, bus) for bus in site.buses if bus.name in buses)
-    return poll_s(site, *source) + 1.0 / site.loop.rate_hz + slowest + lost
+    lost = max(*(period_s(*source) for source in sources), *(lost_answer_s(site, bus) for bus in site.buses if bus.name in buses))
+    return max(poll_s(site, *source) for source in sources) + 1.0 / site.loop.rate_hz + slowest + lost
 
 
 def detection_s(site: Site, refreshed_s: float, delay_s: float) -> float:

@@ -327,6 +327,21 @@ def nominal_reads(profile: Profile, battery: Profile | None = None) -> list[tupl
     return [(rule.count, rule.pace) for rule in one_of_each(rules)]
 
 
+def nominal_writes(profile: Profile) -> list[tuple[str, int, int]]:
+    """Program, registers written and registers read back of the requests a device of this type is written with at most."""
+    found = []
+    for program, _, rules in profile.programs():
+        for rule in rules:
+            count = back = end = 0
+            for field in rule.fields:
+                end = (end if field.at is None else field.at) + REGISTERS[field.type]
+                back = max(back, end)
+                count = count if field.value == "remains" else max(count, end)
+            single = rule.function == 6 or (rule.function is None and profile.bus.write == "single")
+            found += [(program, 1, 1)] * len(rule.fields) if single else [(program, count, back)]
+    return found
+
+
 def one_of_each(rules: Iterable[ReadRule]) -> Iterator[ReadRule]:
     """Models that stand for each other count once."""
     seen: set[tuple[int, ...]] = set()

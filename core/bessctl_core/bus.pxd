@@ -22,6 +22,7 @@ cdef bint bus_init_tcp(Bus* b, const char* ip, uint16_t port, int user_timeout_m
 cdef bint bus_init_rtu(
     Bus* b, const char* path, uint32_t baud, char parity, uint8_t stop_bits, bint rs485, uint64_t seed) noexcept nogil
 cdef bint bus_submit_command(Bus* b, Transaction* t) noexcept nogil
+cdef bint bus_submit_urgent(Bus* b, Transaction* t) noexcept nogil
 cdef bint bus_submit_poll(Bus* b, Transaction* t) noexcept nogil
 cdef bint bus_alike(const Bus* b, const Transaction* t) noexcept nogil
 cdef int bus_pump(Bus* b, int64_t now_ns) noexcept nogil

@@ -1,7 +1,9 @@
 """One Modbus master per bus: a state machine the loop pumps, which never waits, allocates or leaves a transaction without an end.
 
 Rules
-- One question is out at a time. Commands go before polls, each in its order.
+- One question is out at a time. What is urgent goes before other commands, commands go before polls, each in its order. After IN_A_ROW
+  commands a poll that waits has its turn: set points that change without an end must not leave the loop blind. The urgent waits for no turn;
+  it is for what takes power away.
 - TCP, where the device takes it (Transaction.pipelined): up to PIPELINE_MAX questions are out, each with its own id and deadline. A
   question that is not pipelined waits until nothing is out, and nothing passes it meanwhile.
 - After a time-out what else waits for the same unit goes behind what waits for others: a dead device costs its neighbours one time-out.
@@ -39,7 +41,7 @@ from libc.string cimport memset
 from bessctl_core.bus_listen cimport receive_step
 from bessctl_core.bus_state cimport (
     BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, MS, PIPELINE_MAX, QUEUE_MAX, SILENT_NS, Flight, Ring,
-    connect_step, fail_queued, finish_all_out, finish_out, go_down, later, random_u64, set_deadline, take,
+    connect_step, fail_queued, finish_all_out, finish_out, go_down, later, random_u64, set_deadline, take, waiting,
 )
 from bessctl_core.frames cimport Expect, encode_rtu, encode_tcp, expect_of, reply_length, request_ok
 from bessctl_core.link cimport LINK_RTU, LINK_TCP, link_close, link_flush, link_init_rtu, link_init_tcp, link_send
@@ -48,6 +50,7 @@ from bessctl_core.posix_io cimport ETIMEDOUT, POLLIN, POLLOUT
 cdef enum:
     T35_FAST_NS = 1750000           # above 19200 baud (Serial Line V1.02, 2.5.1.1)
     T35_FAST_BAUD = 19200
+    IN_A_ROW = 2                    # commands that pass a poll that waits: estimate.py counts them
 
 
 cdef inline bint is_up(const Bus* b) noexcept nogil:
@@ -113,8 +116,35 @@ cdef bint submit(Bus* b, Ring* q, Transaction* t) noexcept nogil:
 
 
 cdef bint bus_submit_command(Bus* b, Transaction* t) noexcept nogil:
-    """Queues t before every poll. False: never sent; FAILED with its fault, or untouched if it is under way already."""
+    """Queues t before the polls. False: never sent; FAILED with its fault, or untouched if it is under way already."""
     return submit(b, &b.commands, t)
+
+
+cdef void withdraw(Ring* q, const Transaction* t) noexcept nogil:
+    cdef int i
+    cdef int kept = 0
+    for i in range(q.count):
+        if q.slot[(q.head + i) % QUEUE_MAX] != t:
+            q.slot[(q.head + kept) % QUEUE_MAX] = q.slot[(q.head + i) % QUEUE_MAX]
+            kept += 1
+    q.count = <uint8_t> kept
+
+
+cdef bint bus_submit_urgent(Bus* b, Transaction* t) noexcept nogil:
+    """Queues t before every other command, behind what was urgent before it; a command that waits already is put there. Result as
+    bus_submit_command, but that True also stands for one that was urgent already."""
+    cdef int i
+    if t.status != QUEUED:
+        return submit(b, &b.urgent, t)
+    for i in range(b.urgent.count):
+        if b.urgent.slot[(b.urgent.head + i) % QUEUE_MAX] == t:
+            return True
+    if b.urgent.count >= QUEUE_MAX:
+        return True
+    withdraw(&b.commands, t)
+    b.urgent.slot[(b.urgent.head + b.urgent.count) % QUEUE_MAX] = t
+    b.urgent.count += 1
+    return True
 
 
 cdef bint bus_submit_poll(Bus* b, Transaction* t) noexcept nogil:
@@ -177,7 +207,18 @@ cdef void note_asked(Bus* b, int64_t now_ns) noexcept nogil:
 
 
 cdef inline Ring* next_ring(Bus* b) noexcept nogil:
-    return &b.commands if b.commands.count else &b.polls
+    if b.urgent.count:
+        return &b.urgent
+    return &b.commands if b.commands.count and not (b.polls.count and b.passed >= IN_A_ROW) else &b.polls
+
+
+cdef inline Transaction* next_question(Bus* b) noexcept nogil:
+    cdef Ring* q = next_ring(b)
+    if q == &b.commands:
+        b.passed += b.passed < IN_A_ROW
+    elif q == &b.polls:
+        b.passed = 0
+    return take(q)
 
 
 cdef bint may_ask(Bus* b, int64_t now_ns) noexcept nogil:
@@ -203,7 +244,7 @@ cdef void send_step(Bus* b, int64_t now_ns) noexcept nogil:
     for i in range(PIPELINE_MAX):
         if (b.state == BUS_AWAIT and b.tx_done < b.tx_len) or not may_ask(b, now_ns):
             break
-        ask(b, take(next_ring(b)), now_ns)
+        ask(b, next_question(b), now_ns)
 
 
 # Time
@@ -238,7 +279,8 @@ cdef void give_up_question(Bus* b, int i, int64_t now_ns) noexcept nogil:
     b.timeouts_in_row += 1
     b.count.slow += b.rx_len > 0
     finish_out(b, i, b.suspect if b.suspect else FAULT_TIMEOUT, now_ns)
-    defer(b, &b.commands, unit_id, False)       # a write is answered by its own address
+    defer(b, &b.urgent, unit_id, False)         # a write is answered by its own address
+    defer(b, &b.commands, unit_id, False)
     defer(b, &b.polls, unit_id, True)
 
 
@@ -312,13 +354,12 @@ cdef short bus_events(const Bus* b) noexcept nogil:
 
 cdef int64_t bus_deadline_ns(const Bus* b) noexcept nogil:
     """The instant at which a pump is due even if nothing becomes ready; it may be past."""
-    cdef bint waiting = b.commands.count + b.polls.count > 0
     if b.more:
         return 0
     if b.state == BUS_DOWN:
-        return 0 if waiting else b.retry_ns
+        return 0 if waiting(b) else b.retry_ns
     if b.state == BUS_IDLE:
-        return b.next_tx_ns if waiting else INT64_MAX
+        return b.next_tx_ns if waiting(b) else INT64_MAX
     if b.state == BUS_CLOSED:
         return INT64_MAX
     if b.rx_len > 0 and b.link.kind == LINK_RTU and not b.settled and b.last_rx_ns + SILENT_NS < b.deadline_ns:

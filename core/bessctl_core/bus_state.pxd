@@ -101,14 +101,20 @@ cdef struct Bus:
     Flight out[4]                       # oldest first
     int n_out
     Expect expect                       # RTU: of the question last sent, also after its time-out
+    Ring urgent
     Ring commands
     Ring polls
+    uint8_t passed                      # commands in a row that went before a poll that waits
     Link link
     int rx_len
     int tx_len
     int tx_done
     uint8_t rx[1024]
     uint8_t tx[264]
+
+cdef inline int waiting(const Bus* b) noexcept nogil:
+    """Questions that wait to be sent."""
+    return b.urgent.count + b.commands.count + b.polls.count
 
 cdef inline int64_t later(int64_t a, int64_t b) noexcept nogil:
     return a if a > b else b

@@ -61,6 +61,8 @@ cdef Transaction* take(Ring* q) noexcept nogil:
 
 
 cdef void fail_queued(Bus* b, uint8_t fault, int64_t now_ns) noexcept nogil:
+    while b.urgent.count:
+        finish(b, take(&b.urgent), fault, now_ns)
     while b.commands.count:
         finish(b, take(&b.commands), fault, now_ns)
     while b.polls.count:

@@ -52,6 +52,7 @@ from .writes cimport RELEASED
 
 cdef enum:
     SILENT_MAX = 3
+    DOUBTED = 2                 # so often without an answer: its neighbours do not wait for it any more
     BACKOFF_MIN_NS = 250000000
 
 cdef int64_t BACKOFF_MAX_NS = 10 * <int64_t> NS_PER_S
@@ -257,12 +258,6 @@ cdef void take_setpoint(const SiteConfig* c, Device* dev, Setpoint* s, double sc
     watch_confirmation(c, dev, s, scale, sink, now_ns)
 
 
-cdef void take_simple(Device* dev, const Bus* bus, Transaction* t, EventSink* sink, int64_t now_ns) noexcept nogil:
-    if ended(t):
-        device_note(dev, bus, t, sink, now_ns)
-        t.status = IDLE
-
-
 cdef void take_orders(const SiteConfig* c, Device* dev, const Bus* bus, EventSink* sink, int64_t now_ns) noexcept nogil:
     if ended(&dev.switch):
         order_taken(c, dev)
@@ -270,9 +265,9 @@ cdef void take_orders(const SiteConfig* c, Device* dev, const Bus* bus, EventSin
         beat_taken(dev)
     if ended(&dev.limits):
         limits_taken(c, dev, now_ns)
-    take_simple(dev, bus, &dev.switch, sink, now_ns)
-    take_simple(dev, bus, &dev.beat, sink, now_ns)
-    take_simple(dev, bus, &dev.limits, sink, now_ns)
+    device_outcome(dev, bus, &dev.switch, sink, now_ns)
+    device_outcome(dev, bus, &dev.beat, sink, now_ns)
+    device_outcome(dev, bus, &dev.limits, sink, now_ns)
 
 
 cdef void watch_heartbeat(const SiteConfig* c, Device* dev, EventSink* sink, int64_t now_ns) noexcept nogil:
@@ -332,7 +327,9 @@ cdef void hands_off(Device* dev, int64_t now_ns) noexcept nogil:
 cdef bint command_pcs(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* inp, const Outputs* out, EventSink* sink,
                       int64_t now_ns) noexcept nogil:
     cdef Setpoint* s = &dev.setpoint
-    cdef bint handed = setpoint_send(s, c, inp, bus, 0 if s.yielded else out.cmd_raw[dev.unit], now_ns)
+    cdef bint handed
+    s.may_hurry = dev.silent < DOUBTED
+    handed = setpoint_send(s, c, inp, bus, 0 if s.yielded else out.cmd_raw[dev.unit], now_ns)
     if takes_reactive(c, dev) and not dev.reactive.yielded:
         handed = setpoint_send(&dev.reactive, c, inp, bus, RELEASED if out.reactive == QC_NONE else out.cmd_var_raw[dev.unit], now_ns) and handed
     send_switch(c, dev, bus, inp, RUN_STANDBY if s.yielded else out.cmd_run[dev.unit], sink, now_ns)

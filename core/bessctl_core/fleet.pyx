@@ -9,7 +9,7 @@ from .bus cimport (
     BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUE_MAX, bus_alike, bus_close,
     bus_deadline_ns, bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
 )
-from .bus_state cimport BusCounters
+from .bus_state cimport BusCounters, waiting
 from .curves cimport curves_init, curves_send, curves_take
 from .driver cimport PHASE_UP, device_init, device_note, device_release, device_seen, device_send, device_state, device_stopped, device_take
 from .frames cimport READ_HOLDING_REGISTERS
@@ -231,7 +231,7 @@ cdef void fleet_curves(const SiteConfig* c, Fleet* f, const CurvePlan* plan, Eve
 # --- sleep --------------------------------------------------------------------------------------------------------------------------------
 
 cdef inline bint at_work(const Bus* bus) noexcept nogil:
-    return bus.state == BUS_CONNECTING or bus.state == BUS_AWAIT or (connected(bus) and bus.commands.count + bus.polls.count > 0)
+    return bus.state == BUS_CONNECTING or bus.state == BUS_AWAIT or (connected(bus) and waiting(bus) > 0)
 
 
 cdef int64_t watch(const SiteConfig* c, const Fleet* f, pollfd* fds, int64_t until_ns) noexcept nogil:

@@ -74,9 +74,13 @@ class Master:
         timeout_ns: int = 0,
         worst_ns: int = 0,
         command: bool = False,
+        urgent: bool = False,
         pipelined: bool = False,
     ) -> int:
         """Queues a question; returns a ticket. Nothing moves until pump. A refused one shows in outcome at once."""
+
+    def hasten(self, number: int) -> None:
+        """A question that waits becomes urgent."""
 
     def pump(self, now_ns: int, revents: int | None = None) -> int:
         """One step at the instant `now_ns`; `revents` None: try everything. Returns how many transactions ended."""

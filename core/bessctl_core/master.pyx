@@ -10,7 +10,7 @@ from libc.string cimport memset
 from bessctl_core.bus cimport (
     BUS_AWAIT, BUS_CLOSED, BUS_CONNECTING, BUS_DOWN, BUS_IDLE, BUS_QUIET, DONE, EXCEPTION_CODES, FAULT_COUNT, Bus,
     Transaction, bus_close, bus_deadline_ns, bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_command,
-    bus_submit_poll,
+    bus_submit_poll, bus_submit_urgent,
 )
 from bessctl_core.frames cimport REGS_MAX, READ_COILS, READ_DISCRETE_INPUTS, READ_INPUT_REGISTERS, WRITE_MULTIPLE_COILS
 from bessctl_core.posix_io cimport io_now_ns, io_wait
@@ -202,17 +202,22 @@ cdef class Master:
         self.check(first)
         self.check(second)
 
-    def submit(self, unit, fc, address, count, regs=(), *, timeout_ns=0, worst_ns=0, command=False, pipelined=False):
+    def submit(self, unit, fc, address, count, regs=(), *, timeout_ns=0, worst_ns=0, command=False, urgent=False, pipelined=False):
         cdef int number = self.next_ticket
         cdef Transaction* t = self.fill(number, unit, fc, address, count, regs, timeout_ns or self.timeout_ns)
         t.worst_ns = worst_ns
         t.pipelined = pipelined
         self.next_ticket = (number + 1) % TICKETS
-        if command:
+        if urgent:
+            bus_submit_urgent(&self.bus, t)
+        elif command:
             bus_submit_command(&self.bus, t)
         else:
             bus_submit_poll(&self.bus, t)
         return number
+
+    def hasten(self, number):
+        bus_submit_urgent(&self.bus, &self.tickets[number])
 
     def pump(self, now_ns, revents=None):
         return bus_pump(&self.bus, now_ns) if revents is None else bus_step(&self.bus, now_ns, revents)

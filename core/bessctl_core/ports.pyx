@@ -213,6 +213,8 @@ cdef int fill_curve(CurvePlan* plan, int kind, steps) except -1:
 
 
 cdef int fill_service(CurvePlan* plan, service) except -1:
+    """The document travels as the last step of the last kind, which no curve uses (rules in service.pxd): its values stand as the points' x
+    in the order of ServiceValue, and SERVICE_REFERENCE, the DeptRef of no curve, says so."""
     cdef int at = CURVES * CURVE_STEPS - 1
     cdef int i
     if plan.points[at] != 0 or len(service) != SERVICE_VALUES:

@@ -8,6 +8,8 @@
 # - Where direction and magnitude go in rows of their own, a change of direction passes 0: never the old magnitude in the new direction.
 # - It is written when the command changes, when dev_resend_ns is over, when the device (re)connects, and again after a write that failed. A
 #   first row that still waits for its bus takes the newest command along.
+# - One that takes power away does not wait for its turn on the bus: 0 W never, a lower one once in HURRY_NS, so that a ramp down leaves room
+#   for the measurements. Reactive power waits; so does a device that left two questions in a row unanswered, for its neighbours' sake.
 # - Before the first write of a connection the rows are read: a reversion timer that is not ours is told (it is ours after the write), and a
 #   set point that wears is not written again when it stands there already.
 # - After each write, once a second, and before a write that only re-arms the timer, every row to be verified is read back. The set point is
@@ -62,9 +64,12 @@ cdef struct Setpoint:
     int64_t retry_ns            # after a refused write: not before
     int64_t readback_due_ns
     int64_t foreign_ns
+    int64_t hurried_ns          # when a set point above 0 was last sent before its turn
     int64_t reversion_ns
     uint32_t found_timer_s
     uint32_t writes             # since start
+    uint8_t may_hurry           # active power, and its device answers
+    uint8_t hurry               # the sequence under way takes power away
     uint8_t looked              # 0 the rows are to be read before the first write, 1 they were
     uint8_t under_way           # a sequence is being sent
     uint8_t whole               # all of its rows go, also those that stand there already

@@ -2,7 +2,7 @@
 
 from libc.string cimport memcmp, memcpy, memset
 
-from .bus cimport DONE, FAILED, IDLE, QUEUED, SENT, bus_submit_command, bus_submit_poll
+from .bus cimport DONE, FAILED, IDLE, QUEUED, SENT, bus_submit_command, bus_submit_poll, bus_submit_urgent
 from .layout cimport (
     MAX_UNITS, NS_PER_S, SRC_REVERSION, SRC_SETPOINT, WF_VERIFY,
 )
@@ -13,6 +13,7 @@ from .writes cimport HOLDS_OTHER, HOLDS_OURS, HOLDS_REVERTED, field_found, fill_
 cdef enum:
     RETRY_NS = 100000000        # a write the device refused is repeated, not hammered
     READBACK_NS = 1000000000
+    HURRY_NS = 1000000000
 
 cdef int64_t WORN_RETRY_NS = 10 * <int64_t> NS_PER_S   # nor repeated often where it wears and the budget is used up
 
@@ -116,13 +117,39 @@ cdef void begin(Setpoint* s, const SiteConfig* c, int32_t raw, int64_t now_ns) n
     s.live = s.live or s.written_raw != 0
 
 
+cdef inline bint toward_zero(int32_t stands, int32_t raw) noexcept nogil:
+    return stands != 0 and ((raw < stands) if stands > 0 else (raw > stands))
+
+
+cdef bint falls(const Setpoint* s) noexcept nogil:
+    """What is wanted is less, or the other way, than what the PCS may be holding."""
+    return (s.written and toward_zero(s.written_raw, s.wanted_raw)) or (s.acked and toward_zero(s.acked_raw, s.wanted_raw)) \
+        or (s.wanted_raw == 0 and s.live)
+
+
+cdef void look_for_hurry(Setpoint* s, int64_t now_ns) noexcept nogil:
+    if s.hurry or not s.may_hurry or not falls(s):
+        return
+    if s.wanted_raw == 0:
+        s.hurry = 1
+    elif s.hurried_ns == 0 or now_ns - s.hurried_ns >= HURRY_NS:
+        s.hurry = 1
+        s.hurried_ns = now_ns
+
+
+cdef bint hand_over(Setpoint* s, Bus* bus) noexcept nogil:
+    if s.hurry:
+        return bus_submit_urgent(bus, &s.write)
+    return s.write.status == QUEUED or bus_submit_command(bus, &s.write)
+
+
 cdef bint submit_row(Setpoint* s, const SiteConfig* c, const Inputs* inp, Bus* bus, int64_t now_ns) noexcept nogil:
     cdef Values v = values_of(s, s.written_raw, now_ns)
     cdef int row = s.rows.first + s.row
     s.write.function = c.write_function[row]
     s.write.address, s.write.count = <uint16_t> c.write_addr[row], <uint16_t> c.write_count[row]
     fill_row(c, row, inp, &v, s.write.regs)
-    if s.write.status == QUEUED or bus_submit_command(bus, &s.write):
+    if hand_over(s, bus):
         return True
     s.write.status = IDLE
     s.written = s.under_way = 0
@@ -138,15 +165,18 @@ cdef bint send_sequence(Setpoint* s, const SiteConfig* c, const Inputs* inp, Bus
     if s.write.status == SENT:
         return True
     if s.under_way:
+        look_for_hurry(s, now_ns)
         if s.write.status == QUEUED and s.row == 0:
             s.written_raw = through_zero(s, s.wanted_raw) if s.rows.count == 1 else s.written_raw
             s.live = s.live or s.written_raw != 0
             return submit_row(s, c, inp, bus, now_ns)
-        return True if s.write.status == QUEUED else submit_row(s, c, inp, bus, now_ns)
+        return hand_over(s, bus) if s.write.status == QUEUED else submit_row(s, c, inp, bus, now_ns)
     if not write_due(s, c, now_ns):
         return True
     if s.written and s.wanted_raw == s.written_raw:
         look_first(s, c, bus, now_ns)
+    s.hurry = 0
+    look_for_hurry(s, now_ns)
     begin(s, c, s.wanted_raw, now_ns)
     skip_rows(s, c, inp, now_ns)
     if s.row >= s.rows.count:       # it changes no register: acknowledged as it stands

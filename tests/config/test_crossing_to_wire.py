@@ -1,16 +1,21 @@
-"""`bessctl check` says how late a command may come after a threshold, and refuses what a row cannot keep: poll + tick + the longest
-transaction in front + one lost answer with the quiet time behind it. Each part is found again by changing what it is made of."""
+"""`bessctl check` says how late a command may come after a threshold, and refuses what a row cannot keep: poll + tick + what is in front of
+the set point + one lost answer with the quiet time behind it (ADR 0062). Each part is found again by changing what it is made of."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from typing import Literal
 
 import pytest
 
+from bessctl.config import estimate, profiles
+from bessctl.config.buses import Rtu
 from bessctl.config.load import site_from_text
 from bessctl.config.report import report
+from bessctl.config.site import Site
 from bessctl.errors import ConfigError
-from tests.sites import EXAMPLE
+from tests.sites import EXAMPLE, example_site
 
 TEXT = EXAMPLE.read_text()
 SERIAL = (
@@ -38,8 +43,9 @@ def test_the_parts_of_the_worst_case_over_tcp() -> None:
     """A second of time-out more is a second more; a slower tick and a slower poll likewise; nothing of it is forgotten."""
     first = to_wire_ms()
     assert first > 300 + 50 + 10
-    assert to_wire_ms(("    timeout_s: 0.3 ", "    timeout_s: 0.39 ")) == pytest.approx(first + 90, abs=0.2)
-    assert to_wire_ms(("  rate_hz: 100 ", "  rate_hz: 50 ")) == pytest.approx(first + 10, abs=0.2)
+    assert to_wire_ms(("    timeout_s: 0.3 ", "    timeout_s: 0.35 ")) == pytest.approx(first + 50, abs=0.2)
+    # once until the decision, once until what was under way from before it has ended
+    assert to_wire_ms(("  rate_hz: 100 ", "  rate_hz: 50 ")) == pytest.approx(first + 2 * 10, abs=0.2)
     slower = (("    response_s: 0.002\n    poll: {fast_s: 0.05}\n", "    response_s: 0.002\n    poll: {fast_s: 0.07}\n"),)
     assert to_wire_ms(*slower) == pytest.approx(first + 20, abs=0.2)
 
@@ -76,11 +82,93 @@ def test_a_row_that_cannot_keep_its_bound_is_refused_with_its_place(old: str, ne
 def test_a_bus_that_is_fast_enough_keeps_the_bound_of_amps() -> None:
     """100 ms, one lost answer included: short time-outs and a fast poll."""
     fast = (
-        (", act_within_ms: 500", ""), ("    timeout_s: 0.3 ", "    timeout_s: 0.02 "), ("poll: {fast_s: 0.05", "poll: {fast_s: 0.02"),
-        ("    modbus_id: 2\n", "    modbus_id: 2\n    timeout_s: 0.02\n"),
-        ("    modbus_id: 3\n", "    modbus_id: 3\n    timeout_s: 0.02\n"),
+        (", act_within_ms: 500", ""), ("    timeout_s: 0.3 ", "    timeout_s: 0.01 "), ("poll: {fast_s: 0.05", "poll: {fast_s: 0.02"),
+        ("response_s: 0.002", "response_s: 0.0005"),
+        ("    modbus_id: 2\n", "    modbus_id: 2\n    timeout_s: 0.01\n"),
+        ("    modbus_id: 3\n", "    modbus_id: 3\n    timeout_s: 0.01\n"),
     )  # fmt: skip
     assert to_wire_ms(*fast) <= 100
+
+
+# --- several PCS on one line --------------------------------------------------------------------------------------------------------------
+
+
+def line(count: int, profile: str | None = None, baud: Literal[9600, 115200] = 9600) -> Site:
+    """So many PCS, each its own battery's voice, on one serial line."""
+    site = example_site().site
+    pcs, unit = next(device for device in site.devices if device.kind == "pcs"), site.units[0]
+    bus = site.buses[0].model_copy(update={"name": "line", "tcp": None, "rtu": Rtu(device="/dev/ttyS1", baud=baud)})
+    times = {"bus": "line", "profile": profile, "worst_s": 0.4, "timeout_s": 0.3}
+    devices = [pcs.model_copy(update={**times, "name": f"pcs{i}", "modbus_id": i}) for i in range(count)]
+    units = [unit.model_copy(update={"name": f"unit{i}", "pcs": f"pcs{i}", "bms": None}) for i in range(count)]
+    made = site.model_copy(update={"buses": [bus], "devices": devices, "units": units})
+    known = profiles.load(profile or profiles.DEFAULTS["pcs"]).profile
+    made.learn({device.name: known for device in devices})
+    if known.battery is not None:
+        made.learn({f"{device.name}/battery": profiles.load(known.battery).profile for device in devices})
+    return made
+
+
+def slow_limits() -> Site:
+    """Sungrow's, were its battery limits of pace slow."""
+    site = line(1, "sungrow-sh", 115200)
+    known = site.profile(site.devices[0])
+    points = [point.model_copy(update={"pace": "slow"} if point.quantity.startswith("bms_") else {}) for point in known.points]
+    site.learn({"pcs0": known.model_copy(update={"points": points})})
+    return site
+
+
+def command_ms(site: Site) -> float:
+    return 1e3 * estimate.command_s(site, site.units[0])[1]
+
+
+def bound_ms(site: Site, quantity: str = "cell_temp_max_c") -> float:
+    found = estimate.crossing_to_wire_s(site, site.units[0], quantity)
+    assert found is not None
+    return 1e3 * found
+
+
+def test_the_set_points_of_a_line_follow_each_other() -> None:
+    """704 is one request of 31 characters with its answer's 8, the device thinks 2 ms: each PCS more costs that, and its polls."""
+    commands = [command_ms(line(count)) for count in (1, 2, 3, 4)]
+    request_ms = 1e3 * ((31 + 8) * 11 + 2 * 38.5) / 9600 + 2
+    assert [b - a for a, b in pairwise(commands)] == pytest.approx([request_ms] * 3, abs=0.1)
+    bounds = [bound_ms(line(count)) for count in (1, 2, 3, 4)]
+    assert all(b - a > request_ms + 200 for a, b in pairwise(bounds)), "the others' reads are in front of ours as well"
+
+
+def test_each_request_of_a_set_point_counts_and_those_of_the_one_before_it() -> None:
+    """Sungrow takes mode, power and command one after the other; KACO and Sinexcel one register."""
+    names = ("sungrow-sh", "kaco-gridsave")
+    of = {name: len(estimate.writes_s(site, site.buses[0], site.devices[0], "setpoint")) for name in names for site in [line(1, name)]}
+    assert of["sungrow-sh"] > 1
+    for name, rows in of.items():
+        site = line(1, name)
+        bus, device = site.buses[0], site.devices[0]
+        longest, each = estimate.longest_s(site, bus), max(estimate.writes_s(site, bus, device, "setpoint"))
+        assert command_ms(site) == pytest.approx(1e3 * (longest + (2 * rows - 1) * (0.01 + longest + each))), name
+
+
+def test_what_follows_from_two_values_is_as_late_as_the_slower() -> None:
+    """A device whose limits come once a second, its current ten times: amps over the limit are as late as the limit."""
+    site = slow_limits()
+    paces = {of: {pace for _, pace in estimate.sources_of(site, site.units[0], of)} for of in ("pack_a", "bms_dis_max_a", "dis_a_over")}
+    assert paces == {"pack_a": {"fast"}, "bms_dis_max_a": {"slow"}, "dis_a_over": {"fast", "slow"}}
+    assert bound_ms(site, "dis_a_over") > bound_ms(site, "pack_a") + 800
+
+
+def test_a_poll_that_is_lost_is_asked_again_in_its_period() -> None:
+    """Where the period is longer than what a lost answer costs the line, it is the period that counts."""
+    site = slow_limits()
+    pace = site.devices[0].poll
+    slower = site.devices[0].model_copy(update={"poll": pace.model_copy(update={"slow_s": pace.slow_s + 1})})
+    more = site.model_copy(update={"devices": [slower]})
+    assert 1999 < bound_ms(more, "bms_dis_max_a") - bound_ms(site, "bms_dis_max_a") < 2200
+
+
+def test_questions_that_are_out_together_are_in_front_together() -> None:
+    """A pipelined device has up to four questions to answer first."""
+    assert to_wire_ms(("    modbus_id: 1\n", "    modbus_id: 1\n    pipelined: true\n")) > to_wire_ms() + 2 * 3 * 2
 
 
 def test_who_does_not_act_has_no_bound() -> None:

@@ -98,7 +98,7 @@ def test_a_row_template_is_expanded_for_each_unit_and_plant_rows_once() -> None:
             "     pack_min_v: 650, efficiency: 0.95, reversion_s: 5, ramp_to_zero_s: 0.5, data_age_s: 0.5}\n\nsources:  ",
         ),
     )
-    sealing = sealed_example(*second)
+    sealing = sealed_example(*second, ("act_within_ms: 500", "act_within_ms: 600"))
     units = [row["unit"] for row in sealing.names["rows"] if (row["name"], row["tier"]) == ("soc_low", "derate")]
     assert units == ["unit1", "unit2"]
     assert [row["unit"] for row in sealing.names["rows"] if row["name"] in {"meter_data_age", "overruns"}] == ["", ""]
@@ -328,7 +328,7 @@ def hybrid(folder: Path, pace: str = "") -> tuple[LoadedSite, dict[str, FoundDev
         text = text.replace(f"register: {register}, ", f"register: {register}, {pace}")
     (folder / "hybrid.yaml").write_text(text)
     swaps = [(old, new.replace("profile: sungrow-sh", f"profile: {folder}/hybrid.yaml")) for old, new in (*SUNGROW, OWN, *NO_BMS)]
-    site = without_rows_of_the_pcs(changed(*swaps))
+    site = without_rows_of_the_pcs(changed(*swaps)).replace("act_within_ms: 500", "act_within_ms: 3000")
     for row in ("cell_v_high", "cell_v_low", "cell_v_spread", "cell_temp_low", "cell_temp_spread", "bms_fault", "bms_alarms"):
         site = re.sub(rf"^  {row}:.*\n(?:    .*\n)*", "", site, flags=re.MULTILINE)
     lacks = "".join(f"  {row}: {{disabled: it tells none}}\n" for row in ("cell_v_high", "cell_v_low", "cell_temp_low", "bms_alarms"))

@@ -20,7 +20,7 @@ from bessctl_core import layout as L
 from bessctl_core.fleet_harness import FleetHarness
 from bessctl_core.master import Master
 from bessctl_core.sealed import pack, unpack
-from tests.core.bus_rig import MS, RtuRig
+from tests.core.bus_rig import MS, SECOND, RtuRig, registers_reply, rtu_frame
 from tests.devices.bench import Bench, placed
 from tests.devices.simulated import RackBms
 from tests.devices.test_bus_rules import plain
@@ -132,6 +132,79 @@ def test_on_a_line_the_read_after_a_time_out_is_one_of_another_length() -> None:
         assert line.next_question() == (0, 3)
         line.answer = True
         assert [count for _, count in (line.next_question() for _ in range(2))] == [7, 3]
+
+
+def command(rig: RtuRig, unit: int, *, urgent: bool = False) -> int:
+    return rig.master.submit(unit, 16, 7, 1, [9], timeout_ns=50 * MS, worst_ns=100 * MS, command=not urgent, urgent=urgent)
+
+
+def poll(rig: RtuRig, unit: int) -> int:
+    return rig.master.submit(unit, 3, 0, 1, (), timeout_ns=50 * MS, worst_ns=100 * MS)
+
+
+def serve(rig: RtuRig) -> int:
+    """The next question that comes is answered; whom it was for."""
+    before = rig.counter("bytes_out")
+    while rig.counter("bytes_out") == before:
+        rig.due()
+    frame = rig.peer_read(rig.counter("bytes_out") - before)
+    rig.give(rtu_frame(frame[0], frame[1:6] if frame[1] == 16 else registers_reply([1])))
+    return frame[0]
+
+
+def test_set_points_without_an_end_do_not_leave_the_loop_blind() -> None:
+    """Two PCS on a line whose set points change with every tick: a command waits at every instant, and still every poll gets its turn."""
+    with RtuRig() as rig:
+        commands = {unit: command(rig, unit) for unit in (1, 2)}
+        served: list[int] = []
+        for _ in range(20):
+            assert "queued" in {rig.outcome(ticket)[0] for ticket in commands.values()}, "a command waits at every instant"
+            if not served or served[-1] == 9:
+                poll(rig, 9)
+            unit = serve(rig)
+            served.append(unit)
+            if unit != 9:
+                commands[unit] = command(rig, unit)
+        assert served == [1, 2, 9] * 6 + [1, 2]
+
+
+def test_what_is_urgent_goes_before_all_that_waits_in_its_own_order() -> None:
+    with RtuRig() as rig:
+        poll(rig, 9)
+        for unit in (1, 2):
+            command(rig, unit)
+        for unit in (3, 4, 5):
+            command(rig, unit, urgent=True)
+        assert [serve(rig) for _ in range(6)] == [3, 4, 5, 1, 2, 9]
+
+
+def test_a_command_that_waits_can_become_urgent_and_keeps_no_other_place() -> None:
+    with RtuRig() as rig:
+        tickets = [command(rig, unit) for unit in (1, 2, 3)]
+        command(rig, 4, urgent=True)
+        for _ in range(2):
+            rig.master.hasten(tickets[1])
+        assert [serve(rig) for _ in range(4)] == [4, 2, 1, 3]
+        assert rig.pump(10 * SECOND) == 0
+        assert all(rig.outcome(ticket)[0] == "done" for ticket in tickets)
+
+
+def test_what_is_urgent_for_a_silent_unit_waits_for_its_neighbours() -> None:
+    """One time-out is what a dead unit costs them."""
+    with RtuRig() as rig:
+        dead, _ = rig.ask(unit=1, timeout_ns=50 * MS, worst_ns=100 * MS)
+        for unit in (1, 2, 3):
+            command(rig, unit, urgent=True)
+        while rig.outcome(dead)[0] == "sent":
+            rig.due()
+        assert [serve(rig) for _ in range(3)] == [2, 3, 1]
+
+
+def test_nothing_urgent_outlives_its_connection() -> None:
+    with RtuRig() as rig:
+        ticket = command(rig, 1, urgent=True)
+        rig.master.close()
+        assert rig.outcome(ticket)[:2] == ("failed", "stopped")
 
 
 @pytest.mark.parametrize("baud", [9600, 19200, 38400, 57600, 115200])

@@ -42,7 +42,9 @@ class SimulatedDevice:
         self.deaf: set[int] = set()
         """Addresses that take writes and keep what they had."""
         self.quiet = False
-        """Takes questions and answers none."""
+        """Takes questions and answers none,"""
+        self.still: frozenset[int] = frozenset()
+        """but those of these functions."""
         self.w = 0.0
         self.left_s = 0.0
         """Of its watchdog."""
@@ -125,7 +127,7 @@ class SimulatedDevice:
             frame, data = data[6 : 6 + length], data[6 + length :]
             self.traffic_s = self.now_s
             self.asked_s.append(self.now_s)
-            if not self.quiet:
+            if not self.quiet or frame[1] in self.still:
                 answer = frame[:1] + self._answer(frame[1:])
                 peer.sendall(struct.pack(">HHH", transaction, 0, len(answer)) + answer)
         self._peers[peer] = data

@@ -81,6 +81,7 @@ def site_text(port: int) -> str:
     text = EXAMPLE.read_text()
     for old, new in (
         ("  rate_hz: 100 ", "  rate_hz: 20 "),
+        ("act_within_ms: 500", "act_within_ms: 700"),
         ("  # - name: rs485\n", f"  - name: acme\n    tcp: {{host: 127.0.0.1, port: {port}}}\n  # - name: rs485\n"),
         ("    kind: pcs                   # SunSpec models 1, 701 to 704, 713 to 715\n    bus: lan\n",
          "    kind: pcs\n    profile: ./acme.yaml\n    heartbeat: none\n    bus: acme\n"),
