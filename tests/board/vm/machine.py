@@ -123,15 +123,21 @@ class Vm:
     # --- the shell ----------------------------------------------------------------------------------------------------------------------
 
     def wait_shell(self, within_s: float = SHELL_S) -> None:
-        """Until root's shell answers; echo and prompt are turned off."""
-        until = time.monotonic() + within_s
+        """Until root's shell answers; echo and prompt are turned off.
+
+        What is typed before there is a shell is read by it later: each try has a number, and only the last one's answer ends the waiting.
+        """
+        until, heard, tries, alive = time.monotonic() + within_s, b"", 0, False
         while time.monotonic() < until:
-            self._send("exec env TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_PAGER= sh\n")
-            self._send("stty -echo -onlcr; PS1=; PS2=; echo '=%'=7=%=\n")
-            if self._read(5.0, b"=%=7=%=") is not None:
-                while self._read(2.0, b"=%=7=%=") is not None:
-                    pass
+            if not alive:
+                tries += 1
+                self._send("exec env TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_PAGER= sh\n")
+                self._send(f"stty -echo -onlcr; PS1=; PS2=; echo '=%'={tries}=%=\n")
+            heard += self._more(5.0) or b""
+            answers = [int(number) for number in END.findall(heard)]
+            if tries in answers:
                 return
+            alive = bool(answers)
         raise Patience(f"no shell within {within_s:g} s; the console's end:\n{self.said()[-3000:]}")
 
     def shelf(self) -> None:
