@@ -46,14 +46,16 @@ class Unit:
                 self.measured_w, self.measured_ns, self.told = power.value, power.at_ns, (self.command_w, self.command_w)
         elif self.silent_ns is None:
             self.silent_ns = now_ns
-        if not (self.pcs_up and state.seen(now_ns, self.age_ns) and state.value in RESTING):
+        if not (self.pcs_up and state.value in RESTING and state.seen(now_ns, self.age_ns)):
             self.resting_ns = None
         elif self.resting_ns is None:
             self.resting_ns = now_ns
 
     def command(self, w: float) -> None:
         """At the end of the tick."""
-        self.command_w, self.told = w, (min(self.told[0], w), max(self.told[1], w))
+        self.command_w = w
+        if not self.told[0] <= w <= self.told[1]:
+            self.told = min(self.told[0], w), max(self.told[1], w)
 
     @property
     def up(self) -> bool:

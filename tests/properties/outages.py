@@ -112,6 +112,8 @@ class Story:
 
     def _giving(self, unit: int) -> tuple[float, float]:
         known, (power, state) = self.known[unit], self.power[unit]
+        if known.heard and state.value == RUNNING:  # heard together: it obeys
+            return 0.0, 0.0
         return (0.0, 0.0) if known.obeys(power, state, NEVER, NEVER, self.now_ns) else known.giving(self.now_ns)
 
     # --- what must hold

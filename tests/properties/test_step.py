@@ -40,7 +40,7 @@ NAN, INF = math.nan, math.inf
 
 TestPlant = Plant.TestCase
 TestPlant.settings = settings(
-    max_examples=6, stateful_step_count=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=5, stateful_step_count=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
