@@ -37,7 +37,7 @@ def test_R15_a_loop_that_stands_by_stops_at_once() -> None:
     rig = Rig(config(rt_required=1), rt_refused=True)
     rig.set(Q.Q_PCS_STATE, 1)
     rig.tick(5)
-    assert rig.state["mode"] == M.MODE_STANDBY
+    assert (rig.state["mode"], rig.h.stopped) == (M.MODE_STANDBY, False)
     rig.h.ask_stop()
     assert rig.h.stopped
 
