@@ -41,8 +41,8 @@ from tests.sites import EXAMPLE
 
 N = 1000
 ENOUGH = 1000
-BUSES = {"tcp": 0, "rtu_9600": 9600, "rtu_19200": 19200, "rtu_115200": 115200, "rtu_9600_4pcs": 9600, "rtu_115200_4pcs": 115200}
-LANES = {"tcp": 1, "rtu_9600": 8, "rtu_19200": 4, "rtu_115200": 2, "rtu_9600_4pcs": 8, "rtu_115200_4pcs": 2}
+BUSES = {"tcp": 0, "rtu_9600": 9600, "rtu_19200": 19200, "rtu_115200": 115200, "rtu_115200_4pcs": 115200}
+LANES = {"tcp": 1, "rtu_9600": 8, "rtu_19200": 4, "rtu_115200": 2, "rtu_115200_4pcs": 2}
 MANY = 4
 TARGET_W = 50_000
 COOL_C, HOT_C, PICKUP_C = 25.0, 45.0, 40.0
