@@ -93,6 +93,10 @@ SHORT = frame(Opcode.TEXT, b"{}")
         (SHORT[:1], SHORT, False),
         (Frame(Opcode.TEXT, b"{}").serialize(mask=True), SHORT, False),
     ],
+    ids=[
+        *("alone", "after another", "in part", "two", "too long", "binary", "ping", "masked", "not the last", "nothing"),
+        *("after a part", "within a message", "within a long message", "within a header", "after a masked one"),
+    ],
 )
 def test_a_short_message_may_go_by(before: bytes, data: bytes, short: bool) -> None:
     """It need not be fed: the cap and the library are what they were."""
