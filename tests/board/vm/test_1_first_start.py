@@ -104,7 +104,7 @@ def test_the_loop_is_in_real_time_on_its_core_with_its_memory_locked(vm: Vm) -> 
 def test_the_loop_listens_on_no_tcp_port_and_reaches_its_devices_alone(vm: Vm) -> None:
     loop = pid(vm, "bess-loop")
     assert vm.run(f"ss -ltnupH | grep 'pid={loop},'")[0] == 1
-    assert prop(vm, "bess-loop", "IPAddressAllow").split() == [HOST]
+    assert prop(vm, "bess-loop", "IPAddressAllow").split() == [f"{HOST}/32"]
     assert prop(vm, "bess-loop", "RestrictAddressFamilies").split() == ["AF_INET", "AF_UNIX"]
 
 
