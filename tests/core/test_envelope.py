@@ -486,6 +486,19 @@ def test_the_connection_binds_as_a_rating_and_never_forces(load_w: float, lo: tu
     assert (r.side("lo"), r.side("hi")) == ((*lo, PLANT), (*hi, PLANT))
 
 
+@pytest.mark.parametrize("klass", [GRID, CONTRACT, MARKET])
+@pytest.mark.parametrize(("forced", "point", "unmet"), [({"pcc_lo_w": 120e3}, 50e3, 70e3), ({"pcc_hi_w": -120e3}, -80e3, -40e3)])
+def test_R3_nobody_forces_more_through_the_connection_than_it_carries(
+    klass: int, forced: dict[str, float], point: float, unmet: float
+) -> None:
+    """Its rating stands among the limits of the best class, so that the grid's own wish yields to it as well."""
+    r = rig(slots=(Slot(klass=klass, may_force=D.DIR_BOTH),), load_w=0, pcc_import_max_w=80e3, pcc_export_max_w=50e3, **METER)
+    r.offer(0, forced)
+    r.tick(60)
+    assert (r.state["lo_w"], r.state["hi_w"], r.power_w) == (point, point, point)
+    assert (r.state["pcc_unmet_w"], r.state["unmet_slot"]) == (unmet, 0)
+
+
 def test_the_connection_without_a_meter_is_kept_by_the_worst_of_the_site() -> None:
     """Missing is a violation, never skipped; the configuration check refuses such a site anyway."""
     r = rig(pcc_import_max_w=180e3, pcc_export_max_w=70e3, **METER)
