@@ -6,7 +6,7 @@ Sealing checks what a value means; this checks that a file written by another pr
 from libc.math cimport isfinite
 
 from .layout cimport (
-    ACT_DERATE, BUS_RTU, BUS_TCP, CURVE_POINTS, CURVES, DEV_IO, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_CHIPS, MAX_DEVICES, MAX_FACTORS,
+    ACT_DERATE, BUS_RTU, BUS_TCP, CLASS_MARKET, CURVE_POINTS, CURVES, DEV_IO, DEV_NONE, MAX_BUSES, MAX_CHECKS, MAX_CHIPS, MAX_DEVICES, MAX_FACTORS,
     MAX_FIELDS, MAX_INPUTS, MAX_MAPS, MAX_POINTS, MAX_READS, MAX_ROWS, MAX_SLOTS, MAX_UNITS, MAX_WRITES, PLANT, PR_LIMITS, PR_SETPOINT, PR_VAR, PROGRAMS,
     PT_BIT, PT_BITS16, QUANTITIES, Q_INPUT_0, SRC_SHED, TEXT, SiteConfig,
 )
@@ -59,6 +59,14 @@ cdef str units_and_rows(const SiteConfig* c):
             return f"protection row {i} derates by no curve"
         if not 0 <= c.row_other_cut[i] <= 1:
             return f"protection row {i} takes {c.row_other_cut[i]:g} of the other direction; parts are 0 to 1"
+    return None
+
+
+cdef str sources(const SiteConfig* c):
+    """The envelope takes limits class after class: those of a class that it does not know would hold nobody."""
+    for i in range(c.n_slots):
+        if c.slot_class[i] > CLASS_MARKET:
+            return f"source {i} is of class {c.slot_class[i]}; the last one is {<int> CLASS_MARKET}"
     return None
 
 
@@ -190,4 +198,4 @@ cdef str lines(const SiteConfig* c):
 def fault_of(SealedSite site) -> str | None:
     """What of this configuration the loop cannot run, or None."""
     cdef const SiteConfig* c = &site.config
-    return counts(c) or units_and_rows(c) or buses_and_devices(c) or reads_and_points(c) or factors(c) or writes(c) or lines(c)
+    return counts(c) or units_and_rows(c) or sources(c) or buses_and_devices(c) or reads_and_points(c) or factors(c) or writes(c) or lines(c)

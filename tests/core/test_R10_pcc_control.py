@@ -144,12 +144,14 @@ def test_R10_the_worst_phase_binds(share: tuple[float, float, float], sign: int,
     assert max(sign * (e - settled_w) for t, _, e, _ in s.since(2.5)) <= 0.05 * 90e3, "overshoot"
 
 
-def test_R10_reactive_current_takes_its_part_of_a_phase() -> None:
+@pytest.mark.parametrize("loaded", [0, 1, 2])
+def test_R10_reactive_current_takes_its_part_of_a_phase(loaded: int) -> None:
     """At 0.6 of a phase's amps reactive, 0.8 are left for power."""
     limit_a = 300.0
     r = Rig(config(1, has_meter=1, pcc_phase_max_a=limit_a))
     r.meter(0.0)
-    for phase, va in enumerate((0.0, 0.6 * limit_a * 230, 0.0)):
+    for phase in range(3):
+        va = 0.6 * limit_a * 230 if phase == loaded else 0.0
         r.set(L.Quantity.Q_PCC_L1_W + phase, 0.0, place=16)
         r.set(L.Quantity.Q_PCC_L1_V + phase, 230.0, place=16)
         r.set(L.Quantity.Q_PCC_L1_A + phase, va / 230.0, place=16)
@@ -158,6 +160,6 @@ def test_R10_reactive_current_takes_its_part_of_a_phase() -> None:
     assert (r.state["hi_w"], r.state["hi_bind"], r.state["hi_bind_id"]) == (
         pytest.approx(3 * 0.8 * limit_a * 230),
         L.BindKind.BIND_PHASE,
-        1,
+        loaded,
     )
     assert r.state["lo_w"] == -r.state["hi_w"]

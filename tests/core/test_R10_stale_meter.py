@@ -160,10 +160,22 @@ def test_R10_a_meter_of_the_wrong_sign_freezes_the_plant_at_0(meter_s: float, bl
     assert s.rig.power_w == 0, "latched"
 
 
-def test_R10_a_wrong_sign_is_found_by_steps_of_any_source_while_a_pcc_limit_stands() -> None:
-    s = site({"pcc_lo_w": -190e3, "target_w": 0.0}, meter_s=0.1, lag_s=0.1, dead_s=0.0, load=lambda _: 0.0, sign=-1.0)
+@pytest.mark.parametrize(
+    ("block", "site_keys"),
+    [
+        ({"pcc_lo_w": -190e3}, {}),
+        ({}, {"pcc_import_max_w": 190e3}),
+        ({}, {"pcc_export_max_w": 190e3}),
+        ({}, {"pcc_phase_max_a": 400.0}),
+    ],
+    ids=["a source's limit", "the connection's import", "its export", "its amperes"],
+)
+def test_R10_a_wrong_sign_is_found_by_steps_of_any_source_while_a_pcc_limit_stands(
+    block: dict[str, float], site_keys: dict[str, float]
+) -> None:
+    s = site(block | {"target_w": 0.0}, meter_s=0.1, lag_s=0.1, dead_s=0.0, load=lambda _: 0.0, sign=-1.0, site_keys=site_keys)
     for target in (60e3, -60e3, 60e3):
-        s.rig.offer(0, {"pcc_lo_w": -190e3, "target_w": target}, lease_until_ns=s.rig.now_ns + 100 * S)
+        s.rig.offer(0, block | {"target_w": target}, lease_until_ns=s.rig.now_ns + 100 * S)
         s.run(1.5)
     assert s.rig.state["internal"] == L.Internal.TRIP_METER_SIGN
 

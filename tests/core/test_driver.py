@@ -259,6 +259,7 @@ def test_a_configuration_within_its_arrays_is_accepted() -> None:
         ({"point_factor": 1}, "factor or codes"),
         ({"point_map_count": 1}, "factor or codes"),
         ({"point_sign_offset": 10}, "outside"),
+        ({"n_slots": 1, "slot_class": L.SlotClass.CLASS_MARKET + 1}, "source 0 is of class 3"),
         ({"dev_hb_quantity": L.LIMITS["quantities"]}, "heartbeat"),
         ({"bus_kind": 3}, "bus 0"),
         ({"read_count": 126}, "read 0"),
