@@ -172,6 +172,7 @@ def begin_commissioned(str folder, bytes config_hash, int units) -> bool:
         record.seq, record.operator_mode = 1, MODE_RUN
         memcpy(record.config_hash, <const char*> config_hash, 32)
         memset(record.commissioned, 1, units)
+        record.start_age_s[0] = record.start_age_s[1] = record.start_age_s[2] = -1     # it was never started: R6 counts nothing
         journal.post((<const char*> &record)[:sizeof(JournalRecord)])
         return journal.write_due()
     finally:

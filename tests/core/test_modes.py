@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bessctl_core import layout as L
+from bessctl_core.journal import Journal, begin_commissioned
 from tests.core.rig import PERIOD_NS, Q, Rig, Row, S, Slot, config
 
 M = L.Mode
@@ -433,6 +435,17 @@ def test_R6_three_starts_in_ten_minutes_are_a_latched_trip(story: str, starts: t
         ask(r, C.CMD_RESET)
         r.disk()
         assert r.tick(20)["mode"] == M.MODE_RUN
+
+
+@pytest.mark.parametrize("up_s", [20, 3600])
+def test_R6_a_first_journal_tells_of_no_starts(tmp_path: Path, up_s: int) -> None:
+    """As begun for simulated units (R16), also on a controller that was just switched on."""
+    array = config(1, slots=(Slot(),))
+    assert begin_commissioned(str(tmp_path), HASH, 1)
+    written = Journal(str(tmp_path))
+    written.close()
+    r = Rig(array, journal=written.newest_bytes, now_ns=up_s * S, config_hash=HASH).run()
+    assert (r.state["internal"], r.state["mode"], r.state["unit_commissioned"][0]) == (0, M.MODE_RUN, 1)
 
 
 def test_R6_an_orderly_stop_is_no_failed_start() -> None:
