@@ -110,6 +110,7 @@ def test_a_cut_network_is_noticed_and_what_was_in_flight_is_sent_again(tmp_path:
                 assert len(rig.publisher.spool) == 20
                 cable.mend()
                 await rig.empty()
+            await r.different(30)
             assert set(r.counts) == timestamps(30)
 
     asyncio.run(story())
