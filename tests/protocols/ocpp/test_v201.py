@@ -218,6 +218,20 @@ def test_the_end_of_a_limit_is_told_across_a_power_cut() -> None:
     assert third.restarted().booted().of("ClearedChargingLimit") == []
 
 
+def test_a_limit_that_was_not_answered_is_told_again_on_the_next_connection() -> None:
+    """K12: what was lined up or on its way when the link broke was told to nobody."""
+    talk = talk201()
+    talk.auto = False
+    talk.plant.limits(-200_000.0, 40_000.0, Binding("source", "oscp:dso"))
+    talk.look()
+    talk.disconnect()
+    talk.auto = True
+    talk.sent.clear()
+    talk.connect()
+    talk.look()
+    assert [p["evseId"] for p in talk.of("NotifyChargingLimit")] == [1]
+
+
 def test_a_limit_of_somebody_else_is_told_without_a_transaction_too() -> None:
     """K12, K13: each EVSE for itself, where a start would get less; the plant's own limits are its normal state."""
     talk = talk201()

@@ -45,6 +45,8 @@ class Limits:
         self._profiles = profiles
         saved: dict[str, tuple[str, float]] = orjson.loads(core.saved.state.get(TOLD, "{}"))
         self._told = {int(evse): (source, watts) for evse, (source, watts) in saved.items()}
+        self._asked: dict[int, tuple[str, float] | None] = {}
+        """What this connection was told, or will be once its turn has come; `_told` is what the CSMS answered to."""
 
     def step(self) -> None:
         """Tell a limit that came, changed or went."""
@@ -55,19 +57,29 @@ class Limits:
             self._tell(evse, self._limit(evse))
 
     def _tell(self, evse: int, now: tuple[str, float] | None) -> None:
-        core, told = self._core, self._told.get(evse)
+        core, told = self._core, self._asked[evse] if evse in self._asked else self._told.get(evse)
         if now == told or (now and told and now[0] == told[0] and not self._significant(now[1], told[1])):
             return
         if told is not None and (now is None or now[0] != told[0]):
             core.ask(LimitTold(evse, told[0], None, core.time.stamp(core.now)))
-            del self._told[evse]
         if now is not None:
             core.ask(LimitTold(evse, *now, core.time.stamp(core.now)))
             tx = self._transactions.active(evse)
             if tx is not None:
                 self._transactions.told(tx, "ChargingRateChanged")
-            self._told[evse] = now
-        core.out.writes.append(PutState(TOLD, orjson.dumps(self._told, option=orjson.OPT_NON_STR_KEYS).decode()))
+        self._asked[evse] = now
+
+    def acknowledged(self, told: LimitTold) -> None:
+        """The CSMS has it."""
+        if told.limit_w is not None:
+            self._told[told.connector] = (told.source, told.limit_w)
+        elif self._told.get(told.connector, ("", 0.0))[0] == told.source:
+            del self._told[told.connector]
+        self._core.out.writes.append(PutState(TOLD, orjson.dumps(self._told, option=orjson.OPT_NON_STR_KEYS).decode()))
+
+    def lost(self) -> None:
+        """The connection is gone, and with it what was not answered: it is told again where it still holds."""
+        self._asked.clear()
 
     def report(self, wish: GetProfiles) -> str:
         """GetChargingProfiles; ReportChargingProfiles follow, one for each EVSE and page."""

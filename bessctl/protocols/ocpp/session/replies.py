@@ -7,6 +7,7 @@ from bessctl.protocols.ocpp.session.clock import NS
 from bessctl.protocols.ocpp.session.core import Core
 from bessctl.protocols.ocpp.session.displays import Displays
 from bessctl.protocols.ocpp.session.ending import WARNING
+from bessctl.protocols.ocpp.session.limits import Limits
 from bessctl.protocols.ocpp.session.registration import heartbeat_interval_s
 from bessctl.protocols.ocpp.session.rpc import Asked
 from bessctl.protocols.ocpp.session.security import Security
@@ -19,7 +20,7 @@ SKEW_NS = 10 * NS
 class Replies:
     """Supervisor thread; no I/O."""
 
-    def __init__(self, core: Core, parts: Parts, starting: Starting, security: Security, displays: Displays) -> None:
+    def __init__(self, core: Core, parts: Parts, starting: Starting, security: Security, displays: Displays, limits: Limits) -> None:  # noqa: PLR0917 - the parts that answers are for
         self._core = core
         self._transactions = parts.transactions
         self._connectors = parts.connectors
@@ -28,6 +29,7 @@ class Replies:
         self._starting = starting
         self._security = security
         self._displays = displays
+        self._limits = limits
         self._last_heartbeat_ns: int | None = None
         self.registered = False
 
@@ -41,8 +43,8 @@ class Replies:
                 self._boot(reply)
             case r.Heartbeat(), r.TimeReply(utc_ns):
                 self._time(utc_ns)
-            case r.StatusReport() as report, _:
-                self._connectors.acknowledged(report)
+            case (r.StatusReport() | r.LimitTold()) as told, _:
+                self._has(told)
             case r.Authorize() as ask, r.TokenReply():
                 self._starting.answered(ask.id_token, reply)
             case r.TxStarted() as record, r.StartedReply():
@@ -60,6 +62,12 @@ class Replies:
                 self._security.judged(asked_for, reply)
             case r.AskStatus() as status, r.StatusReply():
                 self._security.revocation.answered(status, reply)
+
+    def _has(self, told: r.StatusReport | r.LimitTold) -> None:
+        if isinstance(told, r.LimitTold):
+            self._limits.acknowledged(told)
+        else:
+            self._connectors.acknowledged(told)
 
     def late(self, asked: Asked) -> None:
         """No answer in time. A CSMS of 1.6 need not know security events, and some say nothing to what they do not know."""

@@ -122,7 +122,7 @@ class Station:
             self._limits,
         )
         self._sender = Sender(core, self.transactions)
-        self._replies = Replies(core, StartParts(*about, self._ending), self._starting, self._security, self.displays)
+        self._replies = Replies(core, StartParts(*about, self._ending), self._starting, self._security, self.displays, self._limits)
         self._resetting = Resetting(core, self.transactions, self._ending, self._starting.give_up)
         self._hand = Hand(core, self.transactions, self._connectors, self._starting, self._ending)
         self._standing = Standing(core, self.transactions, self.profiles, lambda: self._replies.registered)
@@ -158,6 +158,7 @@ class Station:
         core.registration.link_broke()
         self._offline_ns = now.mono_ns
         self._connectors.lost()
+        self._limits.lost()
         self._starting.link_broke()
         self._ending.link_broke()
         return self._end()
