@@ -27,7 +27,7 @@ check: build
 fuzz: build .venv/.debian-fuzz
 	@$(B)/python -m tools.fuzz $(ARGS)
 
-# Branches of the step that no quick test takes; mutants of it that none notices (half an hour).
+# Branches of the step that no quick test takes (half an hour).
 coverage: build
 	@$(B)/python -m tools.coverage $(ARGS)
 
@@ -35,6 +35,7 @@ coverage: build
 ticks: build
 	@$(B)/python -m tools.ticks $(ARGS)
 
+# Mutants of the step that no quick test notices (two hours of a core; ARGS=--again takes up what was ended).
 mutate: build
 	@$(B)/python -m tools.mutate $(ARGS)
 

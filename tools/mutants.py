@@ -2,8 +2,11 @@
 
 comparison   a < b becomes a >= b, and so on; `is` and `in` are left alone
 sign         + becomes -, += becomes -=, and the other way round; a leading minus is dropped
-threshold    a number in a function, or in a constant at the top, becomes another one
+threshold    a number in a function, in a constant or in an enumeration at the top, becomes another one
 choice       min becomes max, `and` becomes `or`, `not` is dropped, True becomes False
+
+What it does not see: sizes of arrays and indexes; factors and bits (`*`, `/`, `&`, `|`, `~`, hexadecimal numbers); a call
+or an assignment left out; and what stands in a .pxd: shapes, and the codes of the layout. A threshold belongs into the .pyx.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ CHOICES = {"min": "max", "max": "min", "and": "or", "or": "and", "True": "False"
 _CAST = re.compile(r"<\s*(?:const\s+)?[A-Za-z_]\w*(?:\s*\[\s*\w*\s*\])?\s*\**\s*>(?=\s*[\w&(~-])")
 _TYPES = r"(?:u?int\d*(?:_t)?|double|float|bint|char|long|[A-Z]\w+|const\s+[\w]+)"
 _CONSTANT = re.compile(rf"^cdef {_TYPES} [A-Z][A-Z0-9_]* = ")
+_ENUMERATION = re.compile(r"^cdef enum\b.*:")
+_ENUMERATOR = re.compile(r"^ +[A-Z][A-Z0-9_]* = \d+\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def masked(text: str) -> str:
 
 
 def bodies(text: str) -> set[int]:
-    """Lines inside functions, their headers excepted, and constants at the top."""
+    """Lines inside functions and enumerations, their headers excepted, and constants at the top."""
     inside: set[int] = set()
     header = in_function = False
     for number, line in enumerate(text.splitlines(), 1):
@@ -68,7 +73,7 @@ def bodies(text: str) -> set[int]:
         elif re.match(r"(cdef|cpdef|def)\b.*\(", line):
             in_function, header = True, not bare.endswith(":")
         elif re.match(r"\S", line):
-            in_function = False
+            in_function = _ENUMERATION.match(line) is not None
             if _CONSTANT.match(line):
                 inside.add(number)
         elif in_function and bare:
@@ -120,11 +125,14 @@ def _sign(token: tokenize.TokenInfo, before: tokenize.TokenInfo) -> Mutant:
 
 
 def _is_threshold(tokens: list[tokenize.TokenInfo], index: int) -> bool:
-    """Indexes, sizes of arrays and steps of a range are none; neither are bare zeros, whose comparison or sign is mutated already."""
+    """Indexes and sizes of arrays are none; neither are bare zeros, whose comparison or sign is mutated already, unless
+    they have a name."""
     token, before, after = tokens[index], tokens[index - 1], tokens[index + 1]
-    if "[" in (before.string,) or after.string == "]" or before.string == "range":
+    if before.string == "[" or after.string == "]":
         return False
-    return float(token.string.replace("_", "")) != 0 if _is_decimal(token.string) else False
+    if not _is_decimal(token.string):
+        return False
+    return float(token.string.replace("_", "")) != 0 or _ENUMERATOR.match(token.line) is not None
 
 
 def _is_decimal(text: str) -> bool:

@@ -4,39 +4,39 @@
 
 For each mutant (tools/mutants.py) the one module is translated and compiled again, in a copy of the package, and the tests run in a fork of
 this process until one fails: the module's own first, the others only if those notice nothing. A mutant that no test notices survives: it is
-printed, and the exit code is 1. Those that change nothing anyone could see stand in tools/mutants_equal.txt with the reason, and are left
-out.
+printed, and the exit code is 1. Tests that come to no end, in five times the processor time that they take without a mutant, are counted
+apart. Mutants that change nothing anyone could see stand in tools/mutants_equal.txt with the reason, and are left out. A module that cannot
+be built, or whose tests fail without a mutant, is told, and the others have their turn.
 
-What became of each is kept under build/mutate (tools/verdicts.py), so that a run can be cut into pieces: --again tries those alone that
-were not noticed yet or never tried, --only those whose line or change contains the text; --by asks these tests alone (names without
-`test_`), which shows quickly what a new test notices. --write puts all that is known of the sources as they are into docs/mutation.md.
+What became of each is kept under build/mutate (tools/verdicts.py) as soon as it is known, so that a run can be ended at any time and taken
+up again: --again tries those alone that were not noticed yet or never tried, --current those as well that were tried while the module was
+different, --only those whose line or change contains the text. --by asks these tests alone (without `test_`), which shows quickly what
+a new test notices. --write puts all that is known of the sources as they are into docs/mutation.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import re
-import runpy
-import shutil
-import subprocess
+import resource
+import signal
 import sys
-import sysconfig
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tools import shadow
 from tools.mutants import Mutant, named
 from tools.shadow import CORE, ROOT
-from tools.verdicts import NOTICED, SURVIVED, UNBUILDABLE, Verdicts, equal_ones, report
+from tools.verdicts import NOTICED, SURVIVED, UNBUILDABLE, UNENDING, Verdicts, equal_ones, report
+from tools.workshop import OUTPUT, Unexaminable, Workshop, quiet
 
-if TYPE_CHECKING:
-    from Cython.Compiler.Main import CompilationOptions
-
-MODULES = ["step", "protect", "envelope", "ramp", "dispatch", "commission"]
+# The step and all that it calls in a tick, and what tells of set points beside it (confirm).
+MODULES = [
+    "step", "protect", "envelope", "ramp", "dispatch", "commission", "reactive", "pcc", "contactor", "reentry", "modes", "plans", "units",
+    "derive", "shed", "connect", "confirm",
+]  # fmt: skip
 # Asked first: the module's own tests.
 OWN = {
     "step": ["step_edges", "events", "modes", "dispatch"],
@@ -45,6 +45,11 @@ OWN = {
     "pcc": ["R10_stale_meter"],
     "contactor": ["R13_contactor"],
     "reentry": ["R2_reversal"],
+    "modes": ["modes", "R5_start", "R6_latches", "R15_operator", "protect_reset"],
+    "units": ["R9_silent_unit", "R12_grid_lost", "R5_start"],
+    "derive": ["R4_blindness", "rows_behave"],
+    "shed": ["R3_load_shed"],
+    "confirm": ["R11_confirmed"],
 }
 # Then those that drive the whole step in invented time and are quick about it.
 TESTS = [
@@ -58,11 +63,10 @@ SLOW = {
     "step": ["R10_stale_meter", "R3_load_shed", "connect"],
     "pcc": ["R3_load_shed", "R10_pcc_control"],
 }
-OUTPUT = ROOT / "build/mutate"
 RESULT = ROOT / "docs/mutation.md"
 PATIENCE_S = 600
-CIMPORT = re.compile(r"^from \S+ cimport (?:\([^)]*\)|.*)$", re.M)
-SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+LEAST_CPU_S = 10
+TOLD = {SURVIVED: "not noticed", UNENDING: "no end"}
 
 
 def tests_of(module: str) -> list[list[str]]:
@@ -79,93 +83,13 @@ def files(names: Iterable[str]) -> list[str]:
     return [str(path) for path in paths]
 
 
-@dataclass
-class Workshop:
-    """The copy of the package, and a tree of sources of which one is changed."""
-
-    module: str
-    lib: Path = field(init=False)
-    tree: Path = field(init=False)
-    translator: Translator = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lib = shadow.copied(OUTPUT / self.module / "lib", {self.module})
-        self.tree = OUTPUT / self.module / "source/bessctl_core"
-        shutil.rmtree(self.tree, ignore_errors=True)
-        for path in CORE.rglob("*"):
-            if path.suffix in {".pyx", ".pxd", ".h"} or path.name == "__init__.py":
-                target = self.tree / path.relative_to(CORE)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, target)
-        self.translator = Translator(self.tree / f"{self.module}.pyx")
-
-    def build(self, text: str) -> str:
-        """Puts the module made from this text into the copy; what the compilers said when they refused."""
-        source = self.tree / f"{self.module}.pyx"
-        source.write_text(text)
-        translated = source.with_suffix(".c")
-        said = self.translator.translate(source)
-        if said:
-            return said
-        target = self.lib / "bessctl_core" / f"{self.module}{SUFFIX}"
-        include = ["-I", sysconfig.get_paths()["include"], "-I", str(CORE)]
-        command = ["gcc", "-shared", "-fPIC", "-O0", "-g0", "-w", "-std=gnu11", *include, str(translated), "-lm", "-o", str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.stderr if done.returncode else ""
-
-
-class Translator:
-    """Cython, with what the sources of this tree import read once: a mutant takes a tenth of the time, and gives the same C (compared)."""
-
-    def __init__(self, source: Path) -> None:
-        from Cython.Compiler.Main import Context, run_pipeline  # noqa: PLC0415
-
-        self.run, self.root = run_pipeline, source.parent.parent
-        imports = source.with_name("imports.pyx")
-        imports.write_text("\n".join(CIMPORT.findall(source.read_text())) + "\n")
-        options = self._options(imports)
-        self.context = Context.from_options(options)
-        if self.run(str(imports), options, "bessctl_core.imports", self.context).num_errors:
-            raise SystemExit(f"what {source.name} imports cannot be read")
-
-    def _options(self, source: Path) -> CompilationOptions:
-        from Cython.Compiler.Main import CompilationOptions  # noqa: PLC0415
-
-        directives = runpy.run_path(str(ROOT / "setup.py"))["DIRECTIVES"]
-        return CompilationOptions(
-            compiler_directives=directives, include_path=[str(self.root)], output_file=str(source.with_suffix(".c")), language_level=3
-        )
-
-    def translate(self, source: Path) -> str:
-        """Writes the .c beside it, in a fork: its faults end nobody else, and the next mutant finds what this one found."""
-        child = os.fork()
-        if child == 0:
-            os._exit(self._translate_here(source))
-        _, status = os.waitpid(child, 0)
-        return "" if status == 0 else f"cython refused {source.name}"
-
-    def _translate_here(self, source: Path) -> int:
-        from Cython.Compiler.Errors import CompileError  # noqa: PLC0415
-
-        _quiet()
-        try:
-            return 1 if self.run(str(source), self._options(source), f"bessctl_core.{source.stem}", self.context).num_errors else 0
-        except CompileError:
-            return 1
-
-
-def _quiet() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-
-
-def noticed(lib: Path, tests: list[str]) -> bool:
-    """Whether a test fails with the copy as it is. A fork: the tests' own modules are imported anew, pytest and numpy are not. Nobody
-    reads what the tests say: plain asserts and no plugins take half the time."""
+def verdict_of(lib: Path, tests: list[str], cpu_s: int) -> str:
+    """What the tests say of the copy as it is. A fork: the tests' own modules are imported anew, pytest and numpy are not. Nobody reads
+    their words: plain asserts and no plugins take half the time."""
     child = os.fork()
     if child == 0:
-        _quiet()
+        quiet()
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
         sys.path.insert(0, str(lib))
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         os._exit(_run(tests))
@@ -173,30 +97,51 @@ def noticed(lib: Path, tests: list[str]) -> bool:
     while time.monotonic() < until_s:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return status != 0
+            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+            return UNENDING if late else NOTICED if status else SURVIVED
         time.sleep(0.005)
     os.kill(child, 9)
     os.waitpid(child, 0)
-    return True
+    return UNENDING
 
 
 def _run(tests: list[str]) -> int:
     import pytest  # noqa: PLC0415
 
-    return int(pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "pytest_timeout", *tests]))
+    # The limits of single tests are for a machine that does nothing else.
+    return int(pytest.main(["-x", "-q", "--assert=plain", "--timeout=0", "-p", "no:cacheprovider", "-p", "pytest_timeout", *tests]))
+
+
+@dataclass
+class Round:
+    """Test files that are asked together, and how much processor time they have: 0 before they have passed without a mutant."""
+
+    tests: list[str]
+    cpu_s: int = 0
+
+    def begin(self, lib: Path) -> bool:
+        """Whether they pass with the copy as it is, which is that of no mutant."""
+        before_s = _children_s()
+        if verdict_of(lib, self.tests, PATIENCE_S) != SURVIVED:
+            return False
+        self.cpu_s = LEAST_CPU_S + math.ceil(5 * (_children_s() - before_s))
+        return True
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Examination:
-    """The mutants of one module. Raises SystemExit when the tests fail without one."""
+    """The mutants of one module. Raises Unexaminable."""
 
     def __init__(self, module: str, by: list[str]) -> None:
         self.text = (CORE / f"{module}.pyx").read_text()
-        self.module, self.workshop, self.rounds = module, Workshop(module), [files(by)] if by else tests_of(module)
+        self.module, self.workshop = module, Workshop(module)
+        self.rounds = [Round(tests) for tests in ([files(by)] if by else tests_of(module)) if tests]
         self.verdicts = Verdicts(OUTPUT, module, self.text)
-        if said := self.workshop.build(self.text):
-            raise SystemExit(f"{module} cannot be built: {said}")
-        if self._noticed():
-            raise SystemExit(f"{module}: the tests fail without a mutant; make them pass first")
+        self._begin(self.rounds[0])
 
     def run(self, chosen: list[tuple[str, Mutant]]) -> int:
         """Tries each; how many were not noticed."""
@@ -204,18 +149,30 @@ class Examination:
         for name, mutant in chosen:
             verdict = self._verdict(mutant)
             self.verdicts.put(name, verdict)
-            if verdict == SURVIVED:
-                survived += 1
-                print(f"not noticed: {self.module}.pyx:{mutant.told(self.text)}\n    {self.module}: {name}", flush=True)
+            if verdict in (SURVIVED, UNENDING):
+                survived += verdict == SURVIVED
+                print(f"{TOLD[verdict]}: {self.module}.pyx:{mutant.told(self.text)}\n    {self.module}: {name}", flush=True)
         return survived
 
-    def _noticed(self) -> bool:
-        return any(noticed(self.workshop.lib, tests) for tests in self.rounds if tests)
+    def _begin(self, tests: Round) -> None:
+        """Once for each round, when it is asked for the first time."""
+        if said := self.workshop.build(self.text):
+            raise Unexaminable(f"{self.module} cannot be built: {said}")
+        if not tests.begin(self.workshop.lib):
+            raise Unexaminable(f"{self.module}: the tests fail without a mutant; make them pass first ({' '.join(tests.tests)})")
 
     def _verdict(self, mutant: Mutant) -> str:
-        if self.workshop.build(mutant.applied(self.text)):
+        text = mutant.applied(self.text)
+        if self.workshop.build(text):
             return UNBUILDABLE
-        return NOTICED if self._noticed() else SURVIVED
+        for tests in self.rounds:
+            if not tests.cpu_s:
+                self._begin(tests)
+                self.workshop.build(text)
+            verdict = verdict_of(self.workshop.lib, tests.tests, tests.cpu_s)
+            if verdict != SURVIVED:
+                return verdict
+        return SURVIVED
 
 
 def chosen(module: str, options: argparse.Namespace) -> list[tuple[str, Mutant]]:
@@ -235,7 +192,11 @@ def chosen(module: str, options: argparse.Namespace) -> list[tuple[str, Mutant]]
 def examined(module: str, options: argparse.Namespace) -> int:
     """One module's turn; how many mutants were not noticed in it."""
     asked = chosen(module, options)[: options.limit]
-    survived = Examination(module, options.by).run(asked) if asked else 0
+    try:
+        survived = Examination(module, options.by).run(asked) if asked else 0
+    except Unexaminable as error:
+        print(error, flush=True)
+        return 1
     print(f"{module}: {len(asked)} tried, {survived} not noticed", flush=True)
     return survived
 
