@@ -49,6 +49,10 @@ GONE = ("BindPaths=", "RequiresMountsFor=", "CPUAffinity=", "Before=network-pre.
 """Lines of units that only the image can say: where /var is, which core is free, what network there is."""
 
 
+IDENTITY = "PrivateUsers=identity\n"
+"""systemd 257, Debian 13. An older one says that it does not know the word and goes on without."""
+
+
 def moved(text: str, target: Target) -> str:
     """A file of the image with its places as they are here."""
     for there, here in places(target):
@@ -60,6 +64,8 @@ def unit(text: str, target: Target) -> str:
     """A unit of the image as it is here: its network comes from the vendor's system, which is up before."""
     lines = [line for line in moved(text, target).splitlines() if not line.startswith(GONE)]
     text = "\n".join(lines) + "\n"
+    if target.release == "bookworm":
+        text = text.replace(IDENTITY, f"# Debian 12's systemd does not know it: {IDENTITY}")
     text = text.replace(" bess-field-lan.service network-pre.target", "").replace(" bess-field-lan.service", " network.target")
     return text.replace("# Of bess-supervisor; bess-site.service writes this machine's.", "# bess-site.service writes bess-supervisor's.")
 
@@ -148,6 +154,9 @@ SYSUSERS = """# Nobody of these has a password or a shell. Which numbers they ge
 u bess-loop - "bessctl control loop" / /usr/sbin/nologin
 u bess-supervisor - "bessctl supervisor" / /usr/sbin/nologin
 g gpio -
+# This system's serial lines keep the group that others know them by.
+m bess-loop dialout
+m bess-loop gpio
 """
 TMPFILES = """d /etc/bessctl 0755 root root -
 d /etc/bessctl/secrets 0750 bess-supervisor bess-supervisor -

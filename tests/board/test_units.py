@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from board.files.usr.lib.bessctl.board.addresses import drop_in
 from board.image.root import MASKED
 
 FILES = Path(__file__).resolve().parents[2] / "board/files"
 SYSTEM = FILES / "usr/lib/systemd/system"
 UNITS = sorted([*SYSTEM.glob("*.service"), *SYSTEM.glob("*.path")])
-NEWER = ("RestartSteps", "RestartMaxDelaySec")
-"""Keys that the board's systemd (257) has and Debian 12's (252) has not."""
+NEWER = ("'RestartSteps'", "'RestartMaxDelaySec'", "boolean value, ignoring: identity")
+"""Keys and words that the board's systemd (257) has and Debian 12's (252) has not."""
 NOT_OURS = ("usr/bin/python3.13", "usr/sbin/agetty")
 """Programs that the units call and packages bring."""
 
@@ -51,7 +52,7 @@ def test_systemd_finds_nothing_wrong_in_any_unit(root: Path) -> None:
     """Unknown keys, programs that are not there, circles in the order."""
     named = [unit.name.replace("@.", "@sda1.") for unit in UNITS]
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", f"--root={root}", *named], capture_output=True, text=True, check=False)
-    said = [line for line in done.stderr.splitlines() if not any(f"'{key}'" in line for key in NEWER)]
+    said = [line for line in done.stderr.splitlines() if not any(word in line for word in NEWER)]
     assert said == []
 
 
@@ -62,12 +63,36 @@ def test_no_unit_needs_what_the_image_leaves_out() -> None:
     assert words.isdisjoint(MASKED)
 
 
+def exposure(unit: Path, place: Path) -> float:
+    """As `systemd-analyze security` says it of the unit with the allow list that bess-site.service writes at each start.
+
+    The board's systemd rates PrivateUsers=identity as it rates yes. One older than 257 does not know the word, so yes is written here.
+    """
+    there = place / unit.name
+    allowed = drop_in(["192.168.10.20", "192.168.10.21"], 961) if unit.name == "bess-loop.service" else ""
+    there.write_text(unit.read_text().replace("PrivateUsers=identity", "PrivateUsers=yes") + allowed)
+    command = ["systemd-analyze", "security", "--no-pager", "--offline=true", str(there)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    level = re.search(r"Overall exposure level .*: (\d+\.\d)", said)
+    assert level is not None, said
+    return float(level[1])
+
+
 @analyze
 @pytest.mark.parametrize("unit", ["bess-loop.service", "bess-supervisor.service"])
-def test_the_exposure_of_both_processes_is_below_2(unit: str) -> None:
-    command = ["systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=19", str(SYSTEM / unit)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout.splitlines()[-1]
+def test_the_exposure_of_both_processes_is_below_2(unit: str, tmp_path: Path) -> None:
+    """With a margin, since each systemd counts a little otherwise."""
+    assert exposure(SYSTEM / unit, tmp_path) < 1.9
+
+
+def test_what_the_loop_may_open_belongs_to_its_own_group() -> None:
+    """Its account is in no other group: the udev rules give it what its unit allows, class by class."""
+    assert "SupplementaryGroups" not in keys("bess-loop.service")
+    rules = (FILES / "usr/lib/udev/rules.d/65-bessctl.rules").read_text()
+    ours = "\n".join(line for line in rules.splitlines() if 'GROUP="bess-loop"' in line)
+    names = set(re.findall(r"\w+(?=\[0-9]\*)|virtio-ports", ours))
+    allowed = {value.removesuffix(" rw").removeprefix("char-").removesuffix("dev") for value in keys("bess-loop.service")["DeviceAllow"]}
+    assert names == allowed - {"hvc"}, "hvc0 is QEMU's alone, boards/qemu-virt-arm64.rules"
 
 
 @pytest.mark.parametrize(
