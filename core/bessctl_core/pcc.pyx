@@ -1,6 +1,6 @@
 """The point of common coupling in closed loop; the rules stand in pcc.pxd. Loop, nogil, bounded."""
 
-from libc.math cimport INFINITY, fabs, isfinite, isnan, sqrt
+from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan, sqrt
 from libc.string cimport memcpy, memset
 
 from .layout cimport (
@@ -87,11 +87,13 @@ cdef bint ess_range(const SiteConfig* c, const UnitTable* u, const Pcc* p, bint 
 # --- samples ------------------------------------------------------------------------------------------------------------------------------
 
 cdef double room(const Inputs* inp, double limit_a, int phase) noexcept nogil:
-    """The active power that a phase may carry beside the reactive power it carries now."""
+    """The active power that a phase may carry beside the reactive power it carries now; NaN when that is not measured."""
     cdef int at = PLANT * QUANTITIES + phase
     cdef double v = inp.value[at + Q_PCC_L1_V]
     cdef double va = v * inp.value[at + Q_PCC_L1_A]
     cdef double w = inp.value[at + Q_PCC_L1_W]
+    if not (isfinite(va) and isfinite(w)):
+        return NAN
     return sqrt(max(0.0, v * limit_a * v * limit_a - max(0.0, va * va - w * w)))
 
 
@@ -103,7 +105,7 @@ cdef bint read_sample(const SiteConfig* c, const Inputs* inp, double* w, double*
     for phase in range(parts(c) - 1):
         w[1 + phase] = inp.value[PLANT * QUANTITIES + Q_PCC_L1_W + phase]
         rooms[1 + phase] = room(inp, c.pcc_phase_max_a, phase)
-        if not (isfinite(w[1 + phase]) and isfinite(rooms[1 + phase])):
+        if not isfinite(rooms[1 + phase]):
             return False
     return isfinite(w[0])
 

@@ -372,6 +372,27 @@ def test_R3_disjoint_limits_yield_by_class_and_the_rest_is_told(
     assert (len(events), events[0]["slot"], events[0]["value"]) == (1, slot, unmet)
 
 
+LEFT_OUT = [
+    # classes of slots 0 to 2 and their blocks -> unmet, unmet slot: what the best class went short of, not what a worse one would have
+    ((GRID, CONTRACT, MARKET), ({"ess_lo_w": -30e3}, {"pcc_hi_w": -50e3}, {"pcc_hi_w": -80e3}), -20e3, 1),
+    ((GRID, CONTRACT, MARKET), ({"ess_hi_w": 30e3}, {"pcc_lo_w": 50e3}, {"pcc_lo_w": 80e3}), 20e3, 1),
+    # a class that contradicts itself leaves 0; less than that is no news
+    ((GRID, GRID, MARKET), ({"pcc_lo_w": 50e3}, {"pcc_hi_w": -60e3}, {"pcc_hi_w": -20e3}), -60e3, 1),
+    ((GRID, GRID, MARKET), ({"pcc_lo_w": 60e3}, {"pcc_hi_w": -50e3}, {"pcc_lo_w": 20e3}), 60e3, 0),
+]
+
+
+@pytest.mark.parametrize(("classes", "blocks", "unmet", "slot"), LEFT_OUT)
+def test_R3_of_several_that_go_short_the_one_that_shed_load_would_help_is_told(
+    classes: tuple[int, ...], blocks: tuple[dict[str, float], ...], unmet: float, slot: int
+) -> None:
+    r = rig(slots=tuple(Slot(klass=klass, may_force=D.DIR_BOTH) for klass in classes), load_w=0)
+    for place, block in enumerate(blocks):
+        r.offer(place, block)
+    r.tick(60)
+    assert (r.state["pcc_unmet_w"], r.state["unmet_slot"]) == (unmet, slot)
+
+
 def test_R3_limits_that_meet_leave_nothing_unmet() -> None:
     r = rig(slots=(Slot(klass=GRID, may_force=3), Slot(klass=MARKET, may_force=3)), load_w=0)
     r.offer(0, {"pcc_lo_w": 50e3})
