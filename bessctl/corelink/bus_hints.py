@@ -24,6 +24,8 @@ HINTS = {
     "refused": "{n} connections could not be had: the device is off, its address is wrong, or it takes one session and somebody has it",
     "half_open": "{n} connections answered nothing any more and were given up: a pulled cable, or a gateway that hangs",
     "closed": "{n} connections ended: a restart of the device, a second client on a device for one, or an idle time-out of its own",
+    "queue_full": "{n} questions found no room in the queue of this bus and were not sent: more is asked than it carries; poll less often",
+    "bad_request": "{n} questions fit into no frame and were not sent: check the device's profile with `bessctl profile check`",
 }  # fmt: skip
 
 # Modbus Application Protocol V1.1b3, 7.

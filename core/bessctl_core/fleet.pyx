@@ -6,8 +6,8 @@ from libc.string cimport memset
 from posix.time cimport timespec
 
 from .bus cimport (
-    BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_TIMEOUT, IDLE, QUEUE_MAX, bus_alike, bus_close,
-    bus_deadline_ns, bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
+    BUS_AWAIT, BUS_CONNECTING, BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_BAD_REQUEST, FAULT_QUEUE_FULL, FAULT_TIMEOUT, IDLE, QUEUE_MAX,
+    bus_alike, bus_close, bus_deadline_ns, bus_events, bus_fd, bus_init_rtu, bus_init_tcp, bus_pump, bus_step, bus_submit_poll,
 )
 from .bus_state cimport BusCounters, waiting
 from .curves cimport curves_init, curves_send, curves_take
@@ -305,6 +305,7 @@ cdef void fleet_account(const SiteConfig* c, const Fleet* f, PlantState* state) 
         state.bus_reconnects[i] = b.epoch - 1 if b.epoch > 0 else 0
         account_frames(&b.count, state, i)
         account_connections(&b.count, state, i)
+        account_unsent(&b.count, state, i)
     for i in range(c.n_devices):
         state.flags |= FLAG_SETPOINT_HELD if f.device[i].setpoint.saving else 0
 
@@ -321,6 +322,11 @@ cdef void account_frames(const BusCounters* n, PlantState* state, int i) noexcep
 cdef void account_connections(const BusCounters* n, PlantState* state, int i) noexcept nogil:
     state.bus_refused[i], state.bus_closed[i] = <uint32_t> n.connect_failures, <uint32_t> n.disconnects
     state.bus_half_open[i] = <uint32_t> n.half_open
+
+
+cdef void account_unsent(const BusCounters* n, PlantState* state, int i) noexcept nogil:
+    state.bus_queue_full[i] = <uint32_t> n.faults[<int> FAULT_QUEUE_FULL]
+    state.bus_bad_request[i] = <uint32_t> n.faults[<int> FAULT_BAD_REQUEST]
 
 
 cdef int exceptions_of(const Bus* b) noexcept nogil:

@@ -152,7 +152,10 @@ cdef class FleetHarness:
         """The buses' part of the published state."""
         fleet_account(&self.site.config, self.f, &self.state)
         fields = <dict> self.state
-        names = {"ok": "bus_ok", "timeouts": "bus_timeouts", "late": "bus_late", "exceptions": "bus_exceptions", "reconnects": "bus_reconnects"}
+        names = {
+            "ok": "bus_ok", "timeouts": "bus_timeouts", "late": "bus_late", "exceptions": "bus_exceptions", "reconnects": "bus_reconnects",
+            "queue_full": "bus_queue_full", "bad_request": "bus_bad_request",
+        }
         return {"flags": self.state.flags, **{name: fields[key][:self.site.config.n_buses] for name, key in names.items()}}
 
     def release(self) -> None:

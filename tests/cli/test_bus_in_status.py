@@ -32,13 +32,13 @@ SHOWN = {
     "late_replies": "late", "slow": "slow", "failed_timeout": "timeouts", "crc_errors": "crc", "wrong_unit": "wrong_unit",
     "wrong_function": "wrong_function", "wrong_length": "wrong_length", "wrong_echo": "wrong_echo", "wrong_protocol": "wrong_protocol",
     "garbage_bytes": "garbage", "gaps": "gaps", "echoes": "echoes", "failed_exception": "exceptions", "connect_failures": "refused",
-    "half_open": "half_open", "disconnects": "closed",
+    "half_open": "half_open", "disconnects": "closed", "failed_queue_full": "queue_full", "failed_bad_request": "bad_request",
 }  # fmt: skip
 HOW_IT_ENDED = {
     "failed_crc", "failed_wrong_unit", "failed_wrong_function", "failed_wrong_length", "failed_wrong_echo", "failed_wrong_protocol",
-    "failed_garbage", "failed_connect", "failed_closed", "failed_stopped", "failed_bad_request", "failed_queue_full",
+    "failed_garbage", "failed_connect", "failed_closed", "failed_stopped",
 }  # fmt: skip
-"""The same faults once more, by how a question ended; and what never went on the wire."""
+"""The same faults once more, by how a question ended; and what a bus that was closed did not send."""
 NO_FAULT = {"ok", "connects", "bytes_in", "bytes_out"}
 
 

@@ -52,37 +52,38 @@ def placed(device: SimulatedDevice, profile: str | Profile, found: FoundDevice |
 
 
 class Bench:
-    """One unit: a PCS and, if given, its battery."""
+    """One unit: a PCS and, if given, its battery. `crowd`: so many units instead, their PCS alike and behind one TCP connection."""
 
     def __init__(
-        self, *devices: Placed, reversion_s: int = 6, va: float = 100_000.0, data_age_s: float = 1.0, confirm_s: float = 2.0
+        self, *devices: Placed, reversion_s: int = 6, va: float = 100_000.0, data_age_s: float = 1.0, confirm_s: float = 2.0, crowd: int = 0
     ) -> None:
         config = core.new_config()
         c = config[0]
-        c["rate_hz"], c["n_units"], c["frozen_ns"] = 1000 / PERIOD_MS, 1, 0
-        c["n_devices"] = c["n_buses"] = len(devices)
-        c["unit_va_max"][0] = c["unit_w_dis_max"][0] = c["unit_w_cha_max"][0] = va
-        c["unit_reversion_ns"][0], c["unit_data_age_ns"][0], c["unit_confirm_ns"][0] = (
-            reversion_s * S,
-            int(data_age_s * S),
-            int(confirm_s * S),
-        )
+        wired = dict(enumerate(p.device for p in devices))
+        devices, units = (devices * crowd, crowd) if crowd else (devices, 1)
+        c["rate_hz"], c["n_units"], c["frozen_ns"] = 1000 / PERIOD_MS, units, 0
+        c["n_devices"], c["n_buses"] = len(devices), len(wired)
+        c["unit_va_max"][:units] = c["unit_w_dis_max"][:units] = c["unit_w_cha_max"][:units] = va
+        c["unit_reversion_ns"][:units], c["unit_data_age_ns"][:units] = reversion_s * S, int(data_age_s * S)
+        c["unit_confirm_ns"][:units] = int(confirm_s * S)
         c["unit_pcs_device"][0] = next((i for i, p in enumerate(devices) if p.profile.kind == "pcs"), -1)
         c["unit_bms_device"][0] = next((i for i, p in enumerate(devices) if p.profile.kind == "bms"), -1)
         plans = []
         for i, p in enumerate(devices):
-            c["bus_kind"][i], c["bus_port"][i] = L.BusKind.BUS_TCP, p.device.port
+            bus, unit = (0, i) if crowd else (i, 0)
+            c["bus_kind"][bus], c["bus_port"][bus] = L.BusKind.BUS_TCP, p.device.port
             for k, character in enumerate(b"127.0.0.1"):
-                c["bus_path"][i * core.LIMITS["text"] + k] = bytes([character])
+                c["bus_path"][bus * core.LIMITS["text"] + k] = bytes([character])
             plan = p.plan()
-            c["dev_kind"][i], c["dev_modbus_id"][i], c["dev_bus"][i], c["dev_timeout_ns"][i] = KIND[p.profile.kind], 1, i, 300 * MS
+            c["dev_kind"][i], c["dev_modbus_id"][i], c["dev_bus"][i] = KIND[p.profile.kind], 1 + unit, bus
+            c["dev_place"][i], c["dev_timeout_ns"][i] = unit, 300 * MS
             c["dev_worst_ns"][i] = round(p.options.get("worst_s", 0.0) * S)
             c["dev_pipelined"][i] = p.options.get("pipelined", False)
-            c["bus_min_gap_ns"][i], c["bus_reconnect_ns"][i] = round(plan.min_gap_s * S), round(plan.reconnect_s * S)
+            c["bus_min_gap_ns"][bus], c["bus_reconnect_ns"][bus] = round(plan.min_gap_s * S), round(plan.reconnect_s * S)
             pace(c, i, plan, reversion_s)
-            plans.append((i, 0, Device(name=f"d{i}", kind=p.profile.kind, bus="b", modbus_id=1), plan))
+            plans.append((i, unit, Device(name=f"d{i}", kind=p.profile.kind, bus="b", modbus_id=1 + unit), plan))
         device_plans(c, plans)
-        self.begin(pack(config.tobytes(), {}), dict(enumerate(p.device for p in devices)))
+        self.begin(pack(config.tobytes(), {}), wired)
 
     def begin(self, content: bytes, wired: dict[int, SimulatedDevice]) -> None:
         """Run a sealed file; `wired`: the devices at its buses, those that are there."""
