@@ -15,7 +15,8 @@ Rules
   not confirmed is told and flagged; the heartbeat, which stands for active power, goes on. A PCS switched to local control is not commanded
   at all (R15).
 - Our heartbeats count the loop's progress (feed.pxd). A PCS gets none while its set point is unconfirmed (R11), so that its
-  own watchdog acts, and none under local control. A BMS always gets its beat: without it, it may open its contactors under somebody's power.
+  own watchdog acts, but for one that is seen to rest at 0 W (setpoint.pxd), and none under local control. A BMS always gets its beat: without
+  it, it may open its contactors under somebody's power.
 
 Phase      leaves to    when
 OFFLINE    VERIFY       the bus is connected, and it is another connection or retry_ns is reached
@@ -31,7 +32,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from .bus cimport (
-    BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, bus_submit_poll,
+    BUS_IDLE, BUS_QUIET, DONE, FAILED, FAULT_CLOSED, FAULT_CONNECT, FAULT_EXCEPTION, FAULT_NONE, IDLE, QUEUE_MAX, bus_submit_poll,
 )
 from .confirm cimport tell_setpoint, watch_confirmation
 from .events cimport LEVEL_ALARM, LEVEL_INFO, LEVEL_WARNING, emit
@@ -43,10 +44,9 @@ from .layout cimport (
 )
 from .orders cimport RUN_STANDBY, RUN_STOP, order_taken, orders_init, orders_restart, send_contactor, send_switch
 from .prepare cimport PREPARE_REFUSED, prepare_init, prepare_restart, prepare_send, prepare_take, prepared
+from .proof cimport setpoint_feeds, setpoint_take
 from .question cimport busy, ended, question_of
-from .setpoint cimport (
-    Setpoint, setpoint_init, setpoint_release, setpoint_restart, setpoint_send, setpoint_take,
-)
+from .setpoint cimport Setpoint, setpoint_init, setpoint_release, setpoint_restart, setpoint_send
 from .verify cimport Finding, checks_hold, count_var, count_w, forget_factors, next_checks, next_factor, take_factor
 from .writes cimport RELEASED
 
@@ -221,7 +221,7 @@ cdef void take_setup(const SiteConfig* c, Device* dev, const Bus* bus, Inputs* i
 
 
 cdef void send_setup(const SiteConfig* c, Device* dev, Bus* bus) noexcept nogil:
-    if busy(&dev.setup):
+    if busy(&dev.setup) or bus.polls.count >= QUEUE_MAX:
         return
     if dev.phase == PHASE_VERIFY and not next_checks(c, dev):
         dev.phase = PHASE_SCALE
@@ -363,7 +363,7 @@ cdef bint device_send(const SiteConfig* c, Device* dev, Bus* bus, const Inputs* 
         handed = command_unit(c, dev, bus, inp, out, sink, now_ns)
     else:
         prepare_send(c, dev, bus, inp, now_ns)
-    if not commands or not dev.setpoint.unconfirmed:
+    if not commands or setpoint_feeds(&dev.setpoint, c, now_ns):
         send_beat(c, dev, bus, inp, ticks, now_ns)
     return handed
 

@@ -15,6 +15,9 @@
 # - After each write, once a second, and before a write that only re-arms the timer, every row to be verified is read back. The set point is
 #   confirmed when a whole round found all of it ours, timer re-armed (row_holds). The age of the last confirmation counts; beyond confirm_ns
 #   the unit is unconfirmed. Where nothing can be read back, the acknowledgement of the last row confirms.
+# - While it is unconfirmed the rows are read back whether the device took them or not. A round that shows 0 W proves rest, for confirm_s: to
+#   feed the device's watchdog then gives away nothing, and a PCS that holds 0 W until it is fed would never confirm anything else. One that
+#   was fed at rest and then holds neither 0 W nor ours is doubted: it is fed again only once it confirms, or the operator says so (ADR 65).
 # - A row that was confirmed and then holds something else, while its timer runs or its time is not ours, was changed by somebody else: an
 #   event, and written again, at most FOREIGN_TRIES times; then we yield: 0 W and standby until the operator resets or starts at the machine.
 #   A minute without another change forgets the tries.
@@ -29,16 +32,13 @@ from .layout cimport Inputs, SiteConfig
 from .writes cimport RELEASED, Rows, Values
 
 cdef enum:
-    FOREIGN_TRIES = 3
     ROWS_MAX = 8                # rows of one program that bounds.pyx lets through
     ROW_REGISTERS = 32          # registers of one row of a set point
 
-# What a call found out; bits.
-cdef enum Told:
-    TOLD_NOTHING = 0
-    TOLD_FOREIGN = 1            # somebody else changed the set point
-    TOLD_TIMER = 2              # somebody else's reversion timer stood there at connect
-    TOLD_HELD = 4               # a write was saved, or is no longer: `saving` changed
+cdef enum Seen:
+    SEEN_OTHER = 1              # a row that is not ours
+    SEEN_NO_POWER = 2           # a row that says 0 W
+    SEEN_POWER = 4
 
 cdef struct Setpoint:
     Transaction write
@@ -65,6 +65,7 @@ cdef struct Setpoint:
     int64_t readback_due_ns
     int64_t foreign_ns
     int64_t hurried_ns          # when a set point above 0 was last sent before its turn
+    int64_t rest_ns             # when the last round that showed 0 W of an unconfirmed set point began; 0 = the last one did not
     int64_t reversion_ns
     uint32_t found_timer_s
     uint32_t writes             # since start
@@ -82,6 +83,8 @@ cdef struct Setpoint:
     uint8_t foreign_tries
     uint8_t yielded
     uint8_t unconfirmed
+    uint8_t seen                # in the read-back round under way; bits of Seen
+    uint8_t doubted             # fed at rest, it took something that is not ours
     uint8_t known[8]            # row i was acknowledged on this connection with regs[i]
     uint16_t regs[8 * 32]
 
@@ -96,5 +99,6 @@ cdef void setpoint_release(Setpoint* s) noexcept nogil
 # Hand what is due to the bus. False: a write was due and the bus could not take it.
 cdef bint setpoint_send(Setpoint* s, const SiteConfig* c, const Inputs* inp, Bus* bus, int32_t raw, int64_t now_ns) noexcept nogil
 
-# Take what the bus finished; returns bits of Told.
-cdef int setpoint_take(Setpoint* s, const SiteConfig* c, const Inputs* inp, int64_t now_ns) noexcept nogil
+# What a row is filled from at this set point; the rows of a sequence that stand there already.
+cdef Values values_of(const Setpoint* s, int32_t raw, int64_t now_ns) noexcept nogil
+cdef void skip_rows(Setpoint* s, const SiteConfig* c, const Inputs* inp, int64_t now_ns) noexcept nogil

@@ -1,1 +1,1 @@
-"""The set point of one PCS and its proof; C declarations only, see setpoint.pxd."""
+"""The set point of one PCS; C declarations only, see setpoint.pxd."""

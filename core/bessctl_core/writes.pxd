@@ -54,5 +54,13 @@ cdef void fill_row(const SiteConfig* c, int row, const Inputs* inp, const Values
 # What write_back registers say about a row written `age_ns` ago.
 cdef int row_holds(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers, int64_t age_ns) noexcept nogil
 
+# What a row is seen to say about power.
+cdef enum Power:
+    POWER_NOT_SAID              # none of its fields is power, and nothing in it is foreign
+    POWER_NONE                  # every field of power holds what 0 W writes, every other one what 0 W or our set point does
+    POWER_SOME
+
+cdef int row_power(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers) noexcept nogil
+
 # The first field of a row that does not hold what we would write; -1 = none.
 cdef int first_other(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers) noexcept nogil

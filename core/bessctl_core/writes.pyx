@@ -170,6 +170,27 @@ cdef int first_other(const SiteConfig* c, int row, const Inputs* inp, const Valu
     return -1
 
 
+cdef inline bint is_power(int source) noexcept nogil:
+    return source == SRC_SETPOINT or source == SRC_MAGNITUDE or source == SRC_CHARGE or source == SRC_DISCHARGE
+
+
+cdef int row_power(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers) noexcept nogil:
+    cdef int power = POWER_NOT_SAID
+    cdef int i, source
+    cdef Values none = v[0]
+    none.raw = 0
+    for i in range(c.write_field[row], c.write_field[row] + c.write_fields[row]):
+        source = c.field_source[i]
+        if source == SRC_ANY or source == SRC_REMAINS:
+            continue
+        if is_power(source):
+            power = POWER_NONE
+        if not same(c, i, field_counts(c, i, inp, &none), registers) \
+                and (is_power(source) or not same(c, i, field_counts(c, i, inp, v), registers)):
+            return POWER_SOME
+    return power
+
+
 cdef bint is_released(const SiteConfig* c, int row, const Inputs* inp, const Values* v, const uint16_t* registers) noexcept nogil:
     cdef int i
     for i in range(c.write_field[row], c.write_field[row] + c.write_fields[row]):

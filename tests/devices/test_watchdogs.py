@@ -137,13 +137,16 @@ class Watching(Fed):
 DOGS = KINDS | {kind: f"{{kind: {kind}, timeout_s: reversion}}" for kind in ("resend", "any_traffic")}
 
 
+def profile_of(kind: str) -> str:
+    reversion = "{name: spare, value: const, number: 0}"
+    return PLAIN.replace("WEARS", "").replace(", REVERSION", f", {reversion}").replace("DOG", DOGS[kind])
+
+
 def watched(kind: str) -> tuple[Bench, Watching]:
     """It runs at 5 kW, and has for three time-outs."""
     device = Watching()
     device.kind = kind
-    reversion = "{name: spare, value: const, number: 0}"
-    text = PLAIN.replace("WEARS", "").replace(", REVERSION", f", {reversion}").replace("DOG", DOGS[kind])
-    bench = Bench(placed(device, from_text(text).profile), reversion_s=TIMEOUT_S)
+    bench = Bench(placed(device, from_text(profile_of(kind)).profile), reversion_s=TIMEOUT_S)
     bench.up().order(5000.0).run(3 * TIMEOUT_S)
     assert device.w == 5000, "fed, it runs on"
     return bench, device
@@ -172,9 +175,90 @@ def test_a_pcs_of_each_kind_is_not_fed_while_its_commands_are_unconfirmed(kind: 
         assert len(bench.events(EV.EV_UNCONFIRMED)) == 1
         fed = len(device.fed)
         bench.run(TIMEOUT_S)
-        assert len(device.fed) == fed
         assert device.w == (5000 if kind == "any_traffic" else 0)
+        stopped_s = device.stopped_s[0] if device.stopped_s else device.now_s
+        assert [at for at, _ in device.fed[fed:] if at < stopped_s] == [], "not before it rests (ADR 65)"
         del device.refuse[10]
         bench.run(4.0)
         assert (device.w, bench.unit["unconfirmed"]) == (9000, False), "and goes on where it can be commanded again"
         assert len(device.fed) > fed or kind in {"resend", "any_traffic"}
+
+
+# --- a PCS that holds 0 W until it is fed -------------------------------------------------------------------------------------------------
+
+
+class Resting(Watching):
+    """Once its watchdog has acted it holds 0 W, whatever it is told, until it is fed again; some then refuse what they are told."""
+
+    refuses = False
+    most = 0x7FFF
+    """Of its set point: more is cut to it."""
+
+    def behave(self, dt_s: float) -> None:
+        if self.count_s <= dt_s and self.kind != "resend":
+            self.holding[10] = 0
+            self.refuse = {10: DEVICE_FAILURE} if self.refuses else {}
+        else:
+            self.refuse = {}
+        self.holding[10] = min(self.holding[10], self.most)
+        super().behave(dt_s)
+
+
+FEEDABLE = [kind for kind in DOGS if kind not in {"resend", "any_traffic"}]
+
+
+def back_from_silence(kind: str, **how: object) -> tuple[Bench, Resting]:
+    """It ran at 5 kW, was out of reach for longer than its watchdog waits, and answers again; 5 kW are still asked of it."""
+    device = Resting()
+    device.kind = kind
+    for name, value in how.items():
+        setattr(device, name, value)
+    bench = Bench(placed(device, from_text(profile_of(kind)).profile), reversion_s=TIMEOUT_S)
+    bench.up().order(5000.0).run(3.0)
+    assert device.w == min(5000, device.most * 10)
+    device.quiet = True
+    bench.run(2.0 * TIMEOUT_S)
+    assert (device.w, device.holding[10]) == (0, 0)
+    device.quiet = False
+    return bench, device
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["takes nothing", "refuses"])
+@pytest.mark.parametrize("kind", FEEDABLE)
+def test_R11_a_pcs_that_holds_0_w_until_it_is_fed_comes_back(kind: str, *, refuses: bool) -> None:
+    """The scenario: its line was cut for longer than its watchdog waits.
+
+    It confirms nothing but 0 W, and what is not confirmed is not fed.
+    """
+    bench, device = back_from_silence(kind, refuses=refuses)
+    with bench:
+        bench.run(8.0)
+        assert (device.w, bench.unit["unconfirmed"]) == (5000, False)
+
+
+def test_R11_one_that_then_does_as_it_likes_is_not_fed_again() -> None:
+    """It holds 3 kW where 5 kW are asked of it: fed at rest once, then left to its watchdog for good, and never up and down again."""
+    bench, device = back_from_silence("keep_alive", most=300)
+    with bench:
+        bench.run(4.0)
+        fed = len(device.fed)
+        bench.run(2 * TIMEOUT_S)
+        assert (device.w, bench.unit["unconfirmed"], len(device.fed)) == (0, True, fed)
+        bench.order(2000.0).run(1.0)
+        assert len(device.fed) == fed
+        bench.h.release()
+        bench.run(4.0)
+        assert (device.w, bench.unit["unconfirmed"]) == (2000, False), "the operator's word tries it once more"
+
+
+def test_R11_one_that_gives_power_and_confirms_none_of_it_is_not_fed() -> None:
+    """Deaf at 5 kW, and 0 W is asked of it: what it holds is more than that, so its own watchdog ends it."""
+    bench, device = watched("keep_alive")
+    with bench:
+        device.deaf = {10}
+        bench.order(0.0).run(3.0)
+        assert bench.unit["unconfirmed"]
+        fed = len(device.fed)
+        bench.run(TIMEOUT_S)
+        assert device.w == 0
+        assert [at for at, _ in device.fed[fed:] if at < device.stopped_s[0]] == []

@@ -1,0 +1,1 @@
+"""What came back of a set point and what it proves; C declarations only, see proof.pxd."""
