@@ -9,7 +9,8 @@ long side. `bound_ms` is what `bessctl check` prints for that row (poll, tick, l
 `..._4pcs`: four PCS on a line, each its own battery's voice; the cells of all grow hot together, and the last of the four registers counts.
 Their bound is the largest that `check` prints for the four rows.
 
-Slow lines are run several at a time, each with a loop and a plant of its own.
+Slow lines are run several at a time, each with a loop and a plant of its own. A crossing during which the host stole more than 50 ms is
+discarded, and another one made in its place, up to TRIES times as many as are asked for.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
@@ -41,6 +42,7 @@ from tests.sites import EXAMPLE
 
 N = 1000
 ENOUGH = 1000
+TRIES = 3
 BUSES = {"tcp": 0, "rtu_9600": 9600, "rtu_19200": 19200, "rtu_115200": 115200, "rtu_115200_4pcs": 115200}
 LANES = {"tcp": 1, "rtu_9600": 8, "rtu_19200": 4, "rtu_115200": 2, "rtu_115200_4pcs": 2}
 MANY = 4
@@ -79,7 +81,7 @@ def plants(many: bool, **words: Any) -> str:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--n", type=int, default=N, help="crossings for each bus (1000 to be judged)")
+    parser.add_argument("--n", type=int, default=N, help="calm crossings for each bus (1000 to be judged)")
     parser.add_argument("--bus", choices=list(BUSES), action="append", help="only this one; may be given again")
     parser.add_argument("--seed", type=int, default=1, help="of the random phases")
 
@@ -125,6 +127,14 @@ def table(rows: dict[str, Any]) -> dict[str, Any]:
         rows[name] = {"trip": {"pickup_s": 50, "dropoff_s": 30, "action": "zero", "reset": "auto"}}
     rows["cell_temp_high"] = {"trip": {"pickup_c": PICKUP_C, "dropoff_c": 35, "action": "zero", "reset": "auto"}}
     return rows
+
+
+class Crossing(NamedTuple):
+    """ms to the register, decision ticks, and whether the host stole no time meanwhile."""
+
+    took_ms: float
+    ticks: int | None
+    calm: bool
 
 
 @dataclass
@@ -209,28 +219,26 @@ class Lane:
             time.sleep(LOOK_S)
         raise TimeoutError(f"not within {PATIENCE_S:g} s: the loop commands 0")
 
-    def crossing(self) -> tuple[float, int | None]:
-        """(ms to the register, decision ticks) of one crossing."""
+    def crossing(self) -> Crossing:
         time.sleep(self.random.random() * 0.2)
-        crossed_ns = time.monotonic_ns()
-        self.set(cell_temp_c=HOT_C)
-        ticks = self.decision()
-        reached_ns = self.writes(lambda watts: watts == 0, "0 W in the register")
+        with Calm() as window:
+            crossed_ns = time.monotonic_ns()
+            self.set(cell_temp_c=HOT_C)
+            ticks = self.decision()
+            reached_ns = self.writes(lambda watts: watts == 0, "0 W in the register")
         self.back()
-        return (reached_ns - crossed_ns) / 1e6, ticks
+        return Crossing((reached_ns - crossed_ns) / 1e6, ticks, window.calm)
 
 
 # --- the bench ----------------------------------------------------------------------------------------------------------------------------
 
 
-def crossings(lane: Lane, count: int, stop: threading.Event) -> list[tuple[float, int | None, bool]]:
-    """That many, each with whether its window was calm."""
-    found: list[tuple[float, int | None, bool]] = []
+def crossings(lane: Lane, count: int, stop: threading.Event) -> list[Crossing]:
+    """Until that many were calm."""
+    found: list[Crossing] = []
     lane.begin()
-    while len(found) < count and not stop.is_set():
-        with Calm() as calm:
-            took_ms, ticks = lane.crossing()
-        found.append((took_ms, ticks, calm.calm))
+    while sum(one.calm for one in found) < count and len(found) < TRIES * count and not stop.is_set():
+        found.append(lane.crossing())
     return found
 
 
@@ -255,9 +263,9 @@ def on_bus(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return figures(found, bound_ms)
 
 
-def figures(found: list[tuple[float, int | None, bool]], bound_ms: float) -> dict[str, Any]:
-    calm = [took for took, _, was_calm in found if was_calm]
-    ticks = [ticks for _, ticks, was_calm in found if was_calm and ticks is not None]
+def figures(found: list[Crossing], bound_ms: float) -> dict[str, Any]:
+    calm = [one.took_ms for one in found if one.calm]
+    ticks = [one.ticks for one in found if one.calm and one.ticks is not None]
     result: dict[str, Any] = {"n": len(calm), "discarded": len(found) - len(calm), "bound_ms": bound_ms}
     if calm:
         result["crossing_to_register_ms"] = percentiles(calm, 1, (50, 99))
