@@ -31,7 +31,7 @@ def outages(seed: int) -> int:
 
 def plant(seed: int) -> int:
     """One story of a whole plant, with each kind of event in it; its ticks."""
-    from tests.properties.plant import told  # noqa: PLC0415
+    from tests.properties.long_stories import told  # noqa: PLC0415
 
     return told(seed, EVENTS, LEAST).ticks
 

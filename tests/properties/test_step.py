@@ -15,23 +15,10 @@ from hypothesis import strategies as st
 
 from bessctl_core import layout as L
 from tests.core.rig import START_NS, Rig, S, Slot, config
-from tests.properties.plant import (
-    KINDS,
-    MEASUREMENTS,
-    PLACED,
-    PLANS,
-    RAMP,
-    ROWS,
-    SIGNED,
-    SLOTS,
-    UNITS,
-    VALUES,
-    WATTS,
-    Plant,
-    as_plan,
-    garbage,
-    told,
-)  # fmt: skip
+from tests.properties.long_stories import KINDS, told
+from tests.properties.plant import Plant
+from tests.properties.plant_drawn import MEASUREMENTS, PLANS, SIGNED, WATTS, as_plan, garbage
+from tests.properties.plant_tables import PLACED, RAMP, ROWS, SLOTS, UNITS, VALUES
 
 # A failure is shrunk before it is told, and that takes longer than any test that passes.
 pytestmark = pytest.mark.timeout(600)
