@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import runpy
@@ -10,7 +11,7 @@ import subprocess
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tools import shadow
 from tools.shadow import CORE, ROOT
@@ -24,7 +25,7 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 
 class Unexaminable(Exception):
-    """The module cannot be built, or its tests fail without a mutant."""
+    """The module cannot be built, its tests fail without a mutant, or another run is at it."""
 
 
 @dataclass
@@ -32,11 +33,13 @@ class Workshop:
     """The copy of the package, and a tree of sources of which one is changed."""
 
     module: str
+    lock: IO[str] = field(init=False)
     lib: Path = field(init=False)
     tree: Path = field(init=False)
     translator: Translator = field(init=False)
 
     def __post_init__(self) -> None:
+        self._take()
         self.lib = shadow.copied(OUTPUT / self.module / "lib", {self.module})
         self.tree = OUTPUT / self.module / "source/bessctl_core"
         shutil.rmtree(self.tree, ignore_errors=True)
@@ -46,6 +49,15 @@ class Workshop:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, target)
         self.translator = Translator(self.tree / f"{self.module}.pyx")
+
+    def _take(self) -> None:
+        """Until this process ends the folder is ours: two runs would test each other's mutants."""
+        (OUTPUT / self.module).mkdir(parents=True, exist_ok=True)
+        self.lock = (OUTPUT / self.module / "lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unexaminable(f"{self.module}: another run is at it") from None
 
     def build(self, text: str) -> str:
         """Puts the module made from this text into the copy; what the compilers said when they refused."""

@@ -7,8 +7,8 @@
 # - A battery may be loaded when its BMS says that it is connected (SunSpec 802 State) and, before a PCS is started, the PCS's DC link is within
 #   5 % of the pack's voltage (precharged), where both are measured. One whose BMS has no such point may always be loaded.
 # - Closing is ordered while the loop acquires its inputs, and after a reset of what opened it or the end of the plan that did: never because
-#   of a release alone, and never for a battery that opened by itself while we ran. Each order has unit_close_wait; after CLOSE_TRIES of them it waits for a start or reset of the
-#   operator (flag, event).
+#   of a release alone, and never for a battery that opened by itself while we ran. Each order has unit_close_wait; after three of them it
+#   waits for a start or reset of the operator (flag, event).
 # - The fault of a battery (Q_CONTACTOR_FAULT) is 1 while it is not as ordered: closed with the order to open out, or open without one while
 #   we run.
 #
@@ -38,9 +38,6 @@ cdef enum ContactorStep:
     BATTERY_OPEN = 3
     BATTERY_CLOSING = 4
     BATTERY_GAVE_UP = 5
-
-cdef enum:
-    CLOSE_TRIES = 3
 
 cdef struct ContactorTable:
     int64_t since_ns[MAX_UNITS]     # of the step, or of the last order to close

@@ -21,6 +21,7 @@ cdef enum:
     INVST_SLEEPING = 1
     INVST_STANDBY = 7
 
+cdef int CLOSE_TRIES = 3
 cdef double PRECHARGE_SHARE = 0.05
 
 
