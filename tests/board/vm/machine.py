@@ -1,7 +1,7 @@
 """The board in QEMU: a disk, two virtual serial lines, a network, a watchdog. Nothing judges time: it is emulated.
 
-The board's clock counts the instructions it has run, and passes by itself only while it waits (`-icount`): on a busy machine everything
-takes longer, but no unit's start is given up for that, and no watchdog bites.
+The board's clock is this machine's, and each of its cores a thread of this machine's: where those get little, everything takes longer, and
+the bounds are far out for that (PATIENT, the board file's watchdogs).
 
 console   what U-Boot, the kernel and the initial RAM disk say, in a file
 shell     root's shell on hvc1, which the kernel words of the test ask for; a shipped board has none
@@ -28,6 +28,7 @@ WORDS = f"systemd.debug_shell=hvc1 systemd.log_target=console {PATIENT} bess.goo
 UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
 SHELL_S = 900.0
 COMMAND_S = 300.0
+TRY_S = 5.0
 END = re.compile(rb"=%=(\d+)=%=")
 
 
@@ -67,7 +68,7 @@ class Vm:
         up = f"user,id=up,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:{self.outer_port}-:{self.inner_port}"
         rtu = f"serial,id=rtu,path={self.rtu}" if self.rtu else "null,id=rtu"
         words = (
-            "qemu-system-aarch64 -machine virt -cpu cortex-a53 -accel tcg,thread=single -icount shift=3,sleep=on "
+            "qemu-system-aarch64 -machine virt -cpu cortex-a53 -accel tcg,thread=multi,tb-size=512 "
             "-smp 2 -m 1024 -display none -no-user-config -nodefaults "
             f"-bios {UBOOT} -action watchdog=reset -device i6300esb "
             f"-chardev file,id=con,path={self.console},append=on -serial chardev:con "
@@ -125,19 +126,20 @@ class Vm:
     def wait_shell(self, within_s: float = SHELL_S) -> None:
         """Until root's shell answers; echo and prompt are turned off.
 
-        What is typed before there is a shell is read by it later: each try has a number, and only the last one's answer ends the waiting.
+        What is typed before there is a shell is echoed at once and read by it later: it is asked again by time alone, each try has a
+        number, and only the last one's answer ends the waiting.
         """
-        until, heard, tries, alive = time.monotonic() + within_s, b"", 0, False
+        until, heard, tries, asked = time.monotonic() + within_s, b"", 0, -TRY_S
         while time.monotonic() < until:
-            if not alive:
-                tries += 1
-                self._send("exec env TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_PAGER= sh\n")
-                self._send(f"stty -echo -onlcr; PS1=; PS2=; echo '=%'={tries}=%=\n")
-            heard += self._more(5.0) or b""
             answers = [int(number) for number in END.findall(heard)]
             if tries in answers:
+                self._send("exec env TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_PAGER= sh\n")
+                self.ask("stty -echo -onlcr; PS1=; PS2=")
                 return
-            alive = bool(answers)
+            if not answers and time.monotonic() >= asked + TRY_S:
+                tries, asked = tries + 1, time.monotonic()
+                self._send(f"echo '=%'={tries}=%=\n")
+            heard += self._more(1.0) or b""
         raise Patience(f"no shell within {within_s:g} s; the console's end:\n{self.said()[-3000:]}")
 
     def shelf(self) -> None:

@@ -16,7 +16,6 @@ UNITS = (
     "bess-field-lan",
     "bess-loop",
     "bess-supervisor",
-    "bess-mark-good",
     "nftables",
     "systemd-networkd",
     "chrony",
@@ -41,6 +40,13 @@ def pid(vm: Vm, unit: str) -> str:
 def test_what_a_controller_needs_runs(vm: Vm, unit: str) -> None:
     code, said = vm.run(f"systemctl is-active {unit}.service || journalctl -b -u {unit} -o cat --no-pager | tail -30")
     assert said == "active", (code, said)
+
+
+def test_the_slot_is_confirmed(vm: Vm) -> None:
+    """By a unit that ends when it has seen loop and supervisor run for long enough."""
+    vm.until("systemctl show -p SubState --value bess-mark-good | grep -qx dead", within_s=900)
+    assert prop(vm, "bess-mark-good", "Result") == "success"
+    assert vm.ask("fw_printenv BOOT_A_LEFT") == "BOOT_A_LEFT=3"
 
 
 def test_nothing_failed(vm: Vm) -> None:
