@@ -207,3 +207,175 @@ def test_R13_a_bms_without_a_state_is_taken_at_its_data() -> None:
     r.run()
     r.tick(5)
     assert (r.power_w, order(r), r.state["unit_contactor"][0]) == (100e3, (RUN, 0, 0), 0)
+
+
+# --- by the codes of SunSpec 802 and 701 ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bank", [0, 1, 2, 3, 4, 5, 6, 7, 99])
+def test_R13_a_battery_is_loaded_in_every_state_in_which_its_contactors_are_closed(bank: int) -> None:
+    """802 State: connected, standby, SoC protection, suspending."""
+    r = plant()
+    r.set(Q.Q_BMS_STATE, bank)
+    r.tick(2)
+    assert (order(r)[0], r.power_w > 0) == ((RUN, True) if 3 <= bank <= 6 else (REST, False))
+
+
+@pytest.mark.parametrize("pcs", range(9))
+def test_R13_contactors_open_once_the_pcs_rests(pcs: int) -> None:
+    """701 InvSt: off, sleeping, standby."""
+    r = plant()
+    r.set(Q.Q_PCS_STATE, pcs)
+    r.set(Q.Q_INPUT_0, 1, place=PLANT)
+    r.tick(2)
+    assert order(r)[1] == (pcs in (OFF, 1, STANDBY))
+
+
+def test_R13_a_pcs_that_said_long_ago_that_it_rests_is_no_resting_one() -> None:
+    r = plant()
+    r.set(Q.Q_PCS_STATE, OFF)
+    r.tick()
+    r.freeze(Q.Q_PCS_STATE)
+    r.tick(101)
+    r.set(Q.Q_INPUT_0, 1, place=PLANT)
+    r.tick(5)
+    assert order(r)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("dc_a", "pack_a", "opens"),
+    [(4.9, 90.0, 1), (90.0, 4.9, 1), (-4.9, 90.0, 1), (5.0, 90.0, 0), (-5.1, -90.0, 0), (90.0, -5.0, 0), (float("nan"), float("nan"), 0)],
+)
+def test_R13_one_of_the_two_currents_below_its_limit_is_enough(dc_a: float, pack_a: float, opens: int) -> None:
+    """PCS and BMS measure the same current, and not every site has both."""
+    r = plant()
+    r.set(Q.Q_PCS_STATE, OFF)
+    r.set(Q.Q_DC_A, dc_a)
+    r.set(Q.Q_PACK_A, pack_a)
+    r.set(Q.Q_INPUT_0, 1, place=PLANT)
+    r.tick(2)
+    assert order(r)[1] == opens
+
+
+@pytest.mark.parametrize(
+    ("dc_v", "ready"), [(768.0, True), (730.0, True), (729.0, False), (806.0, True), (807.0, False), (0.0, False), (float("nan"), False)]
+)
+def test_R13_precharged_is_within_5_percent_of_the_packs_voltage(dc_v: float, ready: bool) -> None:
+    r = plant(bank=DISCONNECTED, run=False)
+    r.tick(2)
+    r.set(Q.Q_BMS_STATE, CONNECTED)
+    r.set(Q.Q_DC_V, dc_v)
+    r.tick(40)
+    assert (r.state["unit_contactor"][0] == CLOSED) is ready
+    assert order(r)[0] == (RUN if ready else REST)
+
+
+@pytest.mark.parametrize("unmeasured", [Q.Q_DC_V, Q.Q_PACK_V])
+def test_R13_where_nobody_measures_both_voltages_the_word_of_the_bms_counts(unmeasured: int) -> None:
+    r = plant(bank=CONNECTED, run=False)
+    del r.values[0, unmeasured]
+    r.run()
+    assert r.state["unit_contactor"][0] == CLOSED
+
+
+def test_R13_a_voltage_that_does_not_come_any_more_is_no_precharge() -> None:
+    r = plant(bank=DISCONNECTED, run=False)
+    r.tick(2)
+    r.set(Q.Q_DC_V, 768.0)
+    r.tick()
+    r.freeze(Q.Q_DC_V)
+    r.tick(101)
+    r.set(Q.Q_BMS_STATE, CONNECTED)
+    r.tick(20)
+    assert r.state["unit_contactor"][0] == CLOSING
+
+
+def test_R13_once_loaded_a_battery_needs_no_precharge() -> None:
+    """The DC link sags under load: that is no reason to stop."""
+    r = plant()
+    r.set(Q.Q_DC_V, 600.0)
+    r.tick(30)
+    assert (order(r)[0], r.power_w) == (RUN, 100e3)
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------------------------------
+
+
+def told(r: Rig) -> list[tuple[int, int, float]]:
+    """Each step of the battery: what, how grave, after how many orders to close."""
+    assert all((event["place"], event["row"], event["slot"]) == (0, -1, -1) for event in r.events(E.EV_CONTACTOR))
+    return [(event["detail"], event["level"], event["value"]) for event in r.events(E.EV_CONTACTOR)]
+
+
+def test_R13_each_step_is_told_once() -> None:
+    r = plant()
+    fire(r)
+    put_out(r)
+    r.tick(50)
+    reset(r)
+    r.tick(10)
+    r.set(Q.Q_BMS_STATE, CONNECTED)
+    r.set(Q.Q_DC_V, 768.0)
+    r.tick(50)
+    assert told(r) == [(CLOSED, 0, 0), (OPENING, 1, 0), (OPEN, 0, 0), (CLOSING, 0, 1), (CLOSED, 0, 0)]
+
+
+def test_R13_an_order_to_close_has_its_time_and_the_last_one_is_an_alarm() -> None:
+    """unit_close_wait is 10 s; afterwards the three tries are there again with each start."""
+    r = plant(bank=DISCONNECTED, run=False)
+    r.tick()
+    for count in (1, 2, 3):
+        r.tick(999)
+        assert len(told(r)) == count, "not before"
+        r.tick()
+        assert len(told(r)) == count + 1
+    assert told(r) == [(CLOSING, 0, 1), (CLOSING, 0, 2), (CLOSING, 0, 3), (GAVE_UP, 2, 3)]
+    r.local(START)
+    r.tick()
+    r.disk()
+    r.tick(2)
+    assert told(r)[-1] == (CLOSING, 0, 1)
+
+
+def test_R13_a_battery_that_closed_has_all_its_tries_again() -> None:
+    r = plant(bank=DISCONNECTED, run=False)
+    r.tick(1500)
+    r.set(Q.Q_BMS_STATE, CONNECTED)
+    r.set(Q.Q_DC_V, 768.0)
+    r.tick(50)
+    fire(r)
+    put_out(r)
+    reset(r)
+    r.tick(5)
+    assert told(r)[-1] == (CLOSING, 0, 1)
+
+
+def test_R13_a_fault_is_a_battery_that_is_not_as_ordered() -> None:
+    """Open without an order while we run; while it acquires and closes it is none."""
+    r = plant(bank=DISCONNECTED, run=False)
+    r.tick(5)
+    assert r.state["row_active"][1] == 0, "it is being closed"
+    r.set(Q.Q_BMS_STATE, CONNECTED)
+    r.set(Q.Q_DC_V, 768.0)
+    r.tick(30)
+    assert r.state["row_active"][1] == 0
+    r.set(Q.Q_BMS_STATE, INITIALIZING)
+    r.tick(5)
+    assert r.state["row_active"][1] == 0, "not open either"
+    r.set(Q.Q_BMS_STATE, DISCONNECTED)
+    r.tick(5)
+    assert r.state["row_active"][1] == 1
+
+
+def test_R13_one_battery_opens_and_the_other_goes_on() -> None:
+    hot = Row(Q.Q_CELL_TEMP_MAX_C, 60, 55, action=A.ACT_OPEN, reset=L.ResetRule.RESET_LOCAL, unit=1)
+    r = Rig(config(2, rows=(hot,), slots=(Slot(),)))
+    for unit in (0, 1):
+        r.set(Q.Q_BMS_STATE, CONNECTED, place=unit)
+    r.offer(0, {"target_w": 100e3})
+    r.run()
+    r.set(Q.Q_CELL_TEMP_MAX_C, 61.0, place=1)
+    r.set(Q.Q_PCS_STATE, OFF, place=1)
+    r.tick(10)
+    assert (list(r.out["cmd_open"][:2]), list(r.out["cmd_run"][:2])) == ([0, 1], [RUN, STOP])
+    assert list(r.out["cmd_w"][:2]) == [100e3, 0]

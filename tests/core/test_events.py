@@ -107,6 +107,36 @@ def proved(r: Rig) -> None:
     r.disk()
 
 
+def released(r: Rig) -> None:
+    r.local(C.CMD_RELEASE, 50, arg=1)
+
+
+def overtaken(r: Rig) -> None:
+    r.local(C.CMD_STOP, 51)
+    r.tick()
+    r.local(C.CMD_STOP, 52)
+
+
+def tripped_again(r: Rig) -> None:
+    """Before the reset was on disk."""
+    tripped(r)
+    r.tick()
+    well_again(r)
+    r.tick()
+    r.local(C.CMD_RESET, 53)
+    r.tick()
+    tripped(r)
+
+
+def unknown(r: Rig) -> None:
+    r.local(99, 54)
+
+
+def beyond(code: int, arg: int) -> Callable[[Rig], None]:
+    """A request about a slot or unit that is none: there are two of each."""
+    return lambda r: r.local(code, 55, arg=arg)
+
+
 # what is done; the event: its code, (place, row, slot), level, detail, value, limit
 STORIES = [
     (accepted, E.EV_PLAN_ACCEPTED, (-1, -1, 1), INFO, 7, 0, 0),
@@ -125,7 +155,22 @@ STORIES = [
     (reset_too_early, E.EV_COMMAND_REFUSED, (-1, 1, -1), WARNING, 45, 45, 0),
     (internal, E.EV_COMMAND_REFUSED, NOBODY, WARNING, 46, 46, 0),
     (tried, E.EV_COMMISSION, (1, -1, -1), INFO, 1, math.nan, 0.05),
+    (tried, E.EV_COMMAND_DONE, NOBODY, INFO, 47, 47, 0),
     (proved, E.EV_COMMISSION, (1, -1, -1), INFO, 3, math.nan, 0.05),
+    (proved, E.EV_COMMAND_DONE, NOBODY, INFO, 48, 48, 0),
+    (released, E.EV_COMMAND_DONE, NOBODY, INFO, 50, 50, 0),
+    (beyond(C.CMD_RELEASE, 0), E.EV_COMMAND_DONE, NOBODY, INFO, 55, 55, 0),
+    (beyond(C.CMD_RELEASE, -1), E.EV_COMMAND_REFUSED, NOBODY, WARNING, 55, 55, 0),
+    (beyond(C.CMD_RELEASE, 2), E.EV_COMMAND_REFUSED, NOBODY, WARNING, 55, 55, 0),
+    (beyond(C.CMD_TRY, -1), E.EV_COMMAND_DONE, NOBODY, INFO, 55, 55, 0),
+    (beyond(C.CMD_TRY, -2), E.EV_COMMAND_REFUSED, NOBODY, WARNING, 55, 55, 0),
+    (beyond(C.CMD_TRY, 2), E.EV_COMMAND_REFUSED, NOBODY, WARNING, 55, 55, 0),
+    (beyond(C.CMD_COMMISSIONED, -1), E.EV_COMMAND_REFUSED, NOBODY, WARNING, 55, 55, 0),
+    (beyond(C.CMD_COMMISSIONED, 2), E.EV_COMMAND_REFUSED, NOBODY, WARNING, 55, 55, 0),
+    (overtaken, E.EV_COMMAND_REFUSED, NOBODY, WARNING, 51, 51, 0),
+    (tripped_again, E.EV_RESET_REFUSED, (-1, 1, -1), WARNING, 1, 0, 0),
+    (tripped_again, E.EV_COMMAND_REFUSED, (-1, 1, -1), WARNING, 53, 53, 0),
+    (unknown, E.EV_COMMAND_REFUSED, NOBODY, WARNING, 54, 54, 0),
 ]
 
 

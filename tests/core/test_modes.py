@@ -321,6 +321,16 @@ def test_R6_energy_is_journalled_each_ten_seconds_and_carried_on() -> None:
     assert after.state["unit_import_wh"][0] == 0
 
 
+def test_R6_the_record_of_energy_leaves_the_disk_a_second_of_the_ten() -> None:
+    r = running()
+    r.tick(1, 9 * S)
+    assert r.h.out["journal_due"] == 1
+    r.tick(1, 9 * S - 1)
+    assert r.h.out["journal_due"] == 0
+    r.tick(1, 1)
+    assert r.h.out["journal_due"] == 1
+
+
 def test_energy_counts_real_time_and_only_what_was_measured() -> None:
     r = running()
     r.follow = False
