@@ -209,7 +209,7 @@ def test_R13_a_bms_without_a_state_is_taken_at_its_data() -> None:
     assert (r.power_w, order(r), r.state["unit_contactor"][0]) == (100e3, (RUN, 0, 0), 0)
 
 
-# --- by the codes of SunSpec 802 and 701 ------------------------------------------------------------------------------------------------------
+# --- by the codes of SunSpec 802 and 701 --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bank", [0, 1, 2, 3, 4, 5, 6, 7, 99])
@@ -298,7 +298,7 @@ def test_R13_once_loaded_a_battery_needs_no_precharge() -> None:
     assert (order(r)[0], r.power_w) == (RUN, 100e3)
 
 
-# --- what is told -----------------------------------------------------------------------------------------------------------------------------
+# --- what is told -------------------------------------------------------------------------------------------------------------------------
 
 
 def told(r: Rig) -> list[tuple[int, int, float]]:
