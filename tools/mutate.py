@@ -46,7 +46,7 @@ OWN = {
     "reentry": ["R2_reversal"],
     "modes": ["modes", "R5_start", "R6_latches", "R15_operator", "protect_reset"],
     "units": ["R9_silent_unit", "R12_grid_lost", "R5_start"],
-    "derive": ["R4_blindness", "rows_behave"],
+    "derive": ["derive", "R4_blindness"],
     "shed": ["R3_load_shed"],
     "confirm": ["R11_confirmed"],
 }
@@ -55,6 +55,7 @@ TESTS = [
     "step_edges", "envelope", "dispatch", "ramp", "protect", "modes", "events", "plans", "rows_behave", "R16_commission", "protect_reset",
     "R15_operator", "R5_start", "R5_acquire", "R6_latches", "R7_required", "R8_trusted_clock", "R1_last_look", "R2_reversal",
     "R2_toward_zero", "R3_disjoint", "R4_blindness", "R9_silent_unit", "R12_grid_lost", "R13_contactor", "reactive", "pcc",
+    "derive",
 ]  # fmt: skip
 # Last, where the module has to do with it.
 SLOW = {
