@@ -105,6 +105,36 @@ def test_R9_a_unit_beyond_our_command_counts_with_what_is_measured(state: int, s
         assert commands(r) == [ours, 0], measured
 
 
+@pytest.mark.parametrize(("measured", "counts"), [(2000.0, 0.0), (2001.0, 2001.0), (3900.0, 3900.0), (float("nan"), 0.0)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R9_what_a_meter_shows_of_a_pcs_that_gives_nothing_is_nothing(measured: float, counts: float, sign: int) -> None:
+    """Up to 1 % of its 200 kW."""
+    r = rig(target_w=sign * 100e3)
+    r.follow = False
+    r.set(Q.Q_PCS_STATE, FAULT, place=1)
+    r.set(Q.Q_AC_W, 0.0, place=1)
+    r.tick(2)
+    r.set(Q.Q_AC_W, sign * measured, place=1)
+    r.tick(2)
+    assert commands(r) == [sign * (100e3 - counts), 0]
+
+
+@pytest.mark.parametrize(("reversion_s", "ramp_s", "ticks"), [(2.0, 0.5, 350), (2.0, 0.0, 300), (0.0, 0.5, 50), (4.0, 1.0, 700)])
+def test_R9_a_silent_unit_counts_for_one_and_a_half_reversions_and_its_own_ramp(reversion_s: float, ramp_s: float, ticks: int) -> None:
+    """Device timers run late by half."""
+    array = config(2, slots=(Slot(may_force=3),), reversal_dead_ns=0)
+    array[0]["unit_reversion_ns"][:2] = round(reversion_s * S)
+    array[0]["unit_ramp_to_zero_ns"][:2] = round(ramp_s * S)
+    r = Rig(array).run()
+    r.offer(0, {"target_w": 100e3}, lease_until_ns=r.now_ns + 600 * S)
+    r.tick(30)
+    lose(r, 1, "down")
+    r.tick(ticks)
+    assert r.state["unit_giving_hi_w"][1] == 50e3
+    r.tick()
+    assert r.state["unit_giving_hi_w"][1] == 0
+
+
 def test_R9_every_command_since_the_last_measurement_may_be_what_it_gives() -> None:
     """Its line broke at 100 kW, unnoticed; the command that took it to 0 never arrived."""
     r = rig(target_w=200e3)

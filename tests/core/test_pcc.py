@@ -29,7 +29,7 @@ class Connection:
         units += not trims
         keys = {"has_meter": 1, "ramp_w_per_s": 1e12, "reversal_dead_ns": 0, "meter_age_ns": OLD_NS, "meter_hold_ns": OLD_NS} | site
         array = config(units, slots=(Slot(may_force=BOTH),), **keys)
-        array[0]["unit_data_age_ns"][:units] = OLD_NS
+        array[0]["unit_data_age_ns"][:units] = array[0]["unit_reversion_ns"][:units] = OLD_NS
         self.r = Rig(array, follow=False)
         self.r.h.set_meter(L.DeviceState.DEV_UP)
         for unit in range(units):
@@ -159,6 +159,21 @@ def test_a_command_that_moves_by_half_a_percent_of_the_rating_stands_still(by_w:
     c.target(100e3 + by_w)
     c.meter(-20e3)
     assert c.told() == 100e3 + by_w + (0.0 if waits else 20e3 + 2.5e3), "what the rest takes, and the first of the trim"
+
+
+@pytest.mark.parametrize(("sample_w", "rest_w"), [(40e3, -10e3), (70e3, 0.0), (99e3, 0.0), (120e3, 20e3)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R9_a_silent_unit_gave_something_between_nothing_and_all_it_was_told(sample_w: float, rest_w: float, sign: int) -> None:
+    """50 kW are the other's, and known; nothing is proved wrong between that and 100 kW."""
+    c = Connection(2)
+    c.target(sign * 100e3)
+    c.ess(sign * 50e3, sign * 50e3)
+    c.meter(sign * 100e3)
+    c.told()
+    c.r.h.set_devices(1, L.DeviceState.DEV_DOWN, L.DeviceState.DEV_UP, 1.0)
+    c.ess(sign * 50e3)
+    c.meter(sign * sample_w)
+    assert c.told() == pytest.approx(sign * (50e3 - rest_w))
 
 
 def test_while_a_sample_waits_others_are_let_go() -> None:
@@ -308,7 +323,6 @@ PHASES = [
 
 def by_phases(phases: tuple[tuple[float, float], ...], **site: Any) -> Connection:
     c = Connection(ready=False, pcc_phase_max_a=400.0, **site)
-    c.r.config[0]["unit_va_max"][0] = 1e6
     c.ess(0.0)
     c.meter(sum(w for w, _ in phases), *phases)
     c.r.tick()
