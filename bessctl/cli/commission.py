@@ -193,10 +193,10 @@ def pause(desk: Desk, seconds: float) -> list[dict[str, Any]]:
 def stored(link: CoreLink, trials: list[Trial], good: list[str]) -> str:
     """A record beside the journal for people; what counts is the journal. Its path, empty where the folder takes none."""
     folder = Path(link.site.config.names.get("paths", {}).get("state_dir", "."))
-    digest = link.site.config.digest.hex()
-    path = folder / f"commissioned-{digest[:12]}.json"
+    identity = link.site.config.identity.hex()
+    path = folder / f"commissioned-{identity[:12]}.json"
     record = {
-        "hash": digest, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "by_uid": os.getuid(), "commissioned": good,
+        "identity": identity, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "by_uid": os.getuid(), "commissioned": good,
         "trials": [asdict(trial) for trial in trials],
     }  # fmt: skip
     try:

@@ -16,6 +16,7 @@ from bessctl.config.buses import Bus, Device
 from bessctl.config.derived import lacking
 from bessctl.config.fill import fill, reactive
 from bessctl.config.fill_devices import counted
+from bessctl.config.identity import identity, marks
 from bessctl.config.load import LoadedSite, together
 from bessctl.config.load_shed import write_of
 from bessctl.config.places import Finding, Path
@@ -58,6 +59,8 @@ def seal(loaded: LoadedSite, found: dict[str, FoundDevice]) -> Sealing:
     config = core.new_config()
     fill(config[0], site, plans)
     words = names(loaded)
+    fields = marks(config[0], words)
+    words |= {"identity": identity(fields), "marks": fields}
     content = core.pack(config.tobytes(), words)
     return Sealing(content, core.unpack(content).digest, words, plans)
 

@@ -16,6 +16,6 @@ def begin_commissioned(state_dir: str, sealed_file: str) -> bool:
     site = sealed.load(sealed_file)
     try:
         os.makedirs(state_dir, mode=0o700, exist_ok=True)
-        return journal.begin_commissioned(state_dir, site.digest, len(site.names["units"]))
+        return journal.begin_commissioned(state_dir, site.identity, len(site.names["units"]))
     except OSError as e:
         raise OperationFailed(f"{state_dir}: no journal could be begun: {e.strerror or e}") from e

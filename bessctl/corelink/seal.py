@@ -13,6 +13,9 @@ LIMITS = dict(layout.LIMITS)
 
 PLANT = layout.LIMITS["plant"]
 
+LAYOUT = layout.VERSION
+"""The one layout that this release's loop runs from."""
+
 _ENUMS = {
     "Q": layout.Quantity, "TIER": layout.Tier, "ACT": layout.Action, "DIR": layout.Direction, "RESET": layout.ResetRule,
     "CLASS": layout.SlotClass, "SCOPE": layout.ScopeKind, "HAS": layout.Stated, "DEV": layout.DeviceKind, "PT": layout.PointType,
@@ -65,6 +68,23 @@ def load(path: str) -> sealed.SealedSite:
 def unpack(data: bytes) -> sealed.SealedSite:
     """The same for a file's content."""
     return sealed.unpack(data)
+
+
+def look(data: bytes, place: str = "sealed configuration") -> tuple[int, dict[str, Any]]:
+    """(layout, names) of a sealed file's content, of whatever layout. Raises ConfigError for what is no whole sealed file."""
+    try:
+        return sealed.look(data, place)
+    except sealed.SealError as e:
+        raise ConfigError(place, str(e).removeprefix(f"{place}: ")) from e
+
+
+def runs(data: bytes) -> bool:
+    """Can this build's loop run it?"""
+    try:
+        sealed.unpack(data)
+    except sealed.SealError:
+        return False
+    return True
 
 
 def words(family: str) -> list[str]:

@@ -127,12 +127,13 @@ cdef class DryLoop:
         """The loop process starts, with what the journal holds. `warm` as its caller sees it: same boot, a short gap. `commissioned`: units
         count as tried although no journal says so."""
         cdef StartFacts facts
+        cdef bytes identity = self._site.identity
         if reboot:
             self._boots += 1
         memset(&facts, 0, sizeof(StartFacts))
         facts.now_ns, facts.realtime_s = self.now_ns, 1_700_000_000 + self.now_ns // NS_PER_S
         facts.boot_id_hi, facts.boot_id_lo = 1, 2 + self._boots
-        memcpy(facts.config_hash, <const char*> self._site.digest, 32)
+        memcpy(facts.config_hash, <const char*> identity, 32)
         facts.warm, facts.clock_trusted = warm, 1
         facts.journal_broken = journal_lost
         fleet_init(self._c, self._f, &self._inp, self.now_ns)

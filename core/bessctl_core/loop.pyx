@@ -285,11 +285,12 @@ cdef class LoopCore:
         """What the step must know before the first tick. Refusals are given as errno, 0 = granted."""
         cdef StartFacts facts
         cdef int64_t now_ns = monotonic_ns()
+        cdef bytes identity = self.site.identity
         memset(&facts, 0, sizeof(StartFacts))
         facts.now_ns, facts.realtime_s, facts.clock_trusted = now_ns, <int64_t> time.time(), clock_trusted
         memcpy(&facts.boot_id_hi, <const char*> boot_id, 8)
         memcpy(&facts.boot_id_lo, <const char*> boot_id + 8, 8)
-        memcpy(facts.config_hash, <const char*> self.site.digest, 32)
+        memcpy(facts.config_hash, <const char*> identity, 32)
         facts.journal_broken, facts.warm, facts.rt_refused = self.journal.broken, warm, rt_errno != 0
         self.m.mlock_refused, self.m.affinity_refused = mlock_errno != 0, affinity_errno != 0
         step_init(self.m.config, &self.m.step, &facts, &self.journal.newest if self.journal.found else NULL)

@@ -2,7 +2,8 @@
 #
 #   magic "BESSEAL1" | layout version u32 | struct size u32 | names size u32 | 0 u32 | sha256 of all that follows | SiteConfig | names (JSON)
 #
-# The hash is the configuration's name everywhere: in the journal, in the segments, in `status`.
+# The hash is this file's name: in the segments, in `status`. What the journal keeps is the identity (names, "identity"), which says what is
+# configured whatever the layout: latches and commissioning (R16) hold under it, in the release before and after an update too (ADR 0066).
 
 from .layout cimport SiteConfig
 

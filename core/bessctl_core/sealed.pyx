@@ -41,6 +41,12 @@ cdef class SealedSite:
         return json.loads(self.names_json)
 
     @property
+    def identity(self) -> bytes:
+        """What is configured, 32 bytes, the same in every layout; where the file says none, its own hash."""
+        found = bytes.fromhex(self.names.get("identity", ""))
+        return found if len(found) == 32 else self.digest
+
+    @property
     def config_bytes(self) -> bytes:
         """The SiteConfig structure as it stands in the file; layout.dtype("SiteConfig") reads it."""
         return (<const char*> &self.config)[:sizeof(SiteConfig)]
@@ -66,19 +72,31 @@ def pack(config_bytes: bytes, names: dict) -> bytes:
     return HEADER.pack(MAGIC, LAYOUT_VERSION, len(config_bytes), len(names_json), 0, digest) + body
 
 
-def unpack(data: bytes, place: str = "sealed configuration") -> SealedSite:
-    """Check a whole file and return it as SealedSite; raises SealError, naming `place`, for anything that is not exactly what was sealed."""
+def opened(data: bytes, place: str) -> tuple:
+    """(layout version, size of its structure, structure and names, hash) of a whole file, of whatever layout. Raises SealError."""
     if len(data) < HEADER.size or data[:8] != MAGIC:
         raise SealError(f"{place}: not a sealed configuration; write one with `bessctl check --seal`")
     _, version, size, names_size, _, digest = HEADER.unpack_from(data)
+    body = data[HEADER.size:]
+    if len(body) != size + names_size or sha256(body).digest() != digest:
+        raise SealError(f"{place}: its content does not match its hash; it was changed or cut short after sealing. Seal it again")
+    return version, size, body, digest
+
+
+def look(data: bytes, place: str = "sealed configuration") -> tuple:
+    """(layout version, names) of a whole file, of whatever layout: what its release said of it. Raises SealError."""
+    version, size, body, _ = opened(data, place)
+    return version, json.loads(body[size:])
+
+
+def unpack(data: bytes, place: str = "sealed configuration") -> SealedSite:
+    """Check a whole file and return it as SealedSite; raises SealError, naming `place`, for anything that is not exactly what was sealed."""
+    version, size, body, digest = opened(data, place)
     if version != LAYOUT_VERSION or size != sizeof(SiteConfig):
         raise SealError(
             f"{place}: sealed for layout {version} ({size} bytes), this build has layout {LAYOUT_VERSION} ({sizeof(SiteConfig)} bytes); "
             "seal it again with this version"
         )
-    body = data[HEADER.size:]
-    if len(body) != size + names_size or sha256(body).digest() != digest:
-        raise SealError(f"{place}: its content does not match its hash; it was changed or cut short after sealing. Seal it again")
     return SealedSite(body[:size], body[size:], digest)
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from bessctl.config.load import LoadedSite
 from bessctl.config.seal import seal
+from bessctl.devices import discovery
 from bessctl.errors import ConfigError
 from board.files.usr.lib.bessctl.board import addresses
+from tests.config.test_reseal import of_layout
 from tests.sites import changed_example, example_site, standard_devices
 
 LAN = "tcp: {host: 127.0.0.1, port: 5020}"
@@ -41,6 +43,22 @@ def test_the_loop_may_reach_its_devices_alone(tmp_path: Path) -> None:
     drop_in, _ = written(tmp_path, two)
     assert allowed(drop_in) == ["192.168.10.7"]
     assert "[Service]" in drop_in
+
+
+def test_a_site_of_another_layout_is_sealed_again_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ADR 0066: after an update the loop finds its site; what this release cannot run is told and nothing is allowed."""
+    loaded = changed_example((LAN, "tcp: {host: 192.168.10.7, port: 502}"))
+    beside = LoadedSite(tmp_path / "site.yaml", loaded.site, loaded.tree)
+    discovery.store(beside.discovery_file, standard_devices(loaded))
+    sealed = tmp_path / "site.sealed"
+    sealed.write_bytes(of_layout(seal(beside, standard_devices(loaded)).content, 11))
+    addresses.write(sealed, beside, tmp_path, tmp_path / "field-lan")
+    assert "sealed again" in capsys.readouterr().out
+    assert allowed((tmp_path / addresses.DROP_IN).read_text()) == ["192.168.10.7"]
+    changed = changed_example((LAN, "tcp: {host: 192.168.10.8, port: 502}"))
+    sealed.write_bytes(of_layout(sealed.read_bytes(), 11))
+    with pytest.raises(ConfigError, match="bus_path"):
+        addresses.write(sealed, LoadedSite(beside.file, changed.site, changed.tree), tmp_path, tmp_path / "field-lan")
 
 
 def test_a_site_on_serial_lines_reaches_no_address() -> None:

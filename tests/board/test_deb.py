@@ -72,7 +72,12 @@ def test_nothing_is_enabled_or_started_by_installing(root: Path) -> None:
         assert "systemctl enable" not in script
     started = [line for line in control.POSTINST.splitlines() if "systemctl start" in line]
     assert len(started) == 1, "only what ran before an upgrade, and only once the new version accepts the site"
-    assert control.POSTINST.index("bessctl-was-running") < control.POSTINST.index("check --seal") < control.POSTINST.index(started[0])
+    assert (
+        control.POSTINST.index("bessctl-was-running")
+        < control.POSTINST.index("if systemctl restart bess-site")
+        < control.POSTINST.index(started[0])
+    )
+    assert "--seal" not in control.POSTINST, "R16: a site that was changed is sealed by its operator"
 
 
 @pytest.mark.parametrize("script", [control.POSTINST, control.PRERM, control.POSTRM], ids=["postinst", "prerm", "postrm"])

@@ -19,7 +19,7 @@ BEGIN = """
 import sys; sys.path.insert(0, "/usr/lib/bessctl")
 from bessctl_core import journal, sealed
 site = sealed.load("/data/bessctl/site.sealed")
-assert journal.begin_commissioned("/data/bessctl/loop", site.digest, len(site.names["units"]))
+assert journal.begin_commissioned("/data/bessctl/loop", site.identity, len(site.names["units"]))
 """
 AS_LOOP = "setpriv --reuid bess-loop --regid bess-loop --clear-groups"
 COMMISSION = f"""systemctl stop bess-loop

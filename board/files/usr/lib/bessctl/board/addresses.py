@@ -3,11 +3,13 @@
     /run/systemd/system/bess-loop.service.d/10-site.conf   IPAddressAllow= for each TCP device; who the supervisor is
     /run/bessctl-firewall/site.nft                         the ports that the site listens on, the interfaces of the field LAN
 
+A sealed file of another layout than this release's is sealed again first where nothing else changes by it (bessctl/config/reseal.py).
+
 The loop's unit denies every address, so a device that is not sealed cannot be reached, whatever happens in that process. The firewall
 drops what comes in unless a port stands here. Both are in RAM and written at each start. Without SEALED and SITE it only looks whether
 FILE is well written.
 
-Exit codes: 0 written, 1 a file cannot be read or written, 2 the site does not fit the unit.
+Exit codes: 0 written, 1 a file cannot be read or written, 2 the site does not fit the unit, or its operator must seal it again.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from bessctl.config import reseal
 from bessctl.config.load import LoadedSite, load_site
 from bessctl.corelink import seal
 from bessctl.errors import BessctlError, ConfigError
@@ -118,7 +121,10 @@ def put(place: Path, text: str) -> None:
 
 
 def write(sealed: Path, loaded: LoadedSite, root: Path, field_lan: Path) -> None:
-    """Both files below `root`. Raises BessctlError, OSError."""
+    """Both files below `root`, after an update the sealed one in this release's layout. Raises BessctlError, OSError."""
+    done = reseal.of_site(loaded, sealed)
+    if done:
+        print(done)
     buses = seal.load(str(sealed)).buses
     hosts = [bus["path"] for bus in buses if bus["kind"] == "tcp"]
     ports = [port for host, port in listeners(loaded.site) if not is_loopback(host)]
