@@ -92,7 +92,7 @@ def test_what_the_loop_may_open_belongs_to_its_own_group() -> None:
     ours = "\n".join(line for line in rules.splitlines() if 'GROUP="bess-loop"' in line)
     names = set(re.findall(r"\w+(?=\[0-9]\*)|virtio-ports", ours))
     allowed = {value.removesuffix(" rw").removeprefix("char-").removesuffix("dev") for value in keys("bess-loop.service")["DeviceAllow"]}
-    assert names == allowed - {"hvc"}, "hvc0 is QEMU's alone, boards/qemu-virt-arm64.rules"
+    assert names == allowed
 
 
 @pytest.mark.parametrize(
