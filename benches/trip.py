@@ -43,8 +43,8 @@ from tests.sites import EXAMPLE
 N = 1000
 ENOUGH = 1000
 TRIES = 3
-BUSES = {"tcp": 0, "rtu_9600": 9600, "rtu_19200": 19200, "rtu_115200": 115200, "rtu_115200_4pcs": 115200}
-LANES = {"tcp": 1, "rtu_9600": 8, "rtu_19200": 4, "rtu_115200": 2, "rtu_115200_4pcs": 2}
+BUSES = {"tcp": 0, "rtu_9600": 9600, "rtu_19200": 19200, "rtu_115200": 115200, "rtu_9600_4pcs": 9600, "rtu_115200_4pcs": 115200}
+LANES = {"tcp": 1, "rtu_9600": 8, "rtu_19200": 4, "rtu_115200": 2, "rtu_9600_4pcs": 8, "rtu_115200_4pcs": 2}
 MANY = 4
 TARGET_W = 50_000
 COOL_C, HOT_C, PICKUP_C = 25.0, 45.0, 40.0
@@ -289,7 +289,7 @@ def text(result: dict[str, Any]) -> str:
         if "crossing_to_register_ms" in found:
             f, ticks = found["crossing_to_register_ms"], found.get("decision_ticks", {})
             told = f"p50 {f['p50']:7.1f}  p99 {f['p99']:7.1f}  max {f['max']:7.1f} ms, check says {found['bound_ms']:.1f}"
-            lines.append(f"  {name:11} {told}; decided in the tick of arrival {ticks.get('same_tick', 0)} of {ticks.get('n', 0)}")
+            lines.append(f"  {name:15} {told}; decided in the tick of arrival {ticks.get('same_tick', 0)} of {ticks.get('n', 0)}")
     return "\n".join(lines if result["judged"] else [*lines, f"not judged: {result['reason']}"])
 
 

@@ -92,22 +92,35 @@ def _orders_load(site: Site, bus: Bus, device: Device) -> float:
 
 def read_back_s(site: Site, device: Device) -> float:
     """How old the last confirmation of a set point becomes in normal operation."""
-    bus = next(bus for bus in site.buses if bus.name == device.bus)
-    return (READ_BACK_S + read_s(bus, device, set_point_registers(site, device)[1])) * max(1.0, bus_load(site, bus))
+    bus = bus_of(site, device)
+    own_s = read_s(bus, device, set_point_registers(site, device)[1])
+    return min((READ_BACK_S + own_s) * max(1.0, bus_load(site, bus)), READ_BACK_S + own_s + round_s(site, bus))
 
 
 def refresh_s(site: Site, device: Device, pace: Pace) -> float:
-    """How old a value may become in normal operation before its successor is there."""
-    bus = next(bus for bus in site.buses if bus.name == device.bus)
+    """How old a value may become in normal operation before its successor is there. On a bus with more to ask than time all comes later in
+    that proportion, but nothing that is due waits longer than until everything else was asked once."""
+    bus, period = bus_of(site, device), period_s(device, pace)
     longest = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0)
-    return period_s(device, pace) * max(1.0, bus_load(site, bus)) + longest
+    return min(period * max(1.0, bus_load(site, bus)), period + round_s(site, bus)) + longest
 
 
-def too_young(age_s: float, device: str, refresh_s: float) -> str:
+def remedy(site: Site, device: Device) -> str:
+    """What makes values of a device younger."""
+    bus = bus_of(site, device)
+    load = bus_load(site, bus)
+    return (
+        "raise it or poll faster"
+        if load <= 1
+        else f"raise it, or ask less of bus {bus.name!r}: its plan is {load:.2g} times what it carries"
+    )
+
+
+def too_young(site: Site, age_s: float, device: Device, refresh_s: float) -> str:
     """R4, as a sentence: an age limit that leaves no three chances."""
     return (
-        f"{age_s:g} is below 3 refresh times of {device!r} ({refresh_s:.3g} s each with this poll plan, R4); "
-        f"allowed: from {3 * refresh_s:.3g}; raise it or poll faster"
+        f"{age_s:g} is below 3 refresh times of {device.name!r} ({refresh_s:.3g} s each with this poll plan, R4); "
+        f"allowed: from {3 * refresh_s:.3g}; {remedy(site, device)}"
     )
 
 
@@ -241,21 +254,30 @@ def command_s(site: Site, unit: Unit) -> tuple[Bus, float]:
     return bus, ahead_s(site, bus) + turns * (1.0 / site.loop.rate_hz + ahead_s(site, bus) + each_s)
 
 
+def turn_s(site: Site, bus: Bus) -> float:
+    """The commands that may pass a poll that waits."""
+    return IN_A_ROW * max((took for other in on_bus(site, bus) for took in writes_s(site, bus, other)), default=0.0)
+
+
+def round_s(site: Site, bus: Bus) -> float:
+    """What is under way, then all that is read on a bus once, set points read back too, each behind the commands that may pass it."""
+    turn, total = turn_s(site, bus), longest_s(site, bus)
+    for other in on_bus(site, bus):
+        total += sum(read_s(bus, other, count) + turn for count, _ in nominal_reads(site, other))
+        total += sum(read_s(bus, other, back) + turn for program, _, back in requests(site, other) if program in {"setpoint", "var"})
+    return total
+
+
 def poll_s(site: Site, device: Device, pace: Pace) -> float:
     """How long after a change at a device its value is here, at worst and with every question answered: the plan's period, everything else
-    on the bus once in front, the read itself. Each read may have to wait for commands, as many as pass a poll in a row, and set points are
-    read back too. A bus with more to ask than time takes all of it in turn."""
-    bus = bus_of(site, device)
-    turn_s = IN_A_ROW * max((took for other in on_bus(site, bus) for took in writes_s(site, bus, other)), default=0.0)
-    once_s, load = longest_s(site, bus), bus_load(site, bus)
+    on the bus once in front, the read itself. A bus with more to ask than time takes all of it in turn."""
+    bus, turn = bus_of(site, device), turn_s(site, bus_of(site, device))
+    load = bus_load(site, bus)
     for other in on_bus(site, bus):
-        for count, at in nominal_reads(site, other):
-            once_s += read_s(bus, other, count) + turn_s
-            load += turn_s / period_s(other, at)
-        once_s += sum(read_s(bus, other, back) + turn_s for program, _, back in requests(site, other) if program in {"setpoint", "var"})
-    own_s = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0) + turn_s
+        load += sum(turn / period_s(other, at) for _, at in nominal_reads(site, other))
+    own_s = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0) + turn
     period = period_s(device, pace)
-    return max(period + once_s, period * load + longest_s(site, bus) + own_s)
+    return max(period + round_s(site, bus), period * load + longest_s(site, bus) + own_s)
 
 
 def bus_of(site: Site, device: Device) -> Bus:

@@ -221,7 +221,7 @@ def _ages(site: Site, index: int) -> Findings:
             continue
         refresh = estimate.refresh_s(site, device, "fast")
         if unit.data_age_s < 3 * refresh:
-            yield ("units", index, "data_age_s"), estimate.too_young(unit.data_age_s, device.name, refresh)
+            yield ("units", index, "data_age_s"), estimate.too_young(site, unit.data_age_s, device, refresh)
         confirmed = estimate.read_back_s(site, device)
         if device.kind == "pcs" and unit.confirm_s < 1.5 * confirmed:
             yield (
@@ -237,7 +237,7 @@ def _ages(site: Site, index: int) -> Findings:
                 ("loop", "frozen_s"),
                 (
                     f"{site.loop.frozen_s:g} is below one heartbeat and two reads of {device.name!r}; "
-                    f"allowed: from {1 + 2 * beat:.2g}; raise it or poll faster"
+                    f"allowed: from {1 + 2 * beat:.2g}; {estimate.remedy(site, device)}"
                 ),
             )
 

@@ -62,7 +62,7 @@ def meter_ages(site: Site) -> Findings:
         return
     refresh = estimate.refresh_s(site, meter, "fast")
     if pcc.meter_data_age_s < 3 * refresh:
-        yield ("pcc", "meter_data_age_s"), estimate.too_young(pcc.meter_data_age_s, meter.name, refresh)
+        yield ("pcc", "meter_data_age_s"), estimate.too_young(site, pcc.meter_data_age_s, meter, refresh)
     if pcc.meter_data_age_s > pcc.meter_hold_s:
         yield (
             ("pcc", "meter_data_age_s"),

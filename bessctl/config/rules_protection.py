@@ -228,7 +228,7 @@ def _age(site: Site, kind: Kind, tier: TierOf, start: float) -> Findings:
             found = estimate.slowest_s(site, unit, kind.quantity)
             age, key = tier.max_age_s or 0.0, "max_age_s"
         if found is not None and age < 3 * found[1]:
-            yield (key,), estimate.too_young(age, found[0].name, found[1])
+            yield (key,), estimate.too_young(site, age, found[0], found[1])
             return
 
 

@@ -173,3 +173,17 @@ def test_questions_that_are_out_together_are_in_front_together() -> None:
 
 def test_who_does_not_act_has_no_bound() -> None:
     site_from_text(changed(("warn:   {pickup_a: 5, dropoff_a: 2,", "warn:   {act_within_ms: 1, pickup_a: 5, dropoff_a: 2,")))
+
+
+def test_on_a_line_with_more_to_ask_than_time_nothing_waits_longer_than_a_round() -> None:
+    """R4: what is due longest goes first, so what is asked every second is not a minute old because of what is asked every 50 ms."""
+    site = line(4)
+    pcs, bus = site.devices[0], site.buses[0]
+    load, round_s = estimate.bus_load(site, bus), estimate.round_s(site, bus)
+    assert load > 50
+    fast, slow = estimate.refresh_s(site, pcs, "fast"), estimate.refresh_s(site, pcs, "slow")
+    assert 0.05 * load < fast < 0.05 + round_s
+    assert round_s < slow < 1 + 1.1 * round_s < load
+    assert estimate.read_back_s(site, pcs) < estimate.READ_BACK_S + 1.1 * round_s
+    assert f"ask less of bus 'line': its plan is {load:.2g} times what it carries" in estimate.too_young(site, 1, pcs, fast)
+    assert "poll faster" in estimate.remedy(example_site().site, example_site().site.devices[0])
