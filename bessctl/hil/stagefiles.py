@@ -78,7 +78,19 @@ def serial(site: Site) -> bool:
 @cache
 def _sealed(files: StageFiles) -> bytes:
     loaded = load_site(files.site)
+    _inputs_on_a_bus(loaded)
     return sealing.seal(loaded, found_in_process(loaded, files.server())).content
+
+
+def _inputs_on_a_bus(loaded: LoadedSite) -> None:
+    """A line of this controller itself would never be heard here, and count as active (R13)."""
+    for index, entry in enumerate(loaded.site.inputs):
+        if entry.gpio is not None:
+            raise ConfigError(
+                loaded.tree.place(("inputs", index, "gpio")),
+                f"a simulated plant has no wire to {entry.gpio.chip}; give {entry.name!r} a contact of its input module (modbus), "
+                "or play the scenario on a rig",
+            )
 
 
 def found_in_process(loaded: LoadedSite, server: Any) -> dict[str, FoundDevice]:

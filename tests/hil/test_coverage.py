@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from bessctl.config.catalogue import KINDS
+from bessctl.errors import ConfigError
 from bessctl.hil.faults import WORDS
 from bessctl.hil.runner import read_scenario
 from bessctl.hil.sabotage import FUNCTIONS, known
@@ -106,3 +109,13 @@ def test_both_scopes_two_units_every_source_and_both_starts() -> None:
     assert {"ocpp", "oscp", "oscp_co", "sep2", "mqtt", "ems"} <= silent
     assert sum(s.site == "sites/two.yaml" for s in SCENARIOS) >= 3
     assert sum(s.cold for s in SCENARIOS) >= 2
+
+
+def test_an_input_on_a_line_of_this_controller_is_refused_where_nobody_could_ever_close_it(tmp_path: Path) -> None:
+    """R13: a simulated plant has no wire to it; unread it would count as active, and a scenario would fail for no fault of the site."""
+    text = (FOLDER / "sites/table.yaml").read_text()
+    site = tmp_path / "site.yaml"
+    line = "gpio: {chip: /dev/gpiochip0, line: 4, bias: pull_up}, closed_is: 0}"
+    site.write_text(text.replace("modbus: {device: io1, table: holding_register, address: 0, bit: 1}}", line))
+    with pytest.raises(ConfigError, match=r"site\.yaml:113:\d+: a simulated plant has no wire to /dev/gpiochip0; give 'smoke' a contact"):
+        StageFiles(site, FOLDER / "sites/table.plant.yaml").sealed()
