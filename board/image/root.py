@@ -47,7 +47,7 @@ MASKED = (
     "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount", "systemd-binfmt.service", "systemd-creds.socket", "systemd-firstboot.service",
     "systemd-hibernate-clear.service", "systemd-homed.service", "systemd-hostnamed.socket", "systemd-hwdb-update.service",
-    "systemd-journal-catalog-update.service", "systemd-journal-flush.service",
+    "systemd-journal-catalog-update.service", "systemd-journal-flush.service", "systemd-logind.service",
     "systemd-machine-id-commit.service", "systemd-network-generator.service", "systemd-networkd-wait-online.service",
     "systemd-pcrextend.socket", "systemd-pcrlock.socket", "systemd-pcrmachine.service", "systemd-pcrphase-sysinit.service",
     "systemd-pcrphase.service", "systemd-pstore.service", "systemd-random-seed.service", "systemd-sysext.socket",

@@ -1,6 +1,7 @@
 """These tests boot the image that `make image` left in build/image: `make image-test` alone collects them.
 
-One board runs from the first file to the last, because a start costs a minute and more: the files' numbers are their order.
+One board runs from the first file to the third, because a start costs a minute and more: the files' numbers are their order. What
+needs other boards runs beside it, in a second worker (xdist groups).
 """
 
 from __future__ import annotations
@@ -27,10 +28,16 @@ TIMEOUT_S = 1500
 """Of each test: far beyond what it needs; each wait inside has a bound of its own."""
 
 
+FIRST = ("test_1_", "test_2_", "test_3_")
+"""Files of the one board."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+            item.add_marker(pytest.mark.xdist_group("board" if item.path.name.startswith(FIRST) else "others"))
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +86,7 @@ def vm(folder: Path, disk: Path, rig: Rig, shelf: Path) -> Iterator[Vm]:
         it.wait_console("slot A", within_s=300)
         it.wait_shell()
         it.shelf()
+        it.wait_started()
         yield it
     finally:
         it.cut()

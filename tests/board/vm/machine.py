@@ -1,7 +1,8 @@
 """The board in QEMU: a disk, two virtual serial lines, a network, a watchdog. Nothing judges time: it is emulated.
 
-The board's clock is this machine's, and each of its cores a thread of this machine's: where those get little, everything takes longer, and
-the bounds are far out for that (PATIENT, the board file's watchdogs).
+The board's clock is this machine's: where the emulator gets little of it, everything takes longer, and the bounds are far out for
+that (PATIENT, the board file's watchdogs). Its cores take turns in one thread: otherwise each change of memory tables waits for the
+other thread. It is a core that needs no tables apart for programs and for the kernel (v8.2): with those all takes twice as long.
 
 console   what U-Boot, the kernel and the initial RAM disk say, in a file
 shell     root's shell on hvc1, which the kernel words of the test ask for; a shipped board has none
@@ -27,6 +28,7 @@ PATIENT = "systemd.default_timeout_start_sec=900"
 WORDS = f"systemd.debug_shell=hvc1 systemd.log_target=console {PATIENT} bess.good_s=20 bess.give_up_s=1200"
 UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
 SHELL_S = 900.0
+START_S = 900.0
 COMMAND_S = 300.0
 TRY_S = 5.0
 END = re.compile(rb"=%=(\d+)=%=")
@@ -68,7 +70,7 @@ class Vm:
         up = f"user,id=up,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:{self.outer_port}-:{self.inner_port}"
         rtu = f"serial,id=rtu,path={self.rtu}" if self.rtu else "null,id=rtu"
         words = (
-            "qemu-system-aarch64 -machine virt -cpu cortex-a53 -accel tcg,thread=multi,tb-size=512 "
+            "qemu-system-aarch64 -machine virt -cpu cortex-a76 -accel tcg,thread=single,tb-size=512 "
             "-smp 2 -m 1024 -display none -no-user-config -nodefaults "
             f"-bios {UBOOT} -action watchdog=reset -device i6300esb "
             f"-chardev file,id=con,path={self.console},append=on -serial chardev:con "
@@ -142,6 +144,11 @@ class Vm:
             heard += self._more(1.0) or b""
         raise Patience(f"no shell within {within_s:g} s; the console's end:\n{self.said()[-3000:]}")
 
+    def wait_started(self, within_s: float = START_S) -> None:
+        """Until all that is started at boot has been."""
+        self.run("systemctl is-system-running --wait", within_s)
+        self.until("! systemctl list-jobs --no-legend | grep -q .", within_s)
+
     def shelf(self) -> None:
         """Mount the disk with bundles and helpers."""
         self.until("mkdir -p /run/shelf && mount -o ro /dev/disk/by-label/BUNDLES /run/shelf")
@@ -162,7 +169,7 @@ class Vm:
         assert code == 0, f"{command}: exit code {code}\n{said}"
         return said
 
-    def until(self, command: str, within_s: float = 600.0, pause_s: float = 2.0) -> str:
+    def until(self, command: str, within_s: float = 600.0, pause_s: float = 4.0) -> str:
         """Output of a command as soon as it succeeds."""
         until, said = time.monotonic() + within_s, ""
         while time.monotonic() < until:

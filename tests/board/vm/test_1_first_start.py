@@ -22,12 +22,6 @@ UNITS = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def started(vm: Vm) -> None:
-    """All that is started at boot has been."""
-    vm.until("! systemctl list-jobs --no-legend | grep -q .", within_s=900)
-
-
 def prop(vm: Vm, unit: str, name: str) -> str:
     return vm.ask(f"systemctl show --value -p {name} {unit}")
 
