@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tools.mutants import mutants, named
+from tools.mutate import MODULES
+from tools.schema import together
 from tools.shadow import CORE
 from tools.verdicts import equal_ones
 
@@ -57,6 +59,97 @@ def test_each_mutant_of_a_line_is_made_where_it_stands_and_has_a_name_of_its_own
     assert {mutant.applied(text).splitlines()[mutant.line - 1].strip() for mutant in made.values() if mutant.line > 10} == {
         "a = b + c - d", "a = b - c + d",
     }  # fmt: skip
+
+
+MODULE = """from libc.math cimport fabs
+
+cdef enum:
+    TRIES = 3
+
+cdef double LEAST_W = 2.5       # why
+
+cdef inline double beyond(const double* w,
+                          int n) noexcept nogil:
+    # more than that
+    return w[n] - LEAST_W
+
+
+cdef void put(double* to, double w) noexcept nogil:
+    if w > 0:
+        to[0] = w
+
+
+cdef int none() noexcept nogil:
+    return 0
+"""
+TOGETHER = """from libc.math cimport fabs
+
+cdef enum:
+    TRIES = 3
+
+cdef double LEAST_W = 2.5       # why
+
+cdef int MUTANT_NUMBER = 0
+
+
+cdef inline double beyond__0(const double* w,
+                          int n) noexcept nogil:
+    # more than that
+    return w[n] - LEAST_W
+
+
+cdef inline double beyond__3(const double* w,
+                          int n) noexcept nogil:
+    # more than that
+    return w[n] + LEAST_W
+
+
+cdef inline double beyond(const double* w,
+                          int n) noexcept nogil:
+    if MUTANT_NUMBER == 3:
+        return beyond__3(w, n)
+    return beyond__0(w, n)
+
+
+cdef void put__0(double* to, double w) noexcept nogil:
+    if w > 0:
+        to[0] = w
+
+
+cdef void put__4(double* to, double w) noexcept nogil:
+    if w <= 0:
+        to[0] = w
+
+
+cdef void put(double* to, double w) noexcept nogil:
+    if MUTANT_NUMBER == 4:
+        put__4(to, w)
+        return
+    put__0(to, w)
+
+
+cdef int none() noexcept nogil:
+    return 0
+
+
+def mutants_become(int number):
+    global MUTANT_NUMBER, LEAST_W
+    MUTANT_NUMBER = number
+    if number == 2:
+        LEAST_W = 5.0
+"""
+
+
+def test_all_mutants_of_a_module_are_one_program_but_those_of_enumerations() -> None:
+    text, taken = together(MODULE, enumerate(mutants(MODULE), 1))
+    assert (text, taken) == (TOGETHER, {2, 3, 4})
+
+
+def test_each_mutant_of_the_step_is_in_the_one_program_of_its_module_or_a_number_with_a_name() -> None:
+    for module in MODULES:
+        made = list(mutants((CORE / f"{module}.pyx").read_text()))
+        _, taken = together((CORE / f"{module}.pyx").read_text(), enumerate(made))
+        assert {made[number].kind for number in set(range(len(made))) - taken} <= {"threshold"}, module
 
 
 def test_whoever_is_excused_is_there_and_has_a_reason() -> None:

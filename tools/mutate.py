@@ -2,11 +2,11 @@
 
     python -m tools.mutate [MODULE ...] [--again | --current] [--only TEXT] [--by TEST ...] [--write]          (make mutate)
 
-For each mutant (tools/mutants.py) the one module is translated and compiled again, in a copy of the package, and the tests run in a fork of
-this process until one fails: the module's own first, the others only if those notice nothing. A mutant that no test notices survives: it is
-printed, and the exit code is 1. Tests that come to no end, in five times the processor time that they take without a mutant, are counted
-apart. Mutants that change nothing anyone could see stand in tools/mutants_equal.txt with the reason, and are left out. A module that cannot
-be built, or whose tests fail without a mutant, is told, and the others have their turn.
+All mutants of a module (tools/mutants.py) are put into one program (tools/schema.py), in a copy of the package. The tests are collected
+once, and run for each mutant in a fork until one fails (tools/trial.py): the module's own first, the others only if those notice nothing.
+A mutant that no test notices survives: it is printed, and the exit code is 1. Tests that come to no end, in five times the processor time
+that they take without a mutant, are counted apart. Mutants that change nothing anyone could see stand in tools/mutants_equal.txt with the
+reason, and are left out. A module that cannot be built, or whose tests fail without a mutant, is told, and the others have their turn.
 
 What became of each is kept under build/mutate (tools/verdicts.py) as soon as it is known, so that a run can be ended at any time and taken
 up again: --again tries those alone that were not noticed yet or never tried, --current those as well that were tried while the module was
@@ -17,20 +17,15 @@ a new test notices. --write puts all that is known of the sources as they are in
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import resource
-import signal
 import sys
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from tools.mutants import Mutant, named
+from tools.schema import together
 from tools.shadow import CORE, ROOT
+from tools.trial import Trial
 from tools.verdicts import NOTICED, SURVIVED, UNBUILDABLE, UNENDING, Verdicts, equal_ones, report
-from tools.workshop import OUTPUT, Unexaminable, Workshop, quiet
+from tools.workshop import OUTPUT, Unexaminable, Workshop
 
 # The step and all that it calls in a tick, and what tells of set points beside it (confirm).
 MODULES = [
@@ -64,8 +59,7 @@ SLOW = {
     "pcc": ["R10_stale_meter", "R3_load_shed"],
 }
 RESULT = ROOT / "docs/mutation.md"
-PATIENCE_S = 600
-LEAST_CPU_S = 10
+ALONE_CPU_S = 120
 TOLD = {SURVIVED: "not noticed", UNENDING: "no end"}
 
 
@@ -83,96 +77,72 @@ def files(names: Iterable[str]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def verdict_of(lib: Path, tests: list[str], cpu_s: int) -> str:
-    """What the tests say of the copy as it is. A fork: the tests' own modules are imported anew, pytest and numpy are not. Nobody reads
-    their words: plain asserts and no plugins take half the time."""
-    child = os.fork()
-    if child == 0:
-        quiet()
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-        sys.path.insert(0, str(lib))
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        os._exit(_run(tests))
-    until_s = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until_s:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
-            return UNENDING if late else NOTICED if status else SURVIVED
-        time.sleep(0.005)
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    return UNENDING
-
-
-def _run(tests: list[str]) -> int:
-    import pytest  # noqa: PLC0415
-
-    # The limits of single tests are for a machine that does nothing else.
-    return int(pytest.main(["-x", "-q", "--assert=plain", "--timeout=0", "-p", "no:cacheprovider", "-p", "pytest_timeout", *tests]))
-
-
-@dataclass
-class Round:
-    """Test files that are asked together, and how much processor time they have: 0 before they have passed without a mutant."""
-
-    tests: list[str]
-    cpu_s: int = 0
-
-    def begin(self, lib: Path) -> bool:
-        """Whether they pass with the copy as it is, which is that of no mutant."""
-        before_s = _children_s()
-        if verdict_of(lib, self.tests, PATIENCE_S) != SURVIVED:
-            return False
-        self.cpu_s = LEAST_CPU_S + math.ceil(5 * (_children_s() - before_s))
-        return True
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 class Examination:
     """The mutants of one module. Raises Unexaminable."""
 
     def __init__(self, module: str, by: list[str]) -> None:
         self.text = (CORE / f"{module}.pyx").read_text()
         self.module, self.workshop = module, Workshop(module)
-        self.rounds = [Round(tests) for tests in ([files(by)] if by else tests_of(module)) if tests]
+        self.rounds = [tests for tests in ([files(by)] if by else tests_of(module)) if tests]
+        self.sound: list[list[str]] = []
         self.verdicts = Verdicts(OUTPUT, module, self.text)
-        self._begin(self.rounds[0])
+        self.mutants: dict[str, Mutant] = {}
 
     def run(self, chosen: list[tuple[str, Mutant]]) -> int:
         """Tries each; how many were not noticed."""
-        survived = 0
-        for name, mutant in chosen:
-            verdict = self._verdict(mutant)
-            self.verdicts.put(name, verdict)
-            if verdict in (SURVIVED, UNENDING):
-                survived += verdict == SURVIVED
-                print(f"{TOLD[verdict]}: {self.module}.pyx:{mutant.told(self.text)}\n    {self.module}: {name}", flush=True)
-        return survived
+        self.mutants = dict(chosen)
+        names = dict(enumerate(self.mutants, 1))
+        text, taken = together(self.text, [(number, self.mutants[name]) for number, name in names.items()])
+        if taken and self.workshop.build(text):
+            taken = set()
+        left = self._tried_together({number: names[number] for number in sorted(taken)})
+        left += [name for number, name in names.items() if number not in taken and not self._noticed_alone(name)]
+        for name in left:
+            self._settle(name, SURVIVED)
+        return len(left)
 
-    def _begin(self, tests: Round) -> None:
-        """Once for each round, when it is asked for the first time."""
+    def _tried_together(self, names: dict[int, str]) -> list[str]:
+        """By number in the program that was built; those that are left when all have been asked."""
+        for tests in self.rounds:
+            for number, verdict in self._verdicts(tests, list(names)) if names else ():
+                if verdict != SURVIVED:
+                    self._settle(names.pop(number), verdict)
+        return list(names.values())
+
+    def _verdicts(self, tests: list[str], numbers: list[int]) -> Iterator[tuple[int, str]]:
+        found = Trial(self.module, self.workshop.lib, tests).verdicts(numbers)
+        if next(found, (0, NOTICED))[1] != SURVIVED:
+            raise Unexaminable(f"{self.module}: the tests fail without a mutant; make them pass first ({' '.join(tests)})")
+        self.sound.append(tests)
+        yield from found
+
+    def _noticed_alone(self, name: str) -> bool:
+        """A mutant that is the whole program."""
+        text = self.mutants[name].applied(self.text)
+        if self.workshop.build(text):
+            self._settle(name, UNBUILDABLE)
+            return True
+        for tests in self.rounds:
+            self._make_sure(tests, text)
+            _, verdict = next(Trial(self.module, self.workshop.lib, tests, ALONE_CPU_S).verdicts([]), (0, NOTICED))
+            if verdict != SURVIVED:
+                self._settle(name, verdict)
+                return True
+        return False
+
+    def _make_sure(self, tests: list[str], text: str) -> None:
+        """These tests pass without a mutant: once; then this program is there again."""
+        if tests in self.sound:
+            return
         if said := self.workshop.build(self.text):
             raise Unexaminable(f"{self.module} cannot be built: {said}")
-        if not tests.begin(self.workshop.lib):
-            raise Unexaminable(f"{self.module}: the tests fail without a mutant; make them pass first ({' '.join(tests.tests)})")
+        list(self._verdicts(tests, []))
+        self.workshop.build(text)
 
-    def _verdict(self, mutant: Mutant) -> str:
-        text = mutant.applied(self.text)
-        if self.workshop.build(text):
-            return UNBUILDABLE
-        for tests in self.rounds:
-            if not tests.cpu_s:
-                self._begin(tests)
-                self.workshop.build(text)
-            verdict = verdict_of(self.workshop.lib, tests.tests, tests.cpu_s)
-            if verdict != SURVIVED:
-                return verdict
-        return SURVIVED
+    def _settle(self, name: str, verdict: str) -> None:
+        self.verdicts.put(name, verdict)
+        if verdict in TOLD:
+            print(f"{TOLD[verdict]}: {self.module}.pyx:{self.mutants[name].told(self.text)}\n    {self.module}: {name}", flush=True)
 
 
 def chosen(module: str, options: argparse.Namespace) -> list[tuple[str, Mutant]]:
