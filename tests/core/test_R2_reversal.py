@@ -155,6 +155,52 @@ def test_R2_a_closed_direction_opens_with_its_share_and_its_time() -> None:
     assert r.state["lo_w"] == -200e3, "the other direction has its own gate"
 
 
+@pytest.mark.parametrize(
+    ("margin", "after"),
+    [
+        ({}, (6e3, 12e3, 12e3)),
+        ({"reentry_share": 0.05}, (0.0, 12e3, 12e3)),
+        ({"reentry_ns": 2 * S}, (0.0, 0.0, 12e3)),
+        ({"reentry_share": 0.1, "reentry_ns": 2 * S}, (0.0, 0.0, 0.0)),
+    ],
+)
+def test_R2_a_site_may_state_either_margin_or_both(margin: dict[str, Any], after: tuple[float, ...]) -> None:
+    """3 % of the rating at once, 6 % half a second later, and still that after two seconds."""
+    r = rig(**margin)
+    told(r, 100e3, 10)
+    r.set(Q.Q_BMS_DIS_MAX_A, 0.0)
+    r.tick(5)
+    seen = []
+    for amps, ticks in ((10.0, 50), (20.0, 50), (20.0, 100)):
+        r.set(Q.Q_BMS_DIS_MAX_A, amps)
+        r.tick(ticks)
+        seen.append(r.power_w)
+    assert tuple(seen) == after
+
+
+def test_R2_what_a_row_blocked_opens_with_the_margin_and_is_named_until_then() -> None:
+    blocks = Row(Q.Q_CELL_V_MIN, 2.9, 3.0, above=False, action=L.Action.ACT_BLOCK, direction=L.Direction.DIR_DISCHARGE)
+    r = Rig(config(1, rows=(blocks,), reentry_ns=2 * S)).run()
+    told(r, 100e3, 10)
+    r.set(Q.Q_CELL_V_MIN, 2.8)
+    r.tick(5)
+    r.set(Q.Q_CELL_V_MIN, 3.2)
+    r.tick(100)
+    assert (r.power_w, r.side("hi")) == (0, (0, B.BIND_ROW, 0))
+    r.tick(150)
+    assert r.power_w == 100e3
+
+
+def test_R2_a_rating_that_comes_back_is_taken_at_once() -> None:
+    """What the PCS itself says of its rating moves with its temperature, not with the battery."""
+    r = rig(reentry_share=0.05, reentry_ns=60 * S)
+    told(r, 100e3, 10)
+    for watts, given in ((0.0, 0.0), (2e3, 2e3)):
+        r.set(Q.Q_W_MAX_DIS, watts)
+        r.tick(3)
+        assert r.power_w == given
+
+
 def test_R2_a_stop_by_a_row_has_its_own_way_back() -> None:
     """A trip's drop-off and reset are its margins; the gate adds none."""
     c = config(1, rows=(Row(Q.Q_CELL_V_MAX, 3.6, 3.5),), reentry_share=0.05, reentry_ns=60 * S)

@@ -339,14 +339,20 @@ def test_the_worst_phase_binds_and_is_named(phases: tuple[tuple[float, float], .
             assert c.bound(side)[:2] == (rating, B.BIND_RATING)
 
 
-@pytest.mark.parametrize("missing", [Q.Q_PCC_L1_W, Q.Q_PCC_L2_A, Q.Q_PCC_L3_V, Q.Q_PCC_W])
-def test_a_sample_of_which_a_phase_is_missing_is_none(missing: int) -> None:
-    c = by_phases(((0.0, 0.0),) * 3)
-    c.ess(0.0)
-    c.meter(30e3, *((10e3, 50.0),) * 3)
-    c.r.h.set(PLANT, missing, nan, c.at(0))
-    c.r.tick()
-    assert c.target(0.0) == 0
+@pytest.mark.parametrize(
+    "missing", [Q.Q_PCC_L1_W, Q.Q_PCC_L2_W, Q.Q_PCC_L3_W, Q.Q_PCC_L1_A, Q.Q_PCC_L2_A, Q.Q_PCC_L3_A, Q.Q_PCC_L3_V, Q.Q_PCC_W, None]
+)
+def test_a_sample_of_which_a_phase_is_missing_is_none(missing: int | None) -> None:
+    """It renews nothing: the meter grows old."""
+    c = by_phases(((0.0, 0.0),) * 3, meter_age_ns=S)
+    for _ in range(2):
+        c.told(0.6)
+        c.ess(0.0)
+        c.meter(30e3, *((10e3, 50.0),) * 3)
+        if missing is not None:
+            c.r.h.set(PLANT, missing, nan, c.at(0))
+    assert c.target(0.0) == (0 if missing is not None else -30e3)
+    assert bool(c.r.state["flags"] & L.Flag.FLAG_METER_STALE) == (missing is not None)
 
 
 def test_a_third_of_our_power_flows_in_each_phase() -> None:
