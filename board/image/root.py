@@ -147,7 +147,7 @@ def settings(root: Path, plan: Plan) -> None:
     (etc / "bessctl-oldest").write_text(f"{plan.oldest}\n")
     (etc / "fw_env.config").write_text("/boot/uboot.env 0x0000 0x4000\n")
     system = etc / "rauc/system.conf"
-    system.write_text(system.read_text().replace("@COMPATIBLE@", plan.board.compatible))
+    system.write_text(system.read_text().replace("@COMPATIBLE@", plan.board.compatible).replace("@OLDEST@", plan.oldest))
     shutil.copyfile(plan.keyring, etc / "rauc/keyring.pem")
     links = {"etc/localtime": "/usr/share/zoneinfo/Etc/UTC", "etc/mtab": "../proc/self/mounts", "usr/bin/sh": "dash"}
     links |= {"etc/resolv.conf": "/run/systemd/resolve/resolv.conf"}

@@ -142,7 +142,7 @@ def test_an_update_is_installed_with_the_plant_in_standby_and_the_board_restarte
     [
         ("unsigned", {"rauc info": (1, "signature verification failed")}, "signature verification failed"),
         ("another board's", {"rauc info": (0, '{"compatible": "bessctl-other", "version": "2.0.0"}')}, "the bundle is for bessctl-other"),
-        ("too old", {"env RAUC_MF_VERSION": (1, "version 0.0.1 is older than 0.1.0")}, "older than"),
+        ("too old", {"/usr/lib/bessctl/board/allow-bundle": (1, "version 0.0.1 is older than 0.1.0")}, "older than"),
     ],
 )
 def test_a_bundle_that_may_not_be_installed_never_touches_the_plant(
