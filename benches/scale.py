@@ -88,7 +88,7 @@ def site(folder: Path, ports: list[int], devices: int) -> Path:
     """The example site with that many devices, each on a bus of its own, and units for all of them."""
     tree: dict[str, Any] = YAML(typ="safe").load(EXAMPLE.read_text())
     tree["paths"] = {"state_dir": str(folder / "state"), "run_dir": str(folder / "run")}
-    timing = {"timeout_s": 0.3, "response_s": 0.005, "poll": {"fast_s": 0.05}}
+    timing = {"timeout_s": 0.2, "response_s": 0.005, "poll": {"fast_s": 0.05}}
     tree["buses"], tree["devices"], tree["units"], unit = [], [], [], tree["units"][0]
     for n in range(max(1, devices // 2)):
         for name, kind, ident in ((f"pcs{n}", "pcs", 1), (f"bms{n}", "bms", 2))[: 1 if devices == 1 else 2]:

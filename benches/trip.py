@@ -125,6 +125,7 @@ def table(rows: dict[str, Any]) -> dict[str, Any]:
                 tier["act_within_ms"] = 60000
     for name in ("pcs_data_age", "bms_data_age"):
         rows[name] = {"trip": {"pickup_s": 50, "dropoff_s": 30, "action": "zero", "reset": "auto"}}
+    rows["not_following"]["trip"]["pickup_delay_s"] = 20
     rows["cell_temp_high"] = {"trip": {"pickup_c": PICKUP_C, "dropoff_c": 35, "action": "zero", "reset": "auto"}}
     return rows
 

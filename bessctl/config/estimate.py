@@ -6,6 +6,7 @@ Estimates from the configuration alone, on the careful side: every model a devic
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from bessctl.config.buses import Bus, Device
 from bessctl.config.derived import AGES, makings
@@ -93,16 +94,31 @@ def _orders_load(site: Site, bus: Bus, device: Device) -> float:
 def read_back_s(site: Site, device: Device) -> float:
     """How old the last confirmation of a set point becomes in normal operation."""
     bus = bus_of(site, device)
-    own_s = read_s(bus, device, set_point_registers(site, device)[1])
-    return min((READ_BACK_S + own_s) * max(1.0, bus_load(site, bus)), READ_BACK_S + own_s + round_s(site, bus))
+    return max(READ_BACK_S, cycle_s(site, bus)) + read_s(bus, device, set_point_registers(site, device)[1])
 
 
 def refresh_s(site: Site, device: Device, pace: Pace) -> float:
-    """How old a value may become in normal operation before its successor is there. On a bus with more to ask than time all comes later in
-    that proportion, but nothing that is due waits longer than until everything else was asked once."""
-    bus, period = bus_of(site, device), period_s(device, pace)
+    """How old a value becomes in normal operation before its successor is there."""
+    bus = bus_of(site, device)
     longest = max((read_s(bus, device, count) for count, at in nominal_reads(site, device) if at == pace), default=0.0)
-    return min(period * max(1.0, bus_load(site, bus)), period + round_s(site, bus)) + longest
+    return max(period_s(device, pace), cycle_s(site, bus)) + longest
+
+
+def cycle_s(site: Site, bus: Bus) -> float:
+    """How long a bus with more to ask than time needs for all of it: what is due longest goes first, so each read comes once in that time,
+    one that is asked less often in its proportion. 0 where the plan fits."""
+    free = 1.0 - sum(_orders_load(site, bus, device) for device in on_bus(site, bus))
+    if free <= 0:
+        return inf
+    reads = [
+        (read_s(bus, device, count), period_s(device, at)) for device in on_bus(site, bus) for count, at in nominal_reads(site, device)
+    ]
+    if sum(took / period for took, period in reads) <= free:
+        return 0.0
+    cycle = sum(took for took, _ in reads) / free
+    for _ in reads:
+        cycle = sum(took * min(1.0, cycle / period) for took, period in reads) / free
+    return cycle
 
 
 def remedy(site: Site, device: Device) -> str:

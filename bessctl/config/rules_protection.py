@@ -8,6 +8,7 @@ from bessctl.config import estimate
 from bessctl.config.alarms import Alarms, bits_of
 from bessctl.config.catalogue import BY_NAME, KINDS, Kind
 from bessctl.config.explain import nearest
+from bessctl.config.loop import Unit
 from bessctl.config.places import Findings, Path
 from bessctl.config.protection import Derate, Row, Trip
 from bessctl.config.rows import ALARMS, TierOf
@@ -190,13 +191,23 @@ def _action(site: Site, kind: Kind, tier: TierOf) -> Findings:
 
 
 def _patience(site: Site, tier: Trip) -> Findings:
-    """R12: a PCS needs its own ramp, and a reading, to follow."""
-    least = max(unit.ramp_to_zero_s for unit in site.units)
-    if tier.pickup_delay_s < least:
+    """R12: a PCS needs a command, its own ramp, and a reading, to be seen to follow."""
+    seen = {unit.name: _seen_to_follow(site, unit) for unit in site.units}
+    slowest = max(seen, key=lambda name: sum(seen[name]))
+    ramp, way = seen[slowest]
+    if tier.pickup_delay_s < ramp + way:
         yield (
             ("pickup_delay_s",),
-            f"{tier.pickup_delay_s:g} is shorter than a PCS's ramp (ramp_to_zero_s {least:g}): a step would trip; allowed: from {least:g}",
+            f"{tier.pickup_delay_s:g} is shorter than the ramp of {slowest} (ramp_to_zero_s {ramp:g}), its command's way and the reading "
+            f"behind it ({way:.2g} s): a step would trip; allowed: from {ramp + way:.2g}",
         )
+
+
+def _seen_to_follow(site: Site, unit: Unit) -> tuple[float, float]:
+    """A PCS's ramp to 0; the command's way to it and the reading that shows it, by the plan and with no answer lost."""
+    pcs = site.device(unit.pcs)
+    refresh = 0.0 if pcs is None else estimate.refresh_s(site, pcs, "fast")
+    return unit.ramp_to_zero_s, estimate.command_s(site, unit)[1] + refresh
 
 
 def _connection(site: Site, rows: dict[str, Row]) -> Findings:

@@ -241,7 +241,7 @@ CONTRADICTIONS = [
     ((HOT, HOT.replace("standby", "block") + ", recovery_share: 1.5"), "1.5 is too large"),
     # R12, R10
     ((NOT_FOLLOWING, NOT_FOLLOWING.replace("pickup_delay_s: 3.0", "pickup_delay_s: 0.1")),
-     "protection.not_following.trip.pickup_delay_s: 0.1 is shorter than a PCS's ramp (ramp_to_zero_s 0.5)"),
+     "protection.not_following.trip.pickup_delay_s: 0.1 is shorter than the ramp of unit1 (ramp_to_zero_s 0.5)"),
     (("    warn:   {pickup_w: 255000, dropoff_w: 250000,", "    trip:   {action: zero, reset: any, pickup_w: 240000, dropoff_w: 230000,"),
      "protection.pcc_import_high.trip: picks up at 240000, within pcc.import_max_w 250000"),
     (("  following_error:              # % of the rating beside its command\n    warn:",
