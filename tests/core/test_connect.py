@@ -157,6 +157,27 @@ def test_what_opened_by_itself_is_not_closed_by_the_end_of_a_plan() -> None:
     assert (order(r), r.power_w) == ((REST, 0, 0), 0)
 
 
+def test_what_a_plan_opened_is_closed_by_the_end_of_the_next_one() -> None:
+    """A stop of the operator lies between them, in which nothing closes; the plant is started while the second one stands."""
+    r = plant()
+    r.offer(UTILITY, {"connect": 0})
+    opened(r)
+    r.local(L.CommandCode.CMD_STOP)
+    r.tick(5)
+    r.offer(UTILITY, {}, serial=2)
+    r.tick(5)
+    assert order(r)[1:] == (0, 0)
+    r.offer(UTILITY, {"connect": 0}, serial=3)
+    r.local(L.CommandCode.CMD_START)
+    r.tick(2)
+    r.disk()
+    r.tick(50)
+    assert (r.state["mode"], r.state["unit_contactor"][0]) == (L.Mode.MODE_RUN, OPEN)
+    r.offer(UTILITY, {}, serial=4)
+    r.tick(5)
+    assert order(r)[1:] == (0, 1)
+
+
 def test_what_a_row_opened_stays_open_when_the_plan_ends() -> None:
     r = plant(rows=(FIRE,))
     r.offer(UTILITY, {"connect": 0, "end_ns": r.now_ns + S})
