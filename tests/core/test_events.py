@@ -132,6 +132,17 @@ def unknown(r: Rig) -> None:
     r.local(99, 54)
 
 
+def stopped(r: Rig) -> None:
+    r.local(C.CMD_STOP, 56)
+    r.tick()
+    r.disk()
+
+
+def lapsed(r: Rig) -> None:
+    r.offer(1, {"target_w": 5e3}, lease_until_ns=r.now_ns + S, lapse=L.LapseRule.LAPSE_HOLD)
+    r.tick(100)
+
+
 def beyond(code: int, arg: int) -> Callable[[Rig], None]:
     """A request about a slot or unit that is none: there are two of each."""
     return lambda r: r.local(code, 55, arg=arg)
@@ -170,6 +181,8 @@ STORIES = [
     (overtaken, E.EV_COMMAND_REFUSED, NOBODY, WARNING, 51, 51, 0),
     (tripped_again, E.EV_RESET_REFUSED, (-1, 1, -1), WARNING, 1, 0, 0),
     (tripped_again, E.EV_COMMAND_REFUSED, (-1, 1, -1), WARNING, 53, 53, 0),
+    (stopped, E.EV_COMMAND_DONE, NOBODY, INFO, 56, 56, 0),
+    (lapsed, E.EV_PLAN_LAPSED, (-1, -1, 1), WARNING, L.LapseRule.LAPSE_HOLD, 0, 0),
     (unknown, E.EV_COMMAND_REFUSED, NOBODY, WARNING, 54, 54, 0),
 ]
 
@@ -212,6 +225,7 @@ def test_a_machine_that_tripped_by_itself_is_not_reset_by_a_protocol_and_no_row_
 def test_what_is_settled_is_told_of_the_machine() -> None:
     r = running()
     assert [(e["place"], e["row"], e["slot"], e["level"], e["detail"]) for e in r.events(E.EV_ACQUIRED)] == [(*NOBODY, INFO, 0)]
+    assert r.events(E.EV_ACQUIRED)[0]["value"] == pytest.approx(0.11), "so long it took: settle_s, and the first tick"
     assert [(e["place"], e["row"], e["slot"], e["level"], e["value"]) for e in r.events(E.EV_MODE)] == [
         (*NOBODY, INFO, L.Mode.MODE_ACQUIRE)
     ]

@@ -407,6 +407,7 @@ STARTS: list[tuple[str, tuple[Start, ...], float, bool]] = [
     ("the first is long ago", same_boot(0, 500, 700), 1, False),
     ("four", same_boot(0, 500, 700, 900), 1, True),
     ("within a boot the wall clock says nothing", same_boot(0, 300, 599, clock_s=5e6), 1, True),
+    ("nor that they were close together", same_boot(0, 300, 603, clock_s=5e6), 1, False),
     # across boots
     ("a clock that is right", boots(0, 300, 900), 1, False),
     ("three boots within the window", boots(0, 200, 400), 1, True),
@@ -414,6 +415,8 @@ STARTS: list[tuple[str, tuple[Start, ...], float, bool]] = [
     # R8: no battery behind the clock, each boot begins at the same instant of the wall clock
     ("three cold boots, each ran an hour", boots(0, 4000, 8000, clock_s=0, trusted=False), 3600, False),
     ("three cold boots in a row", boots(0, 100, 200, clock_s=0, trusted=False), 20, True),
+    ("a clock that is set after the first of them", (Start(0, 0, clock_s=-1e6, trusted=False), *boots(0, 100, 200)[1:]), 1, True),
+    ("a clock that is lost after the first of them", (Start(0, 0), *boots(0, 100, 200, clock_s=1e6, trusted=False)[1:]), 1, True),
     ("cold boots a year apart that ran for a minute", boots(0, 3e7, 6e7, clock_s=0, trusted=False), 60, True),
 ]
 
@@ -486,6 +489,13 @@ def test_the_journal_says_whose_it_is() -> None:
     assert (bytes(record["config_hash"]), record["boot_id_hi"], record["boot_id_lo"]) == (HASH, 11, 12)
     assert (record["seq"], record["at_realtime_s"]) == (1, CLOCK)
     assert (list(record["start_age_s"]), record["clock_trusted"], record["at_ns"]) == ([0, -1, -1], 1, r.now_ns)
+
+
+def test_the_journal_says_when_it_was_written() -> None:
+    r = fresh(realtime_s=CLOCK)
+    r.tick(1, S)
+    r.tick(1, 6 * S)
+    assert (r.record["at_realtime_s"], r.record["at_ns"], list(r.record["start_age_s"])) == (CLOCK + 7, r.now_ns, [7, -1, -1])
 
 
 # --- stopping -----------------------------------------------------------------------------------------------------------------------------

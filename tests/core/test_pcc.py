@@ -416,6 +416,31 @@ def test_R10_three_steps_of_a_quarter_of_the_rating_answered_the_wrong_way_are_a
     assert c.r.state["internal"] == (L.Internal.TRIP_METER_SIGN if trips else 0)
 
 
+def test_R10_a_sign_that_is_wrong_again_before_its_reset_is_on_disk_calls_the_reset_off() -> None:
+    """No row is named for it: the machine tripped by itself."""
+    c = Connection()
+
+    def wrong() -> None:
+        for ess_w in (40e3, 0.0, 40e3, 0.0):
+            c.told(0.1)
+            c.moved(ess_w, -ess_w)
+
+    wrong()
+    assert c.r.state["internal"] == L.Internal.TRIP_METER_SIGN
+    c.r.local(L.CommandCode.CMD_RESET, 8)
+    c.r.tick()
+    wrong()
+    c.r.disk()
+    c.r.tick(3)
+    assert c.r.state["internal"] == L.Internal.TRIP_METER_SIGN
+    refused = [
+        (e["code"], e["place"], e["row"], e["slot"], e["detail"])
+        for e in c.r.seen
+        if e["code"] in (L.EventCode.EV_RESET_REFUSED, L.EventCode.EV_COMMAND_REFUSED)
+    ]
+    assert refused == [(L.EventCode.EV_RESET_REFUSED, -1, -1, -1, -1), (L.EventCode.EV_COMMAND_REFUSED, -1, -1, -1, 8)]
+
+
 @pytest.mark.parametrize(("share", "trips"), [(0.38, True), (0.42, False)])
 def test_R10_a_sample_in_the_middle_of_our_own_movement_tells_no_sign(share: float, trips: bool) -> None:
     """While it was measured some of a step was still to come, this share of it: from half of what had moved on it tells nothing. The next

@@ -341,6 +341,70 @@ def test_when_the_lease_ends_the_target_goes_and_the_limits_follow_the_rule(
     assert r.power_w == min(after, 150e3)
 
 
+@pytest.mark.parametrize("case", LAPSES)
+@pytest.mark.parametrize(("key", "side", "sign"), [("ess_lo_w", "lo", -1), ("pcc_lo_w", "lo", -1), ("pcc_hi_w", "hi", 1)])
+def test_every_limit_lapses_as_that_of_discharge_does(
+    key: str, side: str, sign: int, case: tuple[int, int, float, float | None, float | None, float]
+) -> None:
+    """Charging, import and export; nothing else flows at the connection. What is left of a limit of 0 is the fallback's."""
+    rule, klass, live, fallback, default, after = case
+    r = Rig(config(slots=(Slot(klass=klass, default={} if default is None else {key: sign * default}),), has_meter=1))
+    r.meter(0.0)
+    r.run()
+    end = r.now_ns + S
+    series = () if fallback is None else ({key: sign * fallback},)
+    r.offer(0, {key: sign * live}, fallback=series, lapse=rule, lease_until_ns=end)
+    at(r, end - 1)
+    assert r.state[f"{side}_w"] == sign * live
+    at(r, end)
+    assert r.state[f"{side}_w"] == sign * after
+    if rule == RULE.LAPSE_ZERO:
+        assert r.side(side) == (0, L.BindKind.BIND_FALLBACK, 0)
+
+
+STOPS = [
+    # class, what live and fallback state, which end with the lease or not -> are they stopped after it?
+    (GRID, (0, True), None, True),  # what bound last goes on
+    (GRID, (1, True), None, False),
+    (MARKET, (0, True), None, False),
+    (GRID, (0, False), (1, False), True),
+    (GRID, (1, False), (0, False), True),
+    (GRID, (0, False), (0, False), True),
+    (GRID, (1, False), (1, False), False),
+    (MARKET, (0, False), (1, False), False),
+    (MARKET, (1, False), (0, False), True),
+]
+
+
+@pytest.mark.parametrize(("klass", "live", "fallback", "stopped"), STOPS)
+@pytest.mark.parametrize("key", ["energize", "connect"])
+def test_what_ceases_or_disconnects_lapses_as_a_limit_does(
+    key: str, klass: int, live: tuple[int, bool], fallback: tuple[int, bool] | None, stopped: bool
+) -> None:
+    r = rig(Slot(klass=klass))
+    end = r.now_ns + S
+    series = () if fallback is None else ({key: fallback[0]},)
+    r.offer(0, {key: live[0]} | ({"end_ns": end} if live[1] else {}), fallback=series, lease_until_ns=end)
+    at(r, end - 1)
+    assert (r.state["hi_w"] == 0) == (live[0] == 0)
+    at(r, end)
+    assert ((r.state["lo_w"], r.state["hi_w"]) == (0, 0)) == stopped
+
+
+def test_a_plan_after_a_lapse_is_live_and_lapses_anew_but_not_one_that_comes_too_late() -> None:
+    r = rig()
+    r.offer(0, {"target_w": 5e3}, lease_until_ns=r.now_ns)
+    r.tick(3)
+    r.offer(0, {"target_w": 6e3}, lease_until_ns=r.now_ns, serial=2)
+    r.tick(3)
+    assert (r.state["slot_state"][0], len(r.events(L.EventCode.EV_PLAN_LAPSED))) == (L.SlotState.SLOT_LAPSED, 1)
+    r.offer(0, {"target_w": 7e3}, lease_until_ns=r.now_ns + S, serial=3)
+    r.tick(3)
+    assert (r.state["slot_state"][0], r.power_w) == (L.SlotState.SLOT_LIVE, 7e3)
+    r.tick(100)
+    assert (r.state["slot_state"][0], len(r.events(L.EventCode.EV_PLAN_LAPSED))) == (L.SlotState.SLOT_LAPSED, 2)
+
+
 def test_a_lapsed_fallback_ends_in_the_sealed_default() -> None:
     r = rig(Slot(klass=GRID, default={"ess_hi_w": 5e3}))
     end = r.now_ns + S
