@@ -115,7 +115,7 @@ deb-test: deb
 # Builds the image for QEMU, boots it and tries what a board must do; ARGS: other tests, or options of pytest.
 image-test: BOARD := qemu-virt-arm64
 image-test: image .venv/.debian-image-test
-	@BESS_IMAGE=$(BOARD) $(B)/python -m pytest -q -n 2 --dist loadgroup $(or $(ARGS),tests/board/vm)
+	@BESS_IMAGE=$(BOARD) $(B)/python -m pytest -q -n 2 $(or $(ARGS),tests/board/vm)
 
 # The power goes at random instants of CUTS (20) starts; two minutes and more each.
 image-powercut: BOARD := qemu-virt-arm64

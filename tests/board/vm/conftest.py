@@ -1,16 +1,19 @@
 """These tests boot the image that `make image` left in build/image: `make image-test` alone collects them.
 
 One board runs from the first file to the third, because a start costs a minute and more: the files' numbers are their order. What
-needs other boards runs beside it, in a second worker (xdist groups).
+needs other boards runs beside it, in a second worker.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from board.image import boards
 from board.image.boot import script
@@ -28,16 +31,22 @@ TIMEOUT_S = 1500
 """Of each test: far beyond what it needs; each wait inside has a bound of its own."""
 
 
-FIRST = ("test_1_", "test_2_", "test_3_")
-"""Files of the one board."""
+class BoardEach(LoadScopeScheduling):
+    """One worker has the first board, the other has all others."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "first" if re.search(r"/test_[123]_", nodeid) else "others"
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BoardEach:
+    return BoardEach(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
-            item.add_marker(pytest.mark.xdist_group("board" if item.path.name.startswith(FIRST) else "others"))
 
 
 @pytest.fixture(scope="session")
