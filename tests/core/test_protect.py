@@ -369,3 +369,16 @@ def test_R5_what_was_only_missing_at_start_holds_nothing_once_it_is_there() -> N
     r.offer(0, {"target_w": 50_000.0})
     r.tick(20)
     assert r.power_w == 50_000.0
+
+
+def test_rows_that_speak_all_at_once_leave_eight_events_of_the_tick_to_others_and_tell_the_rest_in_the_next() -> None:
+    """A tick has 32 events; a storm of rows must not hide a change of mode."""
+    rows = tuple(Row(Q.Q_CELL_V_MAX, 3.5, 3.4, action=L.Action.ACT_WARN, tier=L.Tier.TIER_WARN) for _ in range(40))
+    r = Rig(config(rows=rows, slots=(Slot(),))).run()
+    r.seen.clear()
+    r.set(Q.Q_CELL_V_MAX, 3.6)
+    told = []
+    for _ in range(3):
+        r.tick()
+        told.append(len(r.events(L.EventCode.EV_ROW_PICKUP)))
+    assert told == [24, 40, 40]
