@@ -4,12 +4,15 @@ devices   n of them on Modbus TCP, each with a connection of its own and 5 ms to
           once, in one thread, as the loop looks after its buses, and is over when the last has answered; beside it the slowest of them
           asked alone. And the real loop at 100 Hz with as many devices: how many periods it missed by its own doing.
 step      one cycle of the pure step, one size changed at a time: plans, blocks, protection rows, units.
+
+A number of devices during which the host stole more than 50 ms is measured again, up to TRIES times.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ ALONE = 20
 SECONDS = 5.0
 PRIORITY = 40
 STEPS = 2000
+TRIES = 10
 PLANT = """\
   - grid_ms: 10
     pcs: {{w_max: 200000, start_s: 0.1, device: {{unit: 1, serial: P{n}, answer_ms: {ms}}}}}
@@ -133,6 +137,9 @@ def in_the_loop(folder: Path, devices: int, options: argparse.Namespace) -> dict
     return {**{name: after[name] - before[name] for name in names}, "calm_loop": calm.calm}
 
 
+Measure = Callable[[Path, int, argparse.Namespace], dict[str, Any]]
+
+
 class Twice:
     """The plants as discovery wants them: one for each bus, in the buses' order."""
 
@@ -165,18 +172,25 @@ def step_grid() -> dict[str, dict[str, float]]:
     return {name: {str(size): step_us(**{**BASE, name: size}) for size in sizes} for name, sizes in GRID.items()}
 
 
+def calmly(measure: Measure, calm: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Once more while time was stolen meanwhile, TRIES times at most."""
+    found: dict[str, Any] = {}
+    for _ in range(TRIES):
+        with tempfile.TemporaryDirectory() as folder:
+            found = measure(Path(folder), count, options)
+        if found[calm]:
+            break
+    return found
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     step = step_grid()
-    devices: dict[str, Any] = {}
-    for count in DEVICES:
-        with tempfile.TemporaryDirectory() as folder:
-            devices[str(count)] = in_the_loop(Path(folder), count, options)
+    devices = {str(count): calmly(in_the_loop, "calm_loop", count, options) for count in DEVICES}
     if rig.two_cores():
         pin(0)
     realtime(PRIORITY)
     for count in DEVICES:
-        with tempfile.TemporaryDirectory() as folder:
-            devices[str(count)] |= parallel(Path(folder), count, options)
+        devices[str(count)] |= calmly(parallel, "calm", count, options)
     judged = all(found["calm"] and found["calm_loop"] for found in devices.values())
     result = {"bench": "scale", "machine": machine(), "judged": judged, "rate_hz": 100, "devices": devices, "step_us": step, "base": BASE}
     return result if judged else {**result, "reason": "time was stolen while one of the numbers was measured"}
