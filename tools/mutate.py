@@ -40,7 +40,7 @@ OWN = {
     "contactor": ["R13_contactor", "connect"],
     "reentry": ["R2_reversal"],
     "modes": ["events", "modes", "R6_latches", "R15_operator", "R16_commission", "energy"],
-    "units": ["R9_silent_unit", "R12_grid_lost", "R5_start"],
+    "units": ["R12_grid_lost", "envelope", "R9_silent_unit"],
     "derive": ["derive", "R4_blindness"],
     "shed": ["R3_load_shed"],
     "plans": ["plans", "connect", "events"],

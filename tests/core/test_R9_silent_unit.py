@@ -71,6 +71,24 @@ def test_R9_a_unit_that_reports_stopped_gives_its_share_up_in_the_next_tick(stat
     assert commands(r) == [100e3, 0]
 
 
+@pytest.mark.parametrize("how", ["down", "old"])
+def test_R9_a_word_of_rest_counts_only_from_a_pcs_that_is_there_and_while_it_is_new(how: str) -> None:
+    """Its last word was standby, and then it fell silent: what it gives now nobody knows."""
+    r = rig()
+    r.follow = False
+    r.set(Q.Q_PCS_STATE, STANDBY, place=1)
+    if how == "down":
+        r.h.set_devices(1, DOWN, UP, 1.0)
+        r.tick(2)
+    else:
+        r.tick()
+        r.freeze(Q.Q_PCS_STATE, place=1)
+        r.tick(99)
+        assert r.state["unit_giving_hi_w"][1] == 0
+        r.tick(2)
+    assert (commands(r), r.state["unit_giving_hi_w"][1]) == ([50e3, 0], 50e3)
+
+
 def test_R9_a_unit_stopped_by_its_protection_hands_over_in_the_same_tick() -> None:
     r = rig()
     r.set(Q.Q_BMS_DIS_MAX_A, 0.0, place=1)
@@ -135,9 +153,10 @@ def test_R9_a_silent_unit_counts_for_one_and_a_half_reversions_and_its_own_ramp(
     assert r.state["unit_giving_hi_w"][1] == 0
 
 
-def test_R9_every_command_since_the_last_measurement_may_be_what_it_gives() -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R9_every_command_since_the_last_measurement_may_be_what_it_gives(sign: int) -> None:
     """Its line broke at 100 kW, unnoticed; the command that took it to 0 never arrived."""
-    r = rig(target_w=200e3)
+    r = rig(target_w=sign * 200e3)
     r.freeze(Q.Q_AC_W, Q.Q_PCS_STATE, place=1)
     r.follow = False
     r.tick(20)
@@ -145,22 +164,23 @@ def test_R9_every_command_since_the_last_measurement_may_be_what_it_gives() -> N
     r.tick(20)
     assert commands(r) == [0, 0]
     r.tick(70)
-    assert r.state["unit_giving_hi_w"][1] == 100e3
-    r.offer(0, {"target_w": 150e3}, lease_until_ns=r.now_ns + 600 * S)
+    assert r.state["unit_giving_hi_w" if sign > 0 else "unit_giving_lo_w"][1] == sign * 100e3
+    r.offer(0, {"target_w": sign * 150e3}, lease_until_ns=r.now_ns + 600 * S)
     r.tick(30)
-    assert commands(r) == [50e3, 0]
+    assert commands(r) == [sign * 50e3, 0]
 
 
-def test_R9_a_command_not_yet_obeyed_counts_as_well() -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R9_a_command_not_yet_obeyed_counts_as_well(sign: int) -> None:
     """Dead time: told to give 100 kW, last measured at 0, then silent."""
     r = rig(target_w=0.0)
     r.follow = False
-    r.offer(0, {"target_w": 200e3}, lease_until_ns=r.now_ns + 600 * S)
+    r.offer(0, {"target_w": sign * 200e3}, lease_until_ns=r.now_ns + 600 * S)
     r.tick(4)
     lose(r, 1, "down")
     r.tick(2)
-    assert commands(r) == [100e3, 0]
-    assert (r.state["unit_giving_lo_w"][1], r.state["unit_giving_hi_w"][1]) == (0, 100e3)
+    assert commands(r) == [sign * 100e3, 0]
+    assert (r.state["unit_giving_lo_w"][1], r.state["unit_giving_hi_w"][1]) == ((0, 100e3) if sign > 0 else (-100e3, 0))
 
 
 def test_R9_the_last_measurement_counts_where_a_command_was_not_followed_yet() -> None:

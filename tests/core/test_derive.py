@@ -120,19 +120,20 @@ def test_R4_without_a_bms_of_its_own_the_pcs_speaks_for_the_battery(bms_device: 
     assert r.h.value(0, Q.Q_BMS_AGE_S) == pytest.approx(age_s)
 
 
-@pytest.mark.parametrize("unit", [0, 1])
+@pytest.mark.parametrize("unit", [0, 1, 2])
 @pytest.mark.parametrize(("beat", "age"), [(Q.Q_PCS_HB, Q.Q_PCS_HB_AGE_S), (Q.Q_BMS_HB, Q.Q_BMS_HB_AGE_S)])
 def test_R4_each_heartbeat_has_its_own_last_change(beat: int, age: int, unit: int) -> None:
-    r = rig(2)
-    beats = [(place, quantity) for place in (0, 1) for quantity in (Q.Q_PCS_HB, Q.Q_BMS_HB)]
-    assert [r.h.value(unit, age)] == [inf], "none came"
+    """All of them count on, each from its own number, but for one that stands still after the fifth beat."""
+    r = rig(3)
+    beats = {(place, quantity): 100.0 * place + quantity for place in range(3) for quantity in (Q.Q_PCS_HB, Q.Q_BMS_HB)}
+    assert r.h.value(unit, age) == inf, "none came"
     for count in range(20):
-        for place, quantity in beats:
-            r.set(quantity, float(count if (place, quantity) != (unit, beat) or count < 5 else 4), place=place)
+        for (place, quantity), first in beats.items():
+            r.set(quantity, first + (count if (place, quantity) != (unit, beat) else min(count, 4)), place=place)
         r.tick()
-    ages = {(0, Q.Q_PCS_HB): Q.Q_PCS_HB_AGE_S, (0, Q.Q_BMS_HB): Q.Q_BMS_HB_AGE_S}
-    seen = {(place, quantity): r.h.value(place, ages[0, quantity]) for place, quantity in beats}
-    assert seen == {one: pytest.approx(0.151 if one == (unit, beat) else 0.001) for one in beats}
+    for place, quantity in beats:
+        seen = r.h.value(place, Q.Q_PCS_HB_AGE_S if quantity == Q.Q_PCS_HB else Q.Q_BMS_HB_AGE_S)
+        assert seen == pytest.approx(0.151 if (place, quantity) == (unit, beat) else 0.001)
     r.set(beat, nan, place=unit)
     r.tick()
     assert r.h.value(unit, age) == pytest.approx(0.161), "no number is no beat"
@@ -253,7 +254,7 @@ def test_ac_and_battery_that_flow_apart_are_in_conflict_by_the_smaller_of_the_tw
     assert r.h.value(0, Q.Q_CONFLICT_PCT) == pytest.approx(conflict, nan_ok=True)
 
 
-@pytest.mark.parametrize(("dis", "cha", "pct"), [(100e3, 200e3, 25.0), (200e3, 100e3, 25.0), (400e3, 100e3, 12.5)])
+@pytest.mark.parametrize(("dis", "cha", "pct"), [(100e3, 200e3, 25.0), (200e3, 100e3, 25.0), (400e3, 100e3, 12.5), (1.0, 1.0, 5e6)])
 def test_shares_are_of_the_larger_rating(dis: float, cha: float, pct: float) -> None:
     array = config(slots=(Slot(),))
     array[0]["unit_w_dis_max"][0], array[0]["unit_w_cha_max"][0] = dis, cha
@@ -275,3 +276,12 @@ def test_a_target_beyond_what_the_plant_can_do_is_told_in_percent_of_it(target_w
     r.tick(3)
     assert r.h.value(PLANT, Q.Q_TARGET_OVER_PCT) == pytest.approx(pct)
     assert asked_ns(r, Q.Q_TARGET_OVER_PCT, PLANT) == r.now_ns
+
+
+def test_a_plant_that_can_do_nothing_is_measured_by_a_watt() -> None:
+    array = config(slots=(Slot(),))
+    array[0]["unit_w_dis_max"][0] = array[0]["unit_w_cha_max"][0] = 1.0
+    r = Rig(array).run()
+    r.offer(0, {"target_w": 3.0})
+    r.tick(3)
+    assert r.h.value(PLANT, Q.Q_TARGET_OVER_PCT) == pytest.approx(200.0)
