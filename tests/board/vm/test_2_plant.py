@@ -22,9 +22,12 @@ site = sealed.load("/data/bessctl/site.sealed")
 assert journal.begin_commissioned("/data/bessctl/loop", site.identity, len(site.names["units"]))
 """
 AS_LOOP = "setpriv --reuid bess-loop --regid bess-loop --clear-groups"
-COMMISSION = f"""systemctl stop bess-loop
+COMMISSION = f"""( set -e
+systemctl stop bess-loop
 rm -f /data/bessctl/loop/*
-{AS_LOOP} python3.13 -I -S -c '{BEGIN}' && systemctl reset-failed bess-loop; systemctl start bess-loop"""
+{AS_LOOP} python3.13 -I -S -c '{BEGIN}'
+systemctl reset-failed bess-loop
+systemctl start bess-loop )"""
 TOLERANCE_W = 3000.0
 RUN, STOPPED, TRIPPED = 1, 3, 5
 
