@@ -35,7 +35,7 @@ if [ "$1" = configure ]; then
   systemd-tmpfiles --create /usr/lib/tmpfiles.d/bessctl.conf || true
   /opt/bessctl/bin/python3 -m compileall -q -j 0 /opt/bessctl/lib >/dev/null || true
   if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload
+    systemctl daemon-reload || true
     udevadm control --reload || true
     sysctl -q -p /usr/lib/sysctl.d/60-bessctl.conf || true
   fi
@@ -70,7 +70,7 @@ set -e
 if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
 if [ "$1" = purge ]; then
   # The site, its keys and its records: only by purge.
-  rm -rf /etc/bessctl /var/lib/bessctl /var/lib/bess-loop
+  rm -rf /etc/bessctl /var/lib/bessctl /var/lib/bess-loop /run/bessctl /run/bessctl-firewall /run/systemd/system/bess-loop.service.d
 fi
 """
 README = """bessctl on a controller that keeps its vendor's Debian
@@ -91,6 +91,9 @@ README = """bessctl on a controller that keeps its vendor's Debian
 
 The loop reaches the sealed devices' addresses alone. The network, the firewall, the clock and updates are this system's: make the field LAN
 static and apart from the uplink, and let chrony hold the clock. examples/ has ours, for a look.
+
+An upgrade stops the plant in order, puts the same sealed site into the new version's layout (never a change of site.yaml: that is yours to
+seal) and starts it again. Refused, journalctl -u bess-site says what differs.
 
 After a change of the site: bessctl stop, check --seal, systemctl restart bess-site bess-loop bess-supervisor, bessctl start.
 """

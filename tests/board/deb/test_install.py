@@ -21,12 +21,20 @@ echo "== loop"; inside "$1" "/opt/bessctl/bin/python3 -I -S $core/__main__.py --
 secrets=/etc/bessctl/secrets
 echo "== identity"; inside "$1" "bessctl-identity $secrets --owner bess-supervisor && ls -l $secrets/ocpp.key | cut -c1-10"
 echo "== accounts"; inside "$1" "getent passwd bess-loop bess-supervisor | cut -d: -f1,7"
+echo "== groups"; inside "$1" "id -nG bess-loop"
+echo "== units"; inside "$1" "cd /usr/lib/systemd/system && systemd-analyze verify --man=no bess-*.service 2>&1 || :"
+echo "== exposure"
+for unit in bess-loop bess-supervisor; do
+  inside "$1" "systemd-analyze security --no-pager --offline=true /usr/lib/systemd/system/$unit.service | tail -n 1"
+done
+inside "$1" "dpkg -i /run/deb/bessctl.deb >&2"
+echo "== again"; inside "$1" "bessctl version"
 echo "== enabled"; inside "$1" "find /etc/systemd -name 'bess-*' -type l"
 echo "== modes"; inside "$1" "stat -c '%a %U %n' /var/lib/bess-loop /var/lib/bessctl"
 inside "$1" "dpkg -r bessctl >&2"
 echo "== removed"; inside "$1" "ls -d /opt/bessctl /usr/bin/bessctl 2>/dev/null; test -e /etc/bessctl/secrets/ocpp.key && echo keys"
 inside "$1" "dpkg -P bessctl >&2"
-echo "== purged"; inside "$1" "ls -d /etc/bessctl /var/lib/bessctl /var/lib/bess-loop 2>/dev/null || :"
+echo "== purged"; inside "$1" "find / -xdev -name '*bess*' ! -path '/proc/*' ! -path '/run/deb*' || :"
 echo "== end"
 """
 
@@ -63,6 +71,22 @@ def test_keys_are_made_there_and_nobody_else_reads_them(said: dict[str, str]) ->
 def test_accounts_have_no_shell_and_nothing_is_enabled(said: dict[str, str]) -> None:
     assert said["accounts"].splitlines() == ["bess-loop:/usr/sbin/nologin", "bess-supervisor:/usr/sbin/nologin"]
     assert said["enabled"] == ""
+
+
+def test_the_units_are_what_this_systemd_understands(said: dict[str, str]) -> None:
+    """All but how slowly it restarts a supervisor that falls again and again, which Debian 12's does not know."""
+    assert [line for line in said["units"].splitlines() if "Restart" not in line and "bess" in line] == []
+    levels = re.findall(r"(bess-\w+)\.service: (\d+\.\d)", said["exposure"])
+    assert [name for name, _ in levels] == ["bess-loop", "bess-supervisor"]
+    assert all(float(level) < 2.0 for _, level in levels), said["exposure"]
+
+
+def test_the_loop_opens_this_systems_serial_lines_and_gpio_chips(said: dict[str, str]) -> None:
+    assert {"bess-loop", "dialout", "gpio"} <= set(said["groups"].split())
+
+
+def test_it_is_installed_over_itself(said: dict[str, str]) -> None:
+    assert said["again"] == said["version"]
 
 
 def test_removed_it_leaves_the_keys_and_purged_it_leaves_nothing(said: dict[str, str]) -> None:
