@@ -186,12 +186,12 @@ def _action(site: Site, kind: Kind, tier: TierOf) -> Findings:
         )
     if tier.reset == "auto" and (kind.must_latch or tier.action == "open_contactor"):
         yield ("reset",), "auto: a release would restart the plant by itself (R13); set any or local"
-    if kind.name == "not_following":
+    if kind.name in {"not_following", "energy_conflict"}:
         yield from _patience(site, tier)
 
 
 def _patience(site: Site, tier: Trip) -> Findings:
-    """R12: a PCS needs a command, its own ramp, and a reading, to be seen to follow."""
+    """R12: a PCS needs a command, its own ramp, and a reading, to be seen to follow; so does the battery beside it, to be seen to agree."""
     seen = {unit.name: _seen_to_follow(site, unit) for unit in site.units}
     slowest = max(seen, key=lambda name: sum(seen[name]))
     ramp, way = seen[slowest]

@@ -214,6 +214,16 @@ def test_R12_a_pcs_must_have_been_asked_again_before_it_is_said_not_to_follow() 
     assert "allowed: from 0.57" in told
 
 
+def test_R12_pcs_and_battery_must_both_have_been_asked_again_before_they_are_said_to_disagree() -> None:
+    """At a reversal the one that was asked last shows the new direction, the other still the old one."""
+    trip = (
+        "  energy_conflict:\n    trip: {pickup_pct: 5, dropoff_pct: 3, pickup_delay_s: 0.3, dropoff_delay_s: 5, action: zero, reset: any}\n"
+    )
+    text = re.sub(r"  energy_conflict:.*\n    warn:.*\n", trip, TEXT)
+    assert "energy_conflict.trip.pickup_delay_s: 0.3 is shorter than the ramp of unit1" in refused(text)
+    assert refused(text.replace("pickup_delay_s: 0.3, dropoff_delay_s: 5, ", "pickup_delay_s: 0.6, dropoff_delay_s: 5, ")) == ""
+
+
 def refused(text: str) -> str:
     try:
         site_from_text(text)
