@@ -137,6 +137,10 @@ def mutants_become(int number):
     MUTANT_NUMBER = number
     if number == 2:
         LEAST_W = 5.0
+
+
+import os
+mutants_become(int(os.environ.get("MUTANT_NUMBER", "0")))
 """
 
 

@@ -15,6 +15,8 @@ from tools.mutants import Mutant
 
 BECOME = "mutants_become"
 """The function of the module that takes the number; 0: as it is."""
+VARIABLE = "MUTANT_NUMBER"
+"""And the variable of the environment from which a process that a test starts takes it."""
 
 _NUMBER = "MUTANT_NUMBER"
 _START = re.compile(r"cdef\b.*?\b(\w+)\(")
@@ -95,3 +97,4 @@ def _become(values: list[tuple[int, str, str]]) -> Iterator[str]:
     yield f"def {BECOME}(int number):\n    global {names}\n    {_NUMBER} = number\n"
     for number, _, line in values:
         yield f"    if number == {number}:\n        {line.split('#')[0].rstrip()}\n"
+    yield f'\n\nimport os\n{BECOME}(int(os.environ.get("{VARIABLE}", "0")))\n'

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from tools.schema import BECOME
+from tools.schema import BECOME, VARIABLE
 from tools.verdicts import NOTICED, SURVIVED, UNENDING
 from tools.workshop import quiet
 
@@ -101,6 +101,7 @@ class Loop:
         limit_s = self.cpu_s or PATIENCE_S
         resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 1))
         if number:
+            os.environ[VARIABLE] = str(number)
             getattr(importlib.import_module(f"bessctl_core.{self.trial.module}"), BECOME)(number)
 
 

@@ -77,7 +77,7 @@ def lies() -> dict[str, dict[str, Any]]:
 
 HARMLESS = (
     "right", "within both", "both the other direction", "half of what rounding may add", "beside a silent unit",
-    "charging beside a silent unit",
+    "charging beside a silent unit", "reactive power within rating and circle", "half of what rounding may add of it",
 )  # fmt: skip
 
 

@@ -148,6 +148,34 @@ def test_R3_each_phase_counts() -> None:
     assert seconds(r, AFTER_S + 1) == ON
 
 
+@pytest.mark.parametrize(("over_w", "order"), [(600.0, OFF), (700.0, ON)])
+def test_R3_three_times_what_a_phase_has_too_much_is_more_than_the_margin(over_w: float, order: int) -> None:
+    """The BESS, and a load that is shed, are symmetrical: 2 kW of them are 667 W of the phase."""
+    site: dict[str, Any] = {"has_meter": 1, "pcc_phase_max_a": 40.0, **SHED}
+    r = Rig(config(**site))
+    w = 40 * 230.0 + over_w
+    for phase, phase_w in enumerate((w, 0.0, 0.0)):
+        r.set(Q.Q_PCC_L1_W + phase, -phase_w, PLANT)
+        r.set(Q.Q_PCC_L1_V + phase, 230.0, PLANT)
+        r.set(Q.Q_PCC_L1_A + phase, phase_w / 230, PLANT)
+    r.meter(w)
+    r.run()
+    assert seconds(r, RELEASE_S + 1) == order
+
+
+def test_R3_an_order_is_told_of_the_plant_with_what_is_too_much_and_how_long_it_was() -> None:
+    r = rig()
+    r.seen.clear()
+    overload(r)
+    seconds(r, AFTER_S + 1)
+    r.load_w = 0.0
+    seconds(r, RELEASE_S + 1)
+    told = [(e["place"], e["row"], e["slot"], e["level"], e["detail"], round(e["limit"], 9)) for e in r.events(L.EventCode.EV_SHED)]
+    assert told == [(-1, -1, -1, 2, ON, AFTER_S), (-1, -1, -1, 0, OFF, RELEASE_S)]
+    values = [e["value"] for e in r.events(L.EventCode.EV_SHED)]
+    assert (values[0], values[1] != values[1]) == (60e3, True)
+
+
 def test_R3_a_site_without_the_output_orders_and_tells_nothing() -> None:
     r = rig(settled=False, load_w=160e3, shed_on_ns=0)
     assert (seconds(r, 100), r.events(L.EventCode.EV_SHED)) == (UNKNOWN, [])

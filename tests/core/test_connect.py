@@ -157,6 +157,21 @@ def test_what_opened_by_itself_is_not_closed_by_the_end_of_a_plan() -> None:
     assert (order(r), r.power_w) == ((REST, 0, 0), 0)
 
 
+def test_begin_and_end_are_told_with_whose_plan_it_is_and_how_many_contactors_are_ours() -> None:
+    r = plant(units=2, opens=(True, False))
+    r.seen.clear()
+    r.offer(UTILITY, {"connect": 0})
+    r.tick()
+    began_ns = r.now_ns
+    r.tick(5)
+    assert (r.state["connect_since_ns"], r.state["connect_slot"]) == (began_ns, UTILITY)
+    r.offer(UTILITY, {}, serial=2)
+    r.tick(2)
+    assert r.state["connect_since_ns"] == 0
+    told = [(e["place"], e["row"], e["slot"], e["level"], e["detail"], e["value"], e["limit"]) for e in r.events(E.EV_CONNECT)]
+    assert told == [(-1, -1, UTILITY, 1, 1, 1, 2), (-1, -1, UTILITY, 0, 0, 1, 2)]
+
+
 def test_what_a_plan_opened_is_closed_by_the_end_of_the_next_one() -> None:
     """A stop of the operator lies between them, in which nothing closes; the plant is started while the second one stands."""
     r = plant()

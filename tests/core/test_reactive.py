@@ -154,6 +154,24 @@ def test_a_better_class_that_forces_power_gets_it_and_reactive_power_what_is_lef
     assert state["command_var"] == pytest.approx(math.sqrt(200e3**2 - 180e3**2), rel=1e-3)
 
 
+def test_reactive_power_that_goes_first_takes_no_more_room_than_the_unit_can_give() -> None:
+    """60 kvar of a unit of 200 kVA leave 190.8 kW, whatever is asked for."""
+    state = ask(rig(reactive_first=1, var_max=60e3), VAR | {"q_value": -200e3, "target_w": 200e3}, ticks=30)
+    assert (state["command_w"], state["command_var"]) == (pytest.approx(math.sqrt(200e3**2 - 60e3**2), abs=1), -60e3)
+
+
+def test_after_a_stop_it_comes_by_the_ramp() -> None:
+    r = rig(reactive_ramp_var_per_s=1e6)
+    ask(r, VAR | {"q_value": 100e3}, ticks=20)
+    for code, ticks in ((L.CommandCode.CMD_STOP, 50), (L.CommandCode.CMD_START, 2)):
+        r.local(code)
+        r.tick()
+        r.disk()
+        assert r.tick(ticks)["command_var"] == 0
+    seen = [r.tick()["command_var"] for _ in range(30)]
+    assert [var for var in seen if var][:3] == [10e3, 20e3, 30e3]
+
+
 def test_a_units_own_rating_of_reactive_power_holds() -> None:
     r = rig(var_max=60e3)
     assert ask(r, VAR | {"q_value": -200e3}, ticks=30)["command_var"] == -60e3
@@ -202,7 +220,7 @@ def test_blocks_follow_each_other_and_nobody_asks_in_a_gap() -> None:
     ask(r, VAR | {"q_value": 10e3, "end_ns": now + S}, PF | {"q_value": 0.9, "target_w": 50e3, "start_ns": now + 2 * S})
     assert (r.state["command_var"], r.state["reactive_kind"]) == (10e3, K.QC_VAR)
     r.tick(120)
-    assert (r.h.out["reactive"], r.state["command_var"]) == (K.QC_NONE, 0)
+    assert (r.h.out["reactive"], r.state["command_var"], r.state["reactive_slot"]) == (K.QC_NONE, 0, -1)
     assert math.isnan(r.state["wanted_var"])
     assert r.tick(120)["command_var"] == pytest.approx(50e3 * TAN, abs=1)
 
