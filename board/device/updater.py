@@ -131,7 +131,7 @@ class Updater:
             return self.over(fail(load(self.places), str(e)))
         update = self.keep(replace(update, phase="restarting"))
         self.say(f"update to {update.version}: written to slot {update.target}; restart in {GRACE_S} s")
-        if self.run("systemd-run", f"--on-active={GRACE_S}", "systemctl", "reboot")[0]:
+        if self.run("systemd-run", f"--on-active={GRACE_S}", "--timer-property=AccuracySec=1s", "systemctl", "reboot")[0]:
             self.must("systemctl", "reboot")
         return update
 
