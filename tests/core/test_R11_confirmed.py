@@ -82,6 +82,8 @@ def test_R11_somebody_elses_set_point_is_asserted_again_three_times_then_standby
         bench.run(2.5)
         assert bench.h.setpoint(0)["yielded"]
         assert [event["detail"] for event in bench.events(EV.EV_UNCONFIRMED)] == [1]
+        assert {(e["slot"], e["value"], e["limit"]) for e in bench.events(EV.EV_SETPOINT_FOREIGN)} == {(-1, 7000.0, 4000.0)}
+        assert [(e["slot"], e["value"]) for e in bench.events(EV.EV_UNCONFIRMED)] == [(-1, 4000.0)]
         bench.run(2.0)
         assert (what.device.w, what.device.holding[0], what.device.holding[20]) == (0, STANDBY, 0), "0 W, and ordered to rest"
         what.device.holding[10] = 700

@@ -123,7 +123,7 @@ def test_a_reversion_timer_left_by_another_tool_is_found_told_and_owned() -> Non
     with Bench(what) as bench:
         bench.up()
         (event,) = bench.events(EV.EV_REVERSION_FOREIGN)
-        assert (event["value"], event["limit"]) == (3600.0, 6.0)
+        assert (event["value"], event["limit"], event["slot"]) == (3600.0, 6.0, -1)
         assert what.device.holding[11] == 6
         assert what.device.holding[10] == 0
 
@@ -177,7 +177,7 @@ def test_flash_is_not_worn_out_by_set_point_writes() -> None:
         assert bench.h.counters()["flags"] & L.Flag.FLAG_SETPOINT_HELD
         held = bench.events(EV.EV_SETPOINT_HELD)
         assert held
-        assert held[0]["detail"] == 1
+        assert (held[0]["detail"], held[0]["slot"]) == (1, -1)
 
 
 def test_a_worn_set_point_still_falls_at_once() -> None:
