@@ -365,6 +365,20 @@ def test_a_third_of_our_power_flows_in_each_phase() -> None:
     assert c.bound("lo") == (pytest.approx(-3 * 9.2e3), B.BIND_PHASE, 0)
 
 
+def test_what_a_pcs_gives_short_of_its_command_moves_the_limits_of_a_phase_as_well() -> None:
+    c = Connection(ready=False, pcc_phase_max_a=40.0)
+    c.moved(0.0, 0.0)
+    c.ess(0.0)
+    c.meter(0.0, *((0.0, 0.0),) * 3)
+    c.target(20e3)
+    c.told(1.0)
+    c.ess(10e3)
+    c.meter(10e3, *((10e3 / 3, 10e3 / 690),) * 3)
+    assert c.told() == pytest.approx(22.5e3, abs=1)
+    assert c.bound("hi") == (pytest.approx(3 * 9.2e3 + 2.5e3), B.BIND_PHASE, 0)
+    assert c.bound("lo") == (pytest.approx(-3 * 9.2e3 + 2.5e3), B.BIND_PHASE, 0)
+
+
 def test_without_a_meter_at_all_its_phases_bind_by_the_worst_of_the_site() -> None:
     c = by_phases(((0.0, 0.0),) * 3, meter_age_ns=S, meter_hold_ns=S, load_max_w=80e3, pv_max_w=80e3)
     c.told(1.1)
