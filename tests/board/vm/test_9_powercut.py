@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bessctl_core import layout
 from board.image.boot import script
 from board.image.build import Place
 from tests.board.vm.machine import BOOT_OFFSET, WORDS, Vm
@@ -77,6 +78,8 @@ class Promises:
 def test_nothing_acknowledged_is_lost(ready: Vm, capsys: pytest.CaptureFixture[str]) -> None:
     seed = int(os.environ.get("BESS_SEED", time.time()))
     chance, promises = random.Random(seed), Promises()
+    kind, at = layout.dtype("JournalRecord").fields["operator_mode"][:2]
+    check = f"python3.13 /run/shelf/writer.py check {at} {kind.itemsize}"
     for cut in range(CUTS):
         ready.start()
         if chance.random() < 0.2:  # while it starts: U-Boot's counters, the journal replay, the mounts
@@ -87,7 +90,7 @@ def test_nothing_acknowledged_is_lost(ready: Vm, capsys: pytest.CaptureFixture[s
         ready.wait_shell()
         assert ready.ask("findmnt -no FSTYPE,OPTIONS /data").startswith("ext4 rw")
         ready.shelf()
-        promises.kept(ready.ask("python3.13 /run/shelf/writer.py check", within_s=600))
+        promises.kept(ready.ask(check, within_s=600))
         said = ready.let("python3.13 /run/shelf/writer.py write", until=b"ack sqlite", then_s=chance.uniform(0, CUT_WITHIN_S))
         ready.cut()
         promises.hear(said)
