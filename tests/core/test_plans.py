@@ -362,6 +362,21 @@ def test_every_limit_lapses_as_that_of_discharge_does(
         assert r.side(side) == (0, L.BindKind.BIND_FALLBACK, 0)
 
 
+@pytest.mark.parametrize(
+    ("key", "side", "sign"), [("ess_lo_w", "lo", -1), ("ess_hi_w", "hi", 1), ("pcc_lo_w", "lo", -1), ("pcc_hi_w", "hi", 1)]
+)
+def test_what_bound_last_goes_on_binding_when_nothing_speaks_for_a_binding_source(key: str, side: str, sign: int) -> None:
+    r = Rig(config(slots=(Slot(klass=CONTRACT),), has_meter=1))
+    r.meter(0.0)
+    r.run()
+    end = r.now_ns + S
+    r.offer(0, {key: sign * 60e3, "end_ns": end}, lease_until_ns=end)
+    r.tick(5)
+    at(r, end)
+    r.tick(5)
+    assert r.side(side) == (sign * 60e3, L.BindKind.BIND_FALLBACK, 0)
+
+
 STOPS = [
     # class, what live and fallback state, which end with the lease or not -> are they stopped after it?
     (GRID, (0, True), None, True),  # what bound last goes on
