@@ -74,8 +74,11 @@ def _compile(source: Path, into: Path, sysroot: Path) -> None:
 
 
 def nowhere(*places: Path) -> list[str]:
-    """Where the build lies is no part of a module: Python's headers name their own file in each assertion."""
-    return [f"-ffile-prefix-map={place}={number}" for number, place in enumerate(places)]
+    """Where the build lies is no part of a module: Python's headers name their own file in each assertion.
+
+    Nor is a line of the generated C, which every error names: Cython leaves a comment out or not, by what else it has compiled before.
+    """
+    return ["-D__LINE__=0", *(f"-ffile-prefix-map={place}={number}" for number, place in enumerate(places))]
 
 
 def _fingerprint(source: Path) -> str:
