@@ -35,7 +35,7 @@ coverage: build
 ticks: build
 	@$(B)/python -m tools.ticks $(ARGS)
 
-# Mutants of the step that no quick test notices (half an hour of a core; ARGS=--again takes up what was ended).
+# Mutants of the step that no quick test notices (an hour of a core; ARGS=--again takes up what was ended).
 mutate: build
 	@$(B)/python -m tools.mutate $(ARGS)
 

@@ -54,7 +54,7 @@ class Verdicts:
 HEAD = """# Mutation of the step
 
 Each comparison, sign and threshold of these modules the other way, once (`tools/mutants.py`), and whether a quick test of `tests/core`
-notices. Made by `make mutate ARGS=--write`, on demand: it takes about half an hour of one core; one that was ended is taken up again with
+notices. Made by `make mutate ARGS=--write`, on demand: it takes about an hour of one core; one that was ended is taken up again with
 `make mutate ARGS="--again --write"`. *Equal*: no test can tell it from the original, for the reason in `tools/mutants_equal.txt`. *No end*:
 the tests came to none in five times their processor time, which `make test` notices by its limit of two minutes per test. *No program*:
 the compiler refuses it. *Before*: of those noticed, how many were tried while other lines of the module were different
