@@ -208,6 +208,31 @@ def test_without_a_counter_at_most_ten_seconds_are_lost(tmp_path: Path, disk_s: 
     assert registers == sorted(registers), "never backwards"
 
 
+OFF = [
+    # boot of the second start, is the clock a time of day then, and now -> is it known that only 100 s have passed?
+    ((1, 2), False, False, True),
+    ((1, 2), True, False, True),
+    ((7, 2), False, False, False),
+    ((1, 7), False, False, False),
+    ((1, 7), True, True, True),
+    ((7, 2), True, True, True),
+    ((1, 7), True, False, False),
+    ((1, 7), False, True, False),
+]
+
+
+@pytest.mark.parametrize(("boot_id", "then", "now", "known"), OFF)
+def test_how_far_a_counter_may_have_come_is_known_by_the_time_that_no_loop_ran(
+    boot_id: tuple[int, int], then: bool, now: bool, known: bool
+) -> None:
+    """R8: 50 kWh are nothing for a day of 200 kW, and too much for 100 s of it."""
+    m = Metered(boot_id=(1, 2), realtime_s=1_700_000_000, clock_trusted=then)
+    m.run(15)
+    facts = {"now_ns": m.r.now_ns + 100 * S, "realtime_s": 1_700_000_115}
+    again = Metered(m.true_wh + 50e3, journal=m.r.h.journal(), boot_id=boot_id, clock_trusted=now, **facts)
+    assert again.faults() == ([REPLACED] if known else [])
+
+
 def test_a_counter_that_was_exchanged_during_the_cut_adds_nothing() -> None:
     m = Metered(80_000.0)
     m.run(15)

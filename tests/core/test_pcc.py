@@ -295,6 +295,57 @@ def test_the_trim_is_forgotten_while_a_unit_does_not_follow() -> None:
     assert c.told() == pytest.approx(100e3)
 
 
+# --- a meter that is silent ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_R10_a_target_on_an_old_sample_takes_power_away_and_never_asks_for_more(sign: int) -> None:
+    """Held; and when the meter is lost what is left is ramped away, whatever the target."""
+    c = Connection(meter_age_ns=S, meter_hold_ns=5 * S, ramp_w_per_s=1e7)
+    c.target(sign * 50e3)
+    assert c.told() == sign * 50e3
+    c.told(1.2)
+    for target_w, given_w in ((80e3, 50e3), (20e3, 20e3), (50e3, 20e3), (15e3, 15e3)):
+        c.target(sign * target_w)
+        assert c.told(0.1) == sign * given_w
+    c.target(-sign * 10e3)
+    assert c.told(0.1) == 0
+    c = Connection(meter_age_ns=S, meter_hold_ns=5 * S, ramp_w_per_s=1e6)
+    c.target(sign * 50e3)
+    c.told(4.8)
+    lost = [abs(c.told()) for _ in range(40)]
+    assert (lost[0], lost[-1]) == (50e3, 0)
+    assert {40e3, 30e3, 20e3, 10e3} <= set(lost), "by the plant's own ramp"
+
+
+def test_R10_a_limit_that_may_not_force_keeps_no_power_while_the_meter_is_held() -> None:
+    r = Rig(config(slots=(Slot(), Slot(priority=9)), has_meter=1, meter_age_ns=S, meter_hold_ns=5 * S))
+    r.meter(80e3)
+    r.run()
+    r.offer(0, {"pcc_lo_w": -20e3}, lease_until_ns=r.now_ns + 100 * S)
+    r.offer(1, {"target_w": 50e3}, lease_until_ns=r.now_ns + 100 * S)
+    r.tick(30)
+    r.freeze(Q.Q_PCC_W, place=PLANT)
+    r.tick(150)
+    assert r.power_w == 50e3
+    r.offer(1, {"target_w": 0.0}, lease_until_ns=r.now_ns + 100 * S, serial=2)
+    r.tick(30)
+    assert r.power_w == 0
+
+
+def test_R10_what_was_forced_is_gone_with_the_meter_and_the_worst_case_counts_alone() -> None:
+    """-50 kW at a load of 120: 70 were forced. At worst the site says 20 kW: then 30 may be charged."""
+    r = Rig(config(slots=(Slot(may_force=BOTH),), has_meter=1, meter_age_ns=S, meter_hold_ns=S, load_max_w=20e3, pv_max_w=0.0))
+    r.meter(120e3)
+    r.run()
+    r.offer(0, {"pcc_lo_w": -50e3}, lease_until_ns=r.now_ns + 100 * S)
+    r.tick(30)
+    assert r.power_w == 70e3
+    r.freeze(Q.Q_PCC_W, place=PLANT)
+    r.tick(200)
+    assert (r.power_w, r.state["lo_w"]) == (0, -30e3)
+
+
 # --- phases -------------------------------------------------------------------------------------------------------------------------------
 
 PHASE_VA = 92e3
