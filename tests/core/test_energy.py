@@ -225,11 +225,11 @@ OFF = [
 def test_how_far_a_counter_may_have_come_is_known_by_the_time_that_no_loop_ran(
     boot_id: tuple[int, int], then: bool, now: bool, known: bool
 ) -> None:
-    """R8: 50 kWh are nothing for a day of 200 kW, and too much for 100 s of it."""
+    """R8: 300 kWh are nothing for a day of 200 kW, and too much for 100 s of it, or for the twenty minutes since the boot."""
     m = Metered(boot_id=(1, 2), realtime_s=1_700_000_000, clock_trusted=then)
     m.run(15)
     facts = {"now_ns": m.r.now_ns + 100 * S, "realtime_s": 1_700_000_115}
-    again = Metered(m.true_wh + 50e3, journal=m.r.h.journal(), boot_id=boot_id, clock_trusted=now, **facts)
+    again = Metered(m.true_wh + 300e3, journal=m.r.h.journal(), boot_id=boot_id, clock_trusted=now, **facts)
     assert again.faults() == ([REPLACED] if known else [])
 
 
