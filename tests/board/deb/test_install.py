@@ -45,7 +45,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("deb")
     package = Path(os.environ["BESS_DEB"]).resolve()
     hook = folder / "hook"
-    hook.write_text(f"#!/bin/sh{INSIDE}")
+    # mmdebstrap hands a hook its own standard error as output.
+    hook.write_text(f"#!/bin/sh\nexec >{folder}/said{INSIDE}")
     hook.chmod(0o755)
     control = subprocess.run(["dpkg-deb", "-f", package, "Depends"], capture_output=True, text=True, check=True).stdout
     needed = ",".join(re.sub(r"\(.*?\)", "", name).strip() for name in control.split(","))
@@ -53,7 +54,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     command = ["mmdebstrap", "--variant=apt", f"--include={needed}", f"--customize-hook={hook}", release, "/dev/null"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "BESS_DEB": str(package)}, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    parts = re.split(r"^== (\w+)\n", done.stdout, flags=re.M)
+    parts = re.split(r"^== (\w+)\n", (folder / "said").read_text(), flags=re.M)
     return dict(zip(parts[1::2], (text.strip() for text in parts[2::2]), strict=True))
 
 
