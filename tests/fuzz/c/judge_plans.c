@@ -6,8 +6,8 @@
 #include "plans.c"
 
 #define F(name) __pyx_f_12bessctl_core_5plans_##name
-typedef struct __pyx_t_12bessctl_core_6layout_SiteConfig SiteConfig;
-typedef struct __pyx_t_12bessctl_core_6layout_Plan Plan;
+typedef struct __pyx_t_12bessctl_core_11layout_site_SiteConfig SiteConfig;
+typedef struct __pyx_t_12bessctl_core_12layout_plans_Plan Plan;
 typedef struct __pyx_t_12bessctl_core_5plans_SlotTable SlotTable;
 typedef struct __pyx_t_12bessctl_core_6events_EventSink EventSink;
 

@@ -7,8 +7,8 @@
 #define F(name) __pyx_f_12bessctl_core_4ring_##name
 typedef struct __pyx_t_12bessctl_core_4ring_CommandRing CommandRing;
 typedef struct __pyx_t_12bessctl_core_4ring_EventRing EventRing;
-typedef struct __pyx_t_12bessctl_core_6layout_Command Command;
-typedef struct __pyx_t_12bessctl_core_6layout_Event Event;
+typedef struct __pyx_t_12bessctl_core_12layout_plans_Command Command;
+typedef struct __pyx_t_12bessctl_core_12layout_state_Event Event;
 
 static void demand(int holds)
 {
